@@ -1,0 +1,151 @@
+/* arena: blocks that die together.
+ *     | lent | lent | ...free... |
+ *                   ^cursor      ^limit
+ * Invariant: cursor <= limit <= end of the current span; cursor is a multiple of FIEF_GRAIN.
+ *
+ * An arena belongs to a runtime and is used from the runtime's thread. Its blocks live until the
+ * arena is rewound past them, reset, or closed. `limit` is also the identity of everything that
+ * happened out of line (a new span, a large block of its own, a cleanup): each such event lowers
+ * or replaces it, so that a rewind is inline exactly when nothing of the kind came after its mark.
+ * Ideas: obstack (marks), bumpalo (alignment folded at compile time), LLVM's BumpPtrAllocator
+ * (large blocks apart). */
+#ifndef FIEF_ARENA_H
+#define FIEF_ARENA_H
+
+#include <fief/base.h>
+
+#include <stdarg.h>
+#include <string.h>
+
+FIEF_BEGIN
+
+struct fief_arena {
+    unsigned char *cursor;
+    unsigned char *limit;
+    uint64_t events; /* out-of-line events so far: what a mark is compared with */
+};
+
+typedef struct fief_arena_config {
+    const char *name;    /* for reports; borrowed for the arena's life */
+    size_t presize;      /* bytes to have ready before the first allocation */
+    size_t keep_bytes;   /* capacity kept at reset; 0 means 4 MiB */
+    size_t max_bytes;    /* cap in bytes; past it the runtime's heap serves; 0 means none */
+    void *buffer;        /* the caller's own first bytes (may be NULL); must outlive the arena */
+    size_t buffer_size;
+} fief_arena_config;
+
+/* A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
+typedef struct fief_mark {
+    unsigned char *cursor;
+    unsigned char *limit;
+    uint64_t events;
+    const fief_arena *arena;
+} fief_mark;
+
+/* A new arena of rt, or NULL when memory is short. `config` may be NULL. Closed by
+ * fief_arena_close or by fief_close. */
+FIEF_API fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config);
+/* Runs the cleanups, newest first, and gives everything back. NULL is fine. */
+FIEF_API void fief_arena_close(fief_arena *arena);
+/* Every block dies, cleanups run newest first, capacity up to keep_bytes stays. O(1) but for
+ * cleanups and large blocks. */
+FIEF_API void fief_arena_reset(fief_arena *arena);
+/* Bytes between the first block and the cursor, over all spans, with large blocks. */
+FIEF_API size_t fief_arena_used(const fief_arena *arena);
+
+FIEF_API __attribute__((noinline)) void *fief_arena_refill(fief_arena *arena, size_t size,
+                                                           size_t align);
+FIEF_API __attribute__((noinline)) void fief_arena_rewind_slow(fief_arena *arena, fief_mark mark);
+FIEF_API __attribute__((noinline)) void *fief_arena_resize_slow(fief_arena *arena, void *block,
+                                                                size_t old_size, size_t new_size,
+                                                                size_t align);
+
+/* `size` bytes aligned to `align` (a power of two up to 64 KiB; anything else is misuse), not
+ * zeroed; size 0 gives a unique pointer. NULL when memory is short or size > PTRDIFF_MAX. */
+FIEF_INLINE void *fief_arena_alloc_aligned(fief_arena *arena, size_t size, size_t align)
+{
+    unsigned char *p = arena->cursor;
+    size_t room = (size_t)(arena->limit - p);
+    size_t step = fief_round_up(size, FIEF_GRAIN);
+    if (align > FIEF_GRAIN) {
+        size_t pad = (0 - (uintptr_t)p) & (align - 1);
+        if (FIEF_LIKELY((align & (align - 1)) == 0 && align <= FIEF_ALIGN_MAX && pad <= room &&
+                        step - 1 < room - pad)) {
+            arena->cursor = p + pad + step;
+            return p + pad;
+        }
+    } else if (FIEF_LIKELY(step - 1 < room && align != 0 && (align & (align - 1)) == 0)) {
+        arena->cursor = p + step;
+        return p;
+    }
+    void *block = fief_arena_refill(arena, size, align);
+    FIEF_NO_TAIL_CALL();
+    return block;
+}
+
+/* The same with the default alignment of 16. */
+FIEF_INLINE void *fief_arena_alloc(fief_arena *arena, size_t size)
+{
+    return fief_arena_alloc_aligned(arena, size, FIEF_ALIGN);
+}
+
+/* count * size bytes, checked: NULL where the product does not fit. */
+FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size, size_t align)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        return NULL;
+    }
+    return fief_arena_alloc_aligned(arena, bytes, align);
+}
+
+#ifdef __cplusplus
+#define FIEF_ALIGNOF(T) alignof(T)
+#else
+#define FIEF_ALIGNOF(T) _Alignof(T)
+#endif
+/* `count` objects of type T, aligned for T, not zeroed. */
+#define fief_arena_make(arena, T, count) \
+    ((T *)fief_arena_array((arena), (count), sizeof(T), FIEF_ALIGNOF(T)))
+
+/* The arena's present position. */
+FIEF_INLINE fief_mark fief_arena_mark(const fief_arena *arena)
+{
+    fief_mark mark = {arena->cursor, arena->limit, arena->events, arena};
+    return mark;
+}
+
+/* Back to a mark of the same arena: every block allocated since dies, cleanups run newest first. */
+FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
+{
+    if (FIEF_LIKELY(mark.limit == arena->limit && arena->cursor < arena->limit)) {
+        arena->cursor = mark.cursor;
+        return;
+    }
+    fief_arena_rewind_slow(arena, mark);
+    FIEF_NO_TAIL_CALL();
+}
+
+/* The block at new_size, its prefix kept: in place when it is the last one, else moved. NULL on
+ * failure leaves the block as it was. block NULL is an allocation. */
+FIEF_INLINE void *fief_arena_resize(fief_arena *arena, void *block, size_t old_size,
+                                    size_t new_size)
+{
+    void *moved = fief_arena_resize_slow(arena, block, old_size, new_size, FIEF_ALIGN);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
+
+/* A copy of `size` bytes; of a string; of at most `size` bytes of one; a formatted string. */
+FIEF_API void *fief_arena_memdup(fief_arena *arena, const void *bytes, size_t size);
+FIEF_API char *fief_arena_strdup(fief_arena *arena, const char *string);
+FIEF_API char *fief_arena_strndup(fief_arena *arena, const char *string, size_t size);
+FIEF_API char *fief_arena_printf(fief_arena *arena, const char *format, ...) FIEF_PRINTF(2, 3);
+FIEF_API char *fief_arena_vprintf(fief_arena *arena, const char *format, va_list args);
+
+/* Calls function(argument) when the arena is rewound past this point, reset or closed; newest
+ * first. False when memory is short. */
+FIEF_API bool fief_arena_cleanup(fief_arena *arena, void (*function)(void *), void *argument);
+
+FIEF_END
+#endif

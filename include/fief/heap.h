@@ -1,0 +1,85 @@
+/* heap: blocks that die one by one.
+ *     size class   8  16  24 ... 512      one LIFO list of vacant blocks each (the window)
+ *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
+ *     large        a run of pages of its own, moved by page tables where it grows
+ * Free takes the size; no block carries a header. Blocks of the unsized calls (below) come from
+ * pools, one a class, and the page map finds the class back. One thread: the runtime's.
+ * Ideas: mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
+#ifndef FIEF_HEAP_H
+#define FIEF_HEAP_H
+
+#include <fief/base.h>
+
+FIEF_BEGIN
+
+struct fief_heap {
+    size_t round;    /* grain - 1: 7 or 15 */
+    size_t give_max; /* largest size freed inline; 0 while the window is shut */
+    size_t live;     /* bytes lent now, in whole classes */
+    size_t peak;
+    fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1];
+};
+
+FIEF_API __attribute__((noinline)) void *fief_heap_refill(fief_heap *heap, size_t size);
+FIEF_API __attribute__((noinline)) void fief_heap_free_slow(fief_heap *heap, void *block,
+                                                            size_t size);
+FIEF_API __attribute__((noinline)) void *fief_heap_resize_slow(fief_heap *heap, void *block,
+                                                               size_t old_size, size_t new_size);
+
+/* `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
+ * Size 0 gives a unique pointer. NULL after on_full declined, or size > PTRDIFF_MAX. */
+FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
+{
+    if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
+        size_t rounded = (size + heap->round) & ~heap->round;
+        fief_vacant **list = &heap->vacant[rounded / FIEF_GRAIN];
+        fief_vacant *block = *list;
+        if (FIEF_LIKELY(block != NULL)) {
+            *list = block->next;
+            heap->live += rounded;
+            return block;
+        }
+    }
+    void *fresh = fief_heap_refill(heap, size);
+    FIEF_NO_TAIL_CALL();
+    return fresh;
+}
+
+/* Frees a block of fief_heap_alloc; size as it was allocated or last resized. NULL is fine. */
+FIEF_INLINE void fief_heap_free(fief_heap *heap, void *block, size_t size)
+{
+    if (FIEF_LIKELY(size - 1 < heap->give_max && block != NULL)) {
+        size_t rounded = (size + heap->round) & ~heap->round;
+        fief_vacant **list = &heap->vacant[rounded / FIEF_GRAIN];
+        fief_vacant *vacant = (fief_vacant *)block;
+        if (heap->live > heap->peak) {
+            heap->peak = heap->live;
+        }
+        heap->live -= rounded;
+        vacant->next = *list;
+        *list = vacant;
+        return;
+    }
+    fief_heap_free_slow(heap, block, size);
+    FIEF_NO_TAIL_CALL();
+}
+
+/* The block at new_size, its prefix kept, in place where possible. NULL on failure leaves it as it
+ * was; shrinking never fails. block NULL is an allocation. */
+FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size, size_t new_size)
+{
+    void *moved = fief_heap_resize_slow(heap, block, old_size, new_size);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
+
+/* For hosts that do not know sizes when they free. Same heap, same limits; aligned to 16. */
+FIEF_API __attribute__((noinline)) void *fief_heap_alloc_unsized(fief_heap *heap, size_t size);
+FIEF_API __attribute__((noinline)) void fief_heap_free_unsized(fief_heap *heap, void *block);
+FIEF_API __attribute__((noinline)) void *fief_heap_resize_unsized(fief_heap *heap, void *block,
+                                                                  size_t new_size);
+/* Bytes that may be used in a block of the unsized calls. */
+FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);
+
+FIEF_END
+#endif

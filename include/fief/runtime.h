@@ -1,0 +1,193 @@
+/* runtime: one interpreter's memory, and the strategy manager over it.
+ *
+ * The host hands a table to fief_open: object kind x context -> strategy. It is checked there once
+ * and resolved into rows, so that fief_new costs one indexed load more than the allocator behind
+ * it. A runtime belongs to one thread at a time. There are no globals. */
+#ifndef FIEF_RUNTIME_H
+#define FIEF_RUNTIME_H
+
+#include <fief/arena.h>
+#include <fief/heap.h>
+#include <fief/misuse.h>
+#include <fief/pool.h>
+#include <fief/stack.h>
+#include <fief/stats.h>
+
+FIEF_BEGIN
+
+/* What a block is for. A host may use more, up to FIEF_CONTEXTS. */
+typedef enum fief_context {
+    FIEF_NATIVE,
+    FIEF_LITERAL,
+    FIEF_CONSTANT,
+    FIEF_DYNAMIC,
+    FIEF_TEMPORARY,
+    FIEF_HOST_CONTEXT, /* the first of the host's own */
+    FIEF_CONTEXTS = 8
+} fief_context;
+
+/* A row of the table: a kind with its strategy in any context, or context by context. */
+typedef struct fief_kind {
+    const char *name;
+    size_t size; /* 0: varies; a pool needs it */
+    fief_strategy any;
+    fief_strategy in[FIEF_CONTEXTS];
+} fief_kind;
+
+typedef struct fief_config {
+    const char *name;           /* in reports; default "vm" */
+    const fief_kind *kinds;     /* must outlive the runtime; NULL: fief_default_kinds */
+    unsigned kind_count;
+    size_t reserve_bytes;       /* address space; default 64 GiB, halved until the OS agrees */
+    void *buffer;               /* the caller's own memory instead of a reserve */
+    size_t buffer_size;
+    size_t limit_bytes;         /* bytes asked for and alive, at most; 0: none */
+    size_t limits[FIEF_STRATEGIES];
+    size_t retain_bytes;        /* free pages kept warm rather than given to the OS; 0: 4 MiB */
+    unsigned align;             /* of the heap: 16 (default) or 8 */
+    bool count_blocks;          /* exact block counts, at the cost of the inline path */
+    bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
+    bool (*on_misuse)(const fief_misuse *misuse, void *user);    /* NULL: print and abort */
+    void *user;
+    fief_error *error;          /* filled when fief_open returns NULL */
+} fief_config;
+
+/* One resolved cell: the allocator that serves this kind in this context. */
+typedef struct fief_row {
+    void *allocator;
+    fief_strategy strategy;
+    unsigned slot_size;
+} fief_row;
+
+struct fief_runtime {
+    const fief_row *rows; /* kind * FIEF_CONTEXTS + context */
+    unsigned kind_count;
+    fief_heap *heap;
+};
+
+/* A unit of compilation; plain data, returned by begin and handed to end. */
+typedef struct fief_unit {
+    fief_mark mark;
+    unsigned depth;
+    unsigned number;
+} fief_unit;
+
+/* The usual kinds of an interpreter, in this order. */
+typedef enum fief_default_kind {
+    FIEF_KIND_NATIVE, FIEF_KIND_STRING, FIEF_KIND_FUNCTION, FIEF_KIND_CLOSURE, FIEF_KIND_UPVALUE,
+    FIEF_KIND_CLASS, FIEF_KIND_INSTANCE, FIEF_KIND_BOUND_METHOD, FIEF_KIND_VECTOR,
+    FIEF_KIND_HASH_TABLE, FIEF_KIND_LIST, FIEF_KIND_PAIR, FIEF_KIND_RANGE, FIEF_KIND_MATRIX,
+    FIEF_KIND_TOKEN, FIEF_KIND_AST_NODE, FIEF_KIND_SYMBOL, FIEF_KIND_CALL_FRAME,
+    FIEF_DEFAULT_KINDS
+} fief_default_kind;
+FIEF_API extern const fief_kind fief_default_kinds[FIEF_DEFAULT_KINDS];
+
+/* A runtime, or NULL with config->error filled. config may be NULL. */
+FIEF_API fief_runtime *fief_open(const fief_config *config);
+/* Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
+ * dynamic lifetime that the host leaked and returns how many. NULL is fine. */
+FIEF_API size_t fief_close(fief_runtime *rt);
+/* Makes the calling thread the owner. */
+FIEF_API void fief_adopt(fief_runtime *rt);
+
+FIEF_API fief_heap *fief_runtime_heap(fief_runtime *rt);
+FIEF_API fief_arena *fief_vm_arena(fief_runtime *rt);
+FIEF_API fief_arena *fief_compiler_arena(fief_runtime *rt);
+FIEF_API fief_stack *fief_frame_stack(fief_runtime *rt);
+
+FIEF_API __attribute__((noinline)) void *fief_new_slow(fief_runtime *rt, unsigned kind,
+                                                       unsigned context, size_t size);
+FIEF_API __attribute__((noinline)) void fief_free_slow(fief_runtime *rt, unsigned kind,
+                                                       void *block, size_t size);
+FIEF_API __attribute__((noinline)) void *fief_temp_slow(fief_runtime *rt, size_t count,
+                                                        size_t size, size_t align);
+
+/* A zeroed block of `kind` for `context`, where the table sends it. NULL after on_full declined. */
+FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
+{
+    if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
+        const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + context];
+        void *block = NULL;
+        if (row->strategy == FIEF_POOL) {
+            fief_pool *slots = (fief_pool *)row->allocator;
+            fief_vacant *slot = slots->vacant;
+            if (FIEF_LIKELY(slot != NULL && size <= row->slot_size)) {
+                slots->vacant = slot->next;
+                block = slot;
+            }
+        } else if (row->strategy == FIEF_HEAP) {
+            fief_heap *shared = (fief_heap *)row->allocator;
+            size_t rounded = (size + shared->round) & ~shared->round;
+            if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX && shared->vacant[rounded / 8] != NULL)) {
+                fief_vacant *slot = shared->vacant[rounded / 8];
+                shared->vacant[rounded / 8] = slot->next;
+                shared->live += rounded;
+                block = slot;
+            }
+        } else if (row->strategy != FIEF_NO_STRATEGY) {
+            fief_arena *region = (fief_arena *)row->allocator;
+            size_t pad = (0 - (uintptr_t)region->cursor) & (FIEF_ALIGN - 1);
+            size_t step = fief_round_up(size, FIEF_GRAIN);
+            size_t room = (size_t)(region->limit - region->cursor);
+            if (FIEF_LIKELY(pad <= room && step - 1 < room - pad)) {
+                block = region->cursor + pad;
+                region->cursor += pad + step;
+            }
+        }
+        if (FIEF_LIKELY(block != NULL)) {
+            return memset(block, 0, size);
+        }
+    }
+    void *fresh = fief_new_slow(rt, kind, context, size);
+    FIEF_NO_TAIL_CALL();
+    return fresh;
+}
+
+/* Frees a block of dynamic lifetime: the collector's sweep. size as given to fief_new. A block that
+ * lives in an arena or the stack is misuse: ask fief_owner first. NULL is fine. */
+FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t size)
+{
+    fief_free_slow(rt, kind, block, size);
+    FIEF_NO_TAIL_CALL();
+}
+
+/* `count` objects of type T in the open unit, not zeroed; they die at its end. */
+#define fief_temp(rt, T, count) ((T *)fief_temp_block((rt), (count), sizeof(T), FIEF_ALIGNOF(T)))
+FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, size_t align)
+{
+    void *block = fief_temp_slow(rt, count, size, align);
+    FIEF_NO_TAIL_CALL();
+    return block;
+}
+
+/* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
+FIEF_API void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
+                           size_t new_size);
+
+/* One compilation begins: its temporaries live until fief_unit_end, innermost first. */
+FIEF_API fief_unit fief_unit_begin(fief_runtime *rt);
+FIEF_API void fief_unit_end(fief_runtime *rt, fief_unit unit);
+
+/* Strings by context: native, literal and constant ones live in the vm arena, temporary ones in
+ * the unit, others on the heap (freed by fief_free_string). */
+FIEF_API char *fief_strdup(fief_runtime *rt, unsigned context, const char *string);
+FIEF_API char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size);
+FIEF_API void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size);
+FIEF_API char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
+    FIEF_PRINTF(3, 4);
+FIEF_API void fief_free_string(fief_runtime *rt, char *string);
+
+/* Which strategy a pointer belongs to: any pointer whatever, foreign ones included
+ * (FIEF_NO_STRATEGY). */
+FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
+/* Gives free pages back to the OS; returns the bytes. */
+FIEF_API size_t fief_trim(fief_runtime *rt);
+
+/* For existing code, a file at a time: malloc's contract on the runtime's heap. */
+FIEF_API void *fief_malloc(fief_runtime *rt, size_t size);
+FIEF_API void *fief_calloc(fief_runtime *rt, size_t count, size_t size);
+FIEF_API void *fief_realloc(fief_runtime *rt, void *block, size_t size);
+FIEF_API void fief_release(fief_runtime *rt, void *block);
+
+FIEF_END
+#endif

@@ -1,0 +1,55 @@
+/* stack: frames and operands, last in, first out.
+ *     | frame | operands | frame | ...free... |
+ *                                ^cursor
+ * A stack is an arena whose blocks also leave one by one, newest first; a pop checks that it is the
+ * newest, in every mode. Marks and rewinds are the arena's. */
+#ifndef FIEF_STACK_H
+#define FIEF_STACK_H
+
+#include <fief/arena.h>
+
+FIEF_BEGIN
+
+struct fief_stack {
+    fief_arena arena;
+};
+
+/* A stack of rt; as fief_arena_open. */
+FIEF_API fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config);
+FIEF_API void fief_stack_close(fief_stack *stack);
+FIEF_API __attribute__((noinline)) bool fief_stack_pop_slow(fief_stack *stack, void *block,
+                                                            size_t size);
+
+/* A block of `size` bytes aligned to 8, not zeroed. NULL when memory is short. */
+FIEF_INLINE void *fief_stack_push(fief_stack *stack, size_t size)
+{
+    return fief_arena_alloc_aligned(&stack->arena, size, FIEF_GRAIN);
+}
+
+/* Pops the newest block, which must be `block` of `size` bytes; false (and misuse) where it isn't. */
+FIEF_INLINE bool fief_stack_pop(fief_stack *stack, void *block, size_t size)
+{
+    unsigned char *start = (unsigned char *)block;
+    size_t step = fief_round_up(size, FIEF_GRAIN);
+    if (FIEF_LIKELY(step != 0 && (uintptr_t)stack->arena.cursor - (uintptr_t)start == step &&
+                    stack->arena.cursor < stack->arena.limit)) {
+        stack->arena.cursor = start;
+        return true;
+    }
+    bool popped = fief_stack_pop_slow(stack, block, size);
+    FIEF_NO_TAIL_CALL();
+    return popped;
+}
+
+FIEF_INLINE fief_mark fief_stack_mark(const fief_stack *stack)
+{
+    return fief_arena_mark(&stack->arena);
+}
+
+FIEF_INLINE void fief_stack_rewind(fief_stack *stack, fief_mark mark)
+{
+    fief_arena_rewind(&stack->arena, mark);
+}
+
+FIEF_END
+#endif

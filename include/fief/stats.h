@@ -1,0 +1,44 @@
+/* stats: where the bytes are. A number that this mode does not count reads FIEF_NOT_COUNTED, never
+ * 0; the text form prints "-" and the JSON form null. */
+#ifndef FIEF_STATS_H
+#define FIEF_STATS_H
+
+#include <fief/base.h>
+
+FIEF_BEGIN
+
+#define FIEF_NOT_COUNTED SIZE_MAX
+
+typedef enum fief_strategy {
+    FIEF_NO_STRATEGY,
+    FIEF_VM_ARENA,
+    FIEF_COMPILER_ARENA,
+    FIEF_STACK,
+    FIEF_POOL,
+    FIEF_HEAP,
+    FIEF_STRATEGIES
+} fief_strategy;
+
+typedef struct fief_count {
+    size_t used_bytes;  /* lent now, in whole grains and classes; exact in every mode */
+    size_t peak_bytes;  /* its maximum */
+    size_t asked_bytes; /* as the host asked for them; counted in guarded modes or on request */
+    size_t blocks;      /* live blocks; likewise */
+    size_t total_bytes; /* ever asked for; likewise */
+    size_t resets;
+    size_t fallbacks;   /* blocks that the heap served for an arena at its cap */
+    size_t refused;     /* allocations that returned NULL */
+} fief_count;
+
+/* One strategy's figures. */
+FIEF_API fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy);
+/* Bytes in pages that the runtime holds, and their peak. */
+FIEF_API size_t fief_stats_held(const fief_runtime *rt);
+FIEF_API size_t fief_stats_held_peak(const fief_runtime *rt);
+/* A table for people; one JSON object ("fief-stats/1") for programs. As snprintf: at most `size`
+ * bytes with the terminator, and the length that the whole would have. */
+FIEF_API size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size);
+FIEF_API size_t fief_stats_json(const fief_runtime *rt, char *buffer, size_t size);
+
+FIEF_END
+#endif

@@ -1,0 +1,506 @@
+/* arena: see include/fief/arena.h. Spans are chained in the order of their use; a rewind or a reset
+ * steps back in the chain and leaves the later spans in place for the next fill. While the window
+ * is shut, cursor == limit == the top, and each block is written down, so that it can be checked
+ * and counted when it dies. */
+#include "core/core.h"
+
+#include "base/size.h"
+#include "guard.h"
+
+enum { LARGEST_STEP = 64, LIMIT_STEP = FIEF_GRAIN };
+static const size_t keep_default = (size_t)4 << 20;
+
+static arena *whole(const fief_arena *window)
+{
+    return (arena *)(void *)(uintptr_t)window;
+}
+
+static fief_arena *window_of(arena *a)
+{
+    return &a->window.arena;
+}
+
+/* ---- window ---- */
+
+static void set_top(arena *a, unsigned char *top)
+{
+    window_of(a)->cursor = top;
+    if (a->core->shut || a->closed) {
+        window_of(a)->limit = top;
+    }
+}
+
+static void enter_span(arena *a, arena_span *span)
+{
+    a->current = span;
+    window_of(a)->limit = span->end;
+    set_top(a, span->start);
+}
+
+/* Something happened that a rewind must see: the limit moves, so that no older mark fits it. */
+static void note_event(arena *a)
+{
+    fief_arena *w = window_of(a);
+    window_of(a)->events++;
+    if (!a->core->shut && (size_t)(w->limit - w->cursor) >= LIMIT_STEP) {
+        w->limit -= LIMIT_STEP;
+    } else if (!a->core->shut) {
+        w->limit = w->cursor; /* full: every rewind is out of line anyway */
+    }
+}
+
+static size_t span_used(const arena *a, const arena_span *span)
+{
+    return (size_t)((span == a->current ? a->window.arena.cursor : span->left_at) - span->start);
+}
+
+size_t arena_used(const arena *a)
+{
+    return a->used_before + a->large + (a->current != NULL ? span_used(a, a->current) : 0);
+}
+
+static void note_peak(arena *a)
+{
+    size_t used = arena_used(a);
+    a->peak = used > a->peak ? used : a->peak;
+}
+
+/* ---- spans ---- */
+
+static arena_span *span_new(arena *a, size_t pages)
+{
+    core *c = a->core;
+    arena_span *span = space_meta(&c->space, sizeof *span);
+    unsigned char *start = span == NULL ? NULL : space_take(&c->space, pages, PAGE_ARENA, a);
+    if (start == NULL) {
+        if (span != NULL) {
+            space_meta_give(&c->space, span, sizeof *span);
+        }
+        return NULL;
+    }
+    *span = (arena_span){.start = start, .end = start + (pages << PAGE_SHIFT), .pages = pages};
+    guard_claim(start, pages << PAGE_SHIFT);
+    return span;
+}
+
+static void span_drop(arena *a, arena_span *span)
+{
+    if (span->pages == 0) {
+        guard_forget(span->start, (size_t)(span->end - span->start));
+        return;
+    }
+    guard_forget(span->start, span->pages << PAGE_SHIFT);
+    space_give(&a->core->space, span->start, span->pages, 0);
+    space_meta_give(&a->core->space, span, sizeof *span);
+}
+
+/* The next span of the chain that holds `need` bytes, new where there is none. */
+static bool next_span(arena *a, size_t need)
+{
+    arena_span *old = a->current;
+    arena_span *span = old == NULL ? a->first : old->next;
+    if (span == NULL || (size_t)(span->end - span->start) < need) {
+        size_t pages = pages_for(need) > a->next_pages ? pages_for(need) : a->next_pages;
+        arena_span *fresh = span_new(a, pages);
+        if (fresh == NULL) {
+            return false;
+        }
+        a->next_pages = a->next_pages * 2 < LARGEST_STEP ? a->next_pages * 2 : LARGEST_STEP;
+        fresh->next = span;
+        fresh->previous = old;
+        if (span != NULL) {
+            span->previous = fresh;
+        }
+        *(old == NULL ? &a->first : &old->next) = fresh;
+        span = fresh;
+    }
+    if (old != NULL) {
+        old->left_at = window_of(a)->cursor;
+        a->used_before += span_used(a, old);
+    }
+    window_of(a)->events++;
+    enter_span(a, span);
+    return true;
+}
+
+/* ---- blocks ---- */
+
+/* Room at the top for a raw block of `size` bytes with redzones; NULL: the span is full. */
+static unsigned char *bump(arena *a, size_t size, size_t align)
+{
+    if (a->current == NULL) {
+        return NULL;
+    }
+    unsigned char *top = window_of(a)->cursor;
+    unsigned char *end = a->core->shut ? a->current->end : window_of(a)->limit;
+    size_t pad = (0 - ((uintptr_t)top + GUARD_REDZONE)) & (align - 1);
+    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN) + 2 * (size_t)GUARD_REDZONE;
+    size_t room = (size_t)(end - top);
+    if (pad > room || step > room - pad) {
+        return NULL;
+    }
+    set_top(a, top + pad + step);
+    return top + pad + GUARD_REDZONE;
+}
+
+static bool attach(arena *a, attachment what)
+{
+    attachment *node = space_meta(&a->core->space, sizeof *node);
+    if (node == NULL) {
+        return false;
+    }
+    note_event(a);
+    *node = what;
+    node->event = window_of(a)->events;
+    node->next = a->attached;
+    a->attached = node;
+    return true;
+}
+
+/* A block too large for the common spans gets a run of its own. */
+static unsigned char *large_block(arena *a, size_t size, size_t align)
+{
+    core *c = a->core;
+    size_t slack = 2 * (size_t)GUARD_REDZONE + (align > FIEF_ALIGN ? align : 0);
+    size_t pages = pages_for(size + slack);
+    unsigned char *start = space_take(&c->space, pages, PAGE_ARENA, a);
+    if (start == NULL) {
+        return NULL;
+    }
+    guard_claim(start, pages << PAGE_SHIFT);
+    if (!attach(a, (attachment){.kind = ATTACHED_RUN, .start = start, .size = pages})) {
+        space_give(&c->space, start, pages, 0);
+        return NULL;
+    }
+    a->large += pages << PAGE_SHIFT;
+    return start + GUARD_REDZONE + ((0 - ((uintptr_t)start + GUARD_REDZONE)) & (align - 1));
+}
+
+static unsigned char *fallback_block(arena *a, size_t size)
+{
+    core *c = a->core;
+    heap *h = (heap *)(void *)c->heap;
+    if (h == NULL || !budget_admits(c, FIEF_HEAP, size)) {
+        return NULL;
+    }
+    unsigned char *block = heap_take(h, size);
+    if (block == NULL) {
+        return NULL;
+    }
+    if (!attach(a, (attachment){.kind = ATTACHED_HEAP, .start = block, .size = size})) {
+        heap_give(h, block, size, NULL);
+        return NULL;
+    }
+    c->tallies[a->strategy].fallbacks++;
+    return block;
+}
+
+static unsigned char *own_block(arena *a, size_t size, size_t align)
+{
+    size_t need = size + align + 2 * (size_t)GUARD_REDZONE + FIEF_GRAIN;
+    if (a->max != 0 && (need > a->max || arena_used(a) > a->max - need)) {
+        return NULL;
+    }
+    unsigned char *block = bump(a, size, align);
+    if (block == NULL && need > ((size_t)a->next_pages << PAGE_SHIFT) / 4 && need > PAGE_SIZE / 4) {
+        return large_block(a, size, align);
+    }
+    if (block == NULL && next_span(a, need)) {
+        block = bump(a, size, align);
+    }
+    return block;
+}
+
+/* While the window is shut each block is written down. */
+static bool write_down(arena *a, unsigned char *block, size_t size)
+{
+    core *c = a->core;
+    if (!c->shut) {
+        return true;
+    }
+    arena_block *node = space_meta(&c->space, sizeof *node);
+    if (node == NULL) {
+        return false;
+    }
+    *node = (arena_block){.next = a->blocks, .start = block, .size = size, .event = ++window_of(a)->events};
+    a->blocks = node;
+    guard_lend(block, size);
+    budget_take(c, a->strategy, size);
+    return true;
+}
+
+static unsigned char *arena_take(arena *a, size_t size, size_t align)
+{
+    core *c = a->core;
+    fief_mark before = {window_of(a)->cursor, window_of(a)->limit, window_of(a)->events, window_of(a)};
+    unsigned char *block = NULL;
+    if (budget_admits(c, a->strategy, size)) {
+        block = own_block(a, size, align);
+        if (block != NULL && !write_down(a, block, size)) {
+            fief_arena_rewind_slow(window_of(a), before);
+            return NULL;
+        }
+    }
+    return block != NULL ? block : fallback_block(a, size);
+}
+
+void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
+{
+    arena *a = whole(window);
+    core *c = a->core;
+    if (!thread_is_owner(c, SITE())) {
+        return NULL;
+    }
+    if (!is_power_of_two(align) || align > FIEF_ALIGN_MAX) {
+        misuse(c, FIEF_MISUSE_BAD_ALIGNMENT, NULL, size, SITE(),
+               "alignment %zu is not a power of two up to 65536", align);
+        return NULL;
+    }
+    if (a->closed) {
+        misuse(c, FIEF_MISUSE_NO_UNIT, NULL, size, SITE(), "no compilation unit is open");
+        return NULL;
+    }
+    if (size_is_absurd(size)) {
+        return NULL;
+    }
+    unsigned char *block;
+    do {
+        block = arena_take(a, size, align < FIEF_GRAIN ? FIEF_GRAIN : align);
+    } while (block == NULL && core_full(c, a->strategy, size));
+    note_peak(a);
+    return block;
+}
+
+void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, size_t new_size,
+                             size_t align)
+{
+    arena *a = whole(window);
+    if (block != NULL && !a->core->shut && !size_is_absurd(new_size)) {
+        unsigned char *start = block;
+        size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
+        size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
+        bool is_last = (uintptr_t)window->cursor - (uintptr_t)start == old_step;
+        if (is_last && new_step <= (size_t)(window->limit - start)) {
+            note_peak(a);
+            window->cursor = start + new_step;
+            return block;
+        }
+        if (new_step <= old_step) {
+            return block;
+        }
+    }
+    void *moved = fief_arena_refill(window, new_size, align);
+    if (moved != NULL && block != NULL) {
+        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+    }
+    return moved;
+}
+
+/* ---- rewind and reset ---- */
+
+/* Newest first: checks, counts and forgets the blocks written down after `event`. */
+static void drop_blocks(arena *a, uint64_t event)
+{
+    core *c = a->core;
+    while (a->blocks != NULL && a->blocks->event > event) {
+        arena_block *node = a->blocks;
+        guard_verdict verdict = guard_return(node->start, node->size);
+        if (verdict != GUARD_INTACT) {
+            misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
+                   node->start, node->size, NULL, "a block of the %s was written %s", a->name,
+                   verdict == GUARD_OVERFLOW ? "past its end" : "before its start");
+        }
+        budget_give(c, a->strategy, node->size, 1);
+        a->blocks = node->next;
+        space_meta_give(&c->space, node, sizeof *node);
+    }
+}
+
+static void drop_attachment(arena *a, const attachment *node)
+{
+    core *c = a->core;
+    if (node->kind == ATTACHED_CLEANUP) {
+        node->function(node->start);
+    } else if (node->kind == ATTACHED_HEAP) {
+        heap_give((heap *)(void *)c->heap, node->start, node->size, NULL);
+    } else {
+        guard_forget(node->start, node->size << PAGE_SHIFT);
+        space_give(&c->space, node->start, node->size, 0);
+        a->large -= node->size << PAGE_SHIFT;
+    }
+}
+
+/* Cleanups see their blocks alive, so they run before the blocks of their time are dropped. */
+static void drop_after(arena *a, uint64_t event)
+{
+    while (a->attached != NULL && a->attached->event > event) {
+        attachment *node = a->attached;
+        if (node->kind != ATTACHED_CLEANUP) {
+            drop_blocks(a, node->event - 1);
+        }
+        a->attached = node->next;
+        drop_attachment(a, node);
+        space_meta_give(&a->core->space, node, sizeof *node);
+    }
+    drop_blocks(a, event);
+}
+
+static arena_span *span_of(const arena *a, const unsigned char *cursor)
+{
+    for (arena_span *span = a->current; span != NULL; span = span->previous) {
+        if (cursor >= span->start && cursor <= span->end) {
+            return span;
+        }
+    }
+    return NULL;
+}
+
+static void leave_later_spans(arena *a, arena_span *span)
+{
+    while (a->current != span) {
+        arena_span *left = a->current;
+        guard_sweep(left->start, span_used(a, left));
+        a->current = left->previous;
+        window_of(a)->cursor = a->current->left_at;
+        a->used_before -= span_used(a, a->current);
+    }
+}
+
+void fief_arena_rewind_slow(fief_arena *window, fief_mark mark)
+{
+    arena *a = whole(window);
+    if (mark.arena != window) {
+        misuse(a->core, FIEF_MISUSE_WRONG_ARENA, mark.cursor, 0, SITE(),
+               "the mark belongs to another arena");
+        return;
+    }
+    arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark.cursor);
+    uint64_t event = mark.events;
+    if (event > window_of(a)->events || (mark.cursor != NULL && span == NULL) ||
+        (span == a->current && mark.cursor > window->cursor)) {
+        misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0, SITE(),
+               "the arena was rewound below this mark, or reset, since it was made");
+        return;
+    }
+    note_peak(a);
+    drop_after(a, event);
+    if (mark.cursor == NULL) {
+        span = a->first;
+    }
+    if (span == NULL) {
+        return;
+    }
+    leave_later_spans(a, span);
+    window->limit = mark.cursor == NULL || a->core->shut ? span->end : mark.limit;
+    set_top(a, mark.cursor == NULL ? span->start : mark.cursor);
+}
+
+/* Later spans beyond what the arena keeps go back to the space. */
+static void give_back_excess(arena *a)
+{
+    size_t kept = 0;
+    for (arena_span *span = a->first, *next; span != NULL; span = next) {
+        next = span->next;
+        size_t bytes = (size_t)(span->end - span->start);
+        if (kept != 0 && bytes > a->keep - (kept < a->keep ? kept : a->keep)) {
+            span->previous->next = next;
+            if (next != NULL) {
+                next->previous = span->previous;
+            }
+            span_drop(a, span);
+        } else {
+            kept += bytes;
+        }
+    }
+}
+
+void fief_arena_reset(fief_arena *window)
+{
+    arena *a = whole(window);
+    if (!thread_is_owner(a->core, SITE())) {
+        return;
+    }
+    note_peak(a);
+    drop_after(a, 0);
+    a->core->tallies[a->strategy].resets++;
+    window_of(a)->events++;
+    if (a->first == NULL) {
+        return;
+    }
+    leave_later_spans(a, a->first);
+    guard_sweep(a->first->start, span_used(a, a->first));
+    enter_span(a, a->first);
+    give_back_excess(a);
+}
+
+bool fief_arena_cleanup(fief_arena *window, void (*function)(void *), void *argument)
+{
+    return attach(whole(window), (attachment){.kind = ATTACHED_CLEANUP, .start = argument,
+                                              .function = function});
+}
+
+size_t fief_arena_used(const fief_arena *window)
+{
+    return arena_used(whole(window));
+}
+
+/* ---- life ---- */
+
+arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config)
+{
+    static const fief_arena_config none;
+    config = config == NULL ? &none : config;
+    arena *a = space_meta(&c->space, sizeof *a);
+    if (a == NULL) {
+        return NULL;
+    }
+    *a = (arena){.core = c, .strategy = strategy, .name = config->name ? config->name : "arena",
+                 .keep = config->keep_bytes ? config->keep_bytes : keep_default,
+                 .max = config->max_bytes, .next_pages = 1, .next = c->arenas};
+    size_t skip = (0 - (uintptr_t)config->buffer) & (FIEF_ALIGN - 1);
+    if (config->buffer != NULL && config->buffer_size > skip) {
+        unsigned char *start = (unsigned char *)config->buffer + skip;
+        a->buffer = (arena_span){.start = start,
+                                 .end = start + ((config->buffer_size - skip) & ~(size_t)7)};
+        guard_claim(start, (size_t)(a->buffer.end - start));
+        a->first = &a->buffer;
+        enter_span(a, a->first);
+    }
+    c->arenas = a;
+    if (config->presize != 0 && !(size_is_absurd(config->presize) ? false : next_span(a, config->presize))) {
+        arena_shut_down(a);
+        return NULL;
+    }
+    return a;
+}
+
+void arena_refuse(arena *a, bool refuse)
+{
+    a->closed = refuse;
+    fief_arena *w = window_of(a);
+    w->limit = refuse || a->core->shut || a->current == NULL ? w->cursor : a->current->end;
+}
+
+void arena_shut_down(arena *a)
+{
+    core *c = a->core;
+    drop_after(a, 0);
+    for (arena_span *span = a->first, *next; span != NULL; span = next) {
+        next = span->next;
+        span_drop(a, span);
+    }
+    for (arena **link = &c->arenas; *link != NULL; link = &(*link)->next) {
+        if (*link == a) {
+            *link = a->next;
+            break;
+        }
+    }
+    space_meta_give(&c->space, a, sizeof *a);
+}
+
+void fief_arena_close(fief_arena *window)
+{
+    if (window != NULL) {
+        arena_shut_down(whole(window));
+    }
+}

@@ -1,0 +1,155 @@
+/* core: what the allocators of one runtime share: the space, the budget, the way to report.
+ *
+ * `shut` says that every window stays shut: the guard must see each block, or the host asked for
+ * counts or a limit. It is data, not a mode: a release build with a limit runs the same code. */
+#ifndef FIEF_CORE_H
+#define FIEF_CORE_H
+
+#include "core/space.h"
+
+#include <fief/arena.h>
+#include <fief/heap.h>
+#include <fief/misuse.h>
+#include <fief/pool.h>
+#include <fief/stack.h>
+#include <fief/stats.h>
+
+/* What is counted for one strategy while windows are shut; the last three always. */
+typedef struct tally {
+    size_t asked, asked_peak, blocks, total, limit;
+    size_t resets, fallbacks, refused;
+} tally;
+
+typedef struct core {
+    space space;
+    bool shut;
+    size_t limit, asked;
+    tally tallies[FIEF_STRATEGIES];
+    fief_runtime *rt;
+    fief_heap *heap;
+    struct arena *arenas; /* newest first */
+    struct pool *pools;
+    const char *name;
+    size_t thread;
+    bool (*on_full)(fief_runtime *, size_t, void *);
+    bool (*on_misuse)(const fief_misuse *, void *);
+    void *user;
+} core;
+
+/* ---- budget: bytes asked for and alive ---- */
+bool budget_admits(const core *c, fief_strategy strategy, size_t size);
+void budget_take(core *c, fief_strategy strategy, size_t size);
+void budget_give(core *c, fief_strategy strategy, size_t size, size_t blocks);
+/* Counts a refusal and asks the host to collect; true: try again. */
+bool core_full(core *c, fief_strategy strategy, size_t size);
+
+/* Reports; returns only where the host's handler does. `format` makes the sentence. */
+void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
+            const void *site, const char *format, ...) FIEF_PRINTF(6, 7);
+/* A call from a thread that does not own the runtime, while windows are shut, is misuse. */
+bool thread_is_owner(core *c, const void *site);
+#define SITE() __builtin_return_address(0)
+
+/* ---- arena ---- */
+typedef struct arena_span {
+    struct arena_span *next, *previous;
+    unsigned char *start, *end, *left_at; /* left_at: the cursor when the next span was begun */
+    size_t pages;                         /* 0: the caller's buffer */
+} arena_span;
+
+typedef enum attachment_kind { ATTACHED_RUN, ATTACHED_HEAP, ATTACHED_CLEANUP } attachment_kind;
+
+/* What a rewind must undo beyond moving the cursor; newest first. */
+typedef struct attachment {
+    struct attachment *next;
+    uint64_t event;
+    attachment_kind kind;
+    void *start; /* run, heap block, or the cleanup's argument */
+    size_t size; /* pages, bytes */
+    void (*function)(void *);
+} attachment;
+
+/* A block seen one by one, while the window is shut; newest first. */
+typedef struct arena_block {
+    struct arena_block *next;
+    unsigned char *start;
+    size_t size;
+    uint64_t event;
+} arena_block;
+
+typedef struct arena {
+    fief_stack window; /* first: the public half (an arena's, or a stack's) */
+    core *core;
+    fief_strategy strategy;
+    const char *name;
+    arena_span *first, *current;
+    attachment *attached;
+    arena_block *blocks;
+    size_t used_before, large, peak, keep, next_pages, max;
+    bool closed; /* refuses: no unit is open */
+    struct arena *next;
+    arena_span buffer;
+} arena;
+
+arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
+void arena_shut_down(arena *a);
+void arena_refuse(arena *a, bool refuse);
+size_t arena_used(const arena *a);
+
+/* ---- pool ---- */
+typedef struct pool_span {
+    struct pool_span *next;
+    unsigned char *start;
+    uint32_t carved, vacant;
+    uint64_t *bits;
+} pool_span;
+
+typedef struct pool {
+    fief_pool window;
+    core *core;
+    fief_strategy strategy;
+    const char *name;
+    size_t slot_size, step; /* step: with redzones */
+    fief_vacant *parked;    /* the vacant list while the window is shut */
+    pool_span *spans;       /* newest first; only the newest is being carved */
+    size_t carved, peak, lent;
+    struct pool *next;
+} pool;
+
+pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
+void pool_shut_down(pool *p);
+void *pool_take(pool *p, size_t size);
+bool pool_give(pool *p, void *slot, size_t size, const void *site);
+/* Is this the address of a slot that was carved? */
+bool pool_has_slot(const pool *p, const void *slot);
+
+/* ---- heap ---- */
+enum { HEAP_LARGEST_MEDIUM = 256 << 10, MEDIUM_PAGES = 16, MEDIUM_SHIFT = 8,
+       MEDIUM_GRANULES = (MEDIUM_PAGES << PAGE_SHIFT) >> MEDIUM_SHIFT,
+       MEDIUM_WORDS = MEDIUM_GRANULES / 64 };
+
+typedef struct medium {
+    struct medium *next;
+    unsigned char *start;
+    uint32_t free, hint;
+    uint64_t used[MEDIUM_WORDS];
+    uint64_t starts[MEDIUM_WORDS];
+} medium;
+
+typedef struct heap {
+    fief_heap window;
+    core *core;
+    fief_vacant *parked[FIEF_SMALL_MAX / FIEF_GRAIN + 8];
+    unsigned char *bump, *bump_end;
+    medium *mediums;
+    pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1];
+    size_t small_held;
+} heap;
+
+bool heap_init(heap *h, core *c, size_t align);
+/* Without budget or on_full: for an arena's fallback. */
+void *heap_take(heap *h, size_t size);
+void heap_give(heap *h, void *block, size_t size, const void *site);
+size_t heap_trim(heap *h);
+
+#endif

@@ -1,0 +1,336 @@
+/* pool: see include/fief/pool.h. Spans are carved newest first; vacancy is a list, and a bitmap is
+ * made from it only when somebody walks or trims. */
+#include "core/core.h"
+
+#include "guard.h"
+
+#include <string.h>
+
+enum { POOL_LARGEST_SLOT = 32 << 10 };
+
+static pool *whole(const fief_pool *window)
+{
+    return (pool *)(void *)(uintptr_t)window;
+}
+
+static size_t slots_per_span(const pool *p)
+{
+    return PAGE_SIZE / p->step;
+}
+
+static size_t bits_bytes(const pool *p)
+{
+    return (slots_per_span(p) + 63) / 64 * 8;
+}
+
+static unsigned char *slot_at(const pool *p, const pool_span *span, size_t index)
+{
+    return span->start + index * p->step + GUARD_REDZONE;
+}
+
+static fief_vacant **list_of(pool *p)
+{
+    return p->core->shut ? &p->parked : &p->window.vacant;
+}
+
+static bool span_add(pool *p)
+{
+    core *c = p->core;
+    pool_span *span = space_meta(&c->space, sizeof *span);
+    uint64_t *bits = span == NULL ? NULL : space_meta(&c->space, bits_bytes(p));
+    unsigned char *start = bits == NULL ? NULL : space_take(&c->space, 1, PAGE_POOL, p);
+    if (start == NULL) {
+        if (bits != NULL) {
+            space_meta_give(&c->space, bits, bits_bytes(p));
+        }
+        if (span != NULL) {
+            space_meta_give(&c->space, span, sizeof *span);
+        }
+        return false;
+    }
+    guard_claim(start, PAGE_SIZE);
+    *span = (pool_span){.next = p->spans, .start = start, .bits = bits};
+    p->spans = span;
+    return true;
+}
+
+static void span_drop(pool *p, pool_span *span)
+{
+    guard_forget(span->start, PAGE_SIZE);
+    space_give(&p->core->space, span->start, 1, 0);
+    space_meta_give(&p->core->space, span->bits, bits_bytes(p));
+    space_meta_give(&p->core->space, span, sizeof *span);
+}
+
+static void *vacant_pop(fief_vacant **list)
+{
+    fief_vacant *slot = *list;
+    guard_open(slot, sizeof *slot);
+    *list = slot->next;
+    return slot;
+}
+
+static void vacant_push(fief_vacant **list, void *slot, size_t size)
+{
+    fief_vacant *vacant = slot;
+    guard_open(vacant, sizeof *vacant);
+    vacant->next = *list;
+    *list = vacant;
+    guard_claim(slot, size);
+}
+
+/* While the window is open a slot is carved only when no slot is vacant: all carved ones are live,
+ * so the peak is known without counting. */
+static void *pool_attempt(pool *p)
+{
+    fief_vacant **list = list_of(p);
+    void *slot;
+    if (*list != NULL) {
+        slot = vacant_pop(list);
+    } else {
+        if (p->spans == NULL || p->spans->carved == slots_per_span(p)) {
+            if (!span_add(p)) {
+                return NULL;
+            }
+        }
+        slot = slot_at(p, p->spans, p->spans->carved++);
+        p->carved++;
+    }
+    return slot;
+}
+
+void *pool_take(pool *p, size_t size)
+{
+    core *c = p->core;
+    if (!budget_admits(c, p->strategy, size)) {
+        return NULL;
+    }
+    void *slot = pool_attempt(p);
+    if (slot == NULL) {
+        return NULL;
+    }
+    if (c->shut) {
+        guard_lend(slot, p->slot_size);
+        budget_take(c, p->strategy, size);
+        p->lent++;
+    }
+    size_t live = c->shut ? p->lent : p->carved;
+    p->peak = live > p->peak ? live : p->peak;
+    return slot;
+}
+
+void *fief_pool_refill(fief_pool *window)
+{
+    pool *p = whole(window);
+    if (!thread_is_owner(p->core, SITE())) {
+        return NULL;
+    }
+    void *slot;
+    do {
+        slot = pool_take(p, p->slot_size);
+    } while (slot == NULL && core_full(p->core, p->strategy, p->slot_size));
+    return slot;
+}
+
+bool pool_has_slot(const pool *p, const void *slot)
+{
+    const page *entry = space_page(&p->core->space, slot);
+    if (entry == NULL || entry->kind != PAGE_POOL || entry->owner != p) {
+        return false;
+    }
+    uintptr_t first = ((uintptr_t)slot & ~(uintptr_t)(PAGE_SIZE - 1)) + GUARD_REDZONE;
+    return ((uintptr_t)slot - first) % p->step == 0;
+}
+
+/* Checks that every mode can afford out of line. */
+static bool must_be_a_slot(pool *p, void *slot, const void *site)
+{
+    core *c = p->core;
+    if (pool_has_slot(p, slot)) {
+        return true;
+    }
+    const page *entry = space_page(&c->space, slot);
+    if (entry == NULL || !entry->used) {
+        misuse(c, FIEF_MISUSE_FOREIGN_FREE, slot, p->slot_size, site,
+               "given to %s, but no allocator of this runtime owns it", p->name);
+    } else if (entry->kind == PAGE_POOL && entry->owner == p) {
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size, site,
+               "given to %s, but it points inside a slot", p->name);
+    } else {
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, slot, p->slot_size, site,
+               "given to %s, which does not own it", p->name);
+    }
+    return false;
+}
+
+bool pool_give(pool *p, void *slot, size_t size, const void *site)
+{
+    core *c = p->core;
+    if (!must_be_a_slot(p, slot, site)) {
+        return false;
+    }
+    if (c->shut) {
+        guard_verdict verdict = guard_return(slot, p->slot_size);
+        if (verdict != GUARD_INTACT) {
+            misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
+                   slot, p->slot_size, site, "a slot of %s was written outside its bounds", p->name);
+        }
+        budget_give(c, p->strategy, size, 1);
+        p->lent--;
+    }
+    vacant_push(list_of(p), slot, p->slot_size);
+    return true;
+}
+
+void fief_pool_give_slow(fief_pool *window, void *slot)
+{
+    pool *p = whole(window);
+    if (slot != NULL && thread_is_owner(p->core, SITE())) {
+        (void)pool_give(p, slot, p->slot_size, SITE());
+    }
+}
+
+/* ---- walk and trim ---- */
+
+static pool_span *span_with(const pool *p, const void *slot)
+{
+    uintptr_t start = (uintptr_t)slot & ~(uintptr_t)(PAGE_SIZE - 1);
+    pool_span *span = p->spans;
+    while (span != NULL && (uintptr_t)span->start != start) {
+        span = span->next;
+    }
+    return span;
+}
+
+static void mark_vacant(pool *p)
+{
+    for (pool_span *span = p->spans; span != NULL; span = span->next) {
+        memset(span->bits, 0, bits_bytes(p));
+        span->vacant = 0;
+    }
+    pool_span *span = NULL;
+    for (fief_vacant *slot = *list_of(p); slot != NULL;) {
+        if (span == NULL || ((uintptr_t)slot ^ (uintptr_t)span->start) >= PAGE_SIZE) {
+            span = span_with(p, slot);
+        }
+        size_t index = ((uintptr_t)slot - (uintptr_t)span->start) / p->step;
+        span->bits[index / 64] |= (uint64_t)1 << (index % 64);
+        span->vacant++;
+        guard_open(slot, sizeof *slot);
+        fief_vacant *next = slot->next;
+        guard_claim(slot, sizeof *slot);
+        slot = next;
+    }
+}
+
+size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *argument)
+{
+    pool *p = whole(window);
+    mark_vacant(p);
+    size_t visited = 0;
+    for (pool_span *span = p->spans; span != NULL; span = span->next) {
+        for (size_t i = 0, carved = span->carved; i < carved; i++) {
+            if ((span->bits[i / 64] >> (i % 64) & 1) == 0) {
+                visit(slot_at(p, span, i), argument);
+                visited++;
+            }
+        }
+    }
+    return visited;
+}
+
+size_t fief_pool_live(const fief_pool *window)
+{
+    const pool *p = whole(window);
+    size_t live = p->carved;
+    for (fief_vacant *slot = p->window.vacant; slot != NULL; slot = slot->next) {
+        live--;
+    }
+    return p->core->shut ? p->lent : live;
+}
+
+/* Keeps the vacant slots whose span stays. */
+static void drop_vacant_of_empty_spans(pool *p)
+{
+    fief_vacant **link = list_of(p);
+    while (*link != NULL) {
+        fief_vacant *slot = *link;
+        pool_span *span = span_with(p, slot);
+        guard_open(slot, sizeof *slot);
+        if (span->vacant == span->carved) {
+            *link = slot->next;
+        } else {
+            link = &slot->next;
+        }
+    }
+}
+
+size_t fief_pool_trim(fief_pool *window)
+{
+    pool *p = whole(window);
+    size_t bytes = 0;
+    if (GUARD_SHUT) {
+        return 0; /* dead slots stay where a stale pointer into them can be noticed */
+    }
+    mark_vacant(p);
+    drop_vacant_of_empty_spans(p);
+    for (pool_span **link = &p->spans; *link != NULL;) {
+        pool_span *span = *link;
+        if (span->vacant == span->carved) {
+            *link = span->next;
+            p->carved -= span->carved;
+            span_drop(p, span);
+            bytes += PAGE_SIZE;
+        } else {
+            link = &span->next;
+        }
+    }
+    return bytes;
+}
+
+/* ---- life ---- */
+
+pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size)
+{
+    if (slot_size == 0 || slot_size > POOL_LARGEST_SLOT) {
+        return NULL;
+    }
+    pool *p = space_meta(&c->space, sizeof *p);
+    if (p == NULL) {
+        return NULL;
+    }
+    size_t grain = slot_size % FIEF_ALIGN == 0 || GUARD_REDZONE != 0 ? FIEF_ALIGN : FIEF_GRAIN;
+    *p = (pool){.core = c, .strategy = strategy, .name = name ? name : "pool",
+                .slot_size = slot_size,
+                .step = fief_round_up(slot_size, grain) + 2 * (size_t)GUARD_REDZONE,
+                .next = c->pools};
+    p->window.open = !c->shut;
+    c->pools = p;
+    return p;
+}
+
+void pool_shut_down(pool *p)
+{
+    core *c = p->core;
+    for (pool_span *span = p->spans, *next; span != NULL; span = next) {
+        next = span->next;
+        span_drop(p, span);
+    }
+    if (c->shut) {
+        budget_give(c, p->strategy, p->lent * p->slot_size, p->lent);
+    }
+    for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {
+        if (*link == p) {
+            *link = p->next;
+            break;
+        }
+    }
+    space_meta_give(&c->space, p, sizeof *p);
+}
+
+void fief_pool_close(fief_pool *window)
+{
+    if (window != NULL) {
+        pool_shut_down(whole(window));
+    }
+}

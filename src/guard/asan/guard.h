@@ -1,0 +1,26 @@
+/* guard/asan: AddressSanitizer is told where each block begins, ends and died. The contract is
+ * written down in guard/poison/guard.h. The functions, not the macros: those are empty in code
+ * that is built without the sanitizer. */
+#ifndef FIEF_GUARD_H
+#define FIEF_GUARD_H
+
+#include <fief/base.h>
+
+#include <sanitizer/asan_interface.h>
+
+enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
+#define GUARD_MODE "ASan-annotated"
+typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
+
+static inline void guard_claim(void *start, size_t size) { __asan_poison_memory_region(start, size); }
+static inline void guard_lend(void *block, size_t size) { __asan_unpoison_memory_region(block, size); }
+static inline guard_verdict guard_return(void *block, size_t size)
+{
+    __asan_poison_memory_region(block, size);
+    return GUARD_INTACT;
+}
+static inline void guard_sweep(void *start, size_t size) { __asan_poison_memory_region(start, size); }
+static inline void guard_open(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
+static inline void guard_forget(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
+
+#endif

@@ -1,0 +1,66 @@
+/* guard/poison: the debug build. The contract of every guard:
+ *
+ *     claim    the space gave us a run            -> nothing in it is lent
+ *     lend     a block goes out                   -> its bytes are the host's; redzones around it
+ *     return   a block comes back                 -> were the redzones intact?
+ *     sweep    a run of blocks comes back at once
+ *     open     we are about to look into our own bytes
+ *     forget   the range goes to the OS or the caller
+ *
+ * A raw block is [redzone | size rounded up to a grain | redzone]; every byte of a redzone, and of
+ * the rounding, is checked. Fresh bytes read 0xCD, dead ones 0xDD. */
+#ifndef FIEF_GUARD_H
+#define FIEF_GUARD_H
+
+#include <fief/base.h>
+
+#include <string.h>
+
+enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
+enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD };
+#define GUARD_MODE "debug-poisoned"
+typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
+
+static inline size_t guard_back(size_t size)
+{
+    return fief_round_up(size, FIEF_GRAIN) - size + GUARD_REDZONE;
+}
+
+static inline bool guard_all(const unsigned char *bytes, size_t count, unsigned char value)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
+
+static inline void guard_lend(void *block, size_t size)
+{
+    unsigned char *bytes = block;
+    memset(bytes - GUARD_REDZONE, GUARD_FRONT_BYTE, GUARD_REDZONE);
+    memset(bytes, GUARD_FRESH, size);
+    memset(bytes + size, GUARD_BACK_BYTE, guard_back(size));
+}
+
+static inline guard_verdict guard_return(void *block, size_t size)
+{
+    unsigned char *bytes = block;
+    if (!guard_all(bytes + size, guard_back(size), GUARD_BACK_BYTE)) {
+        return GUARD_OVERFLOW;
+    }
+    if (!guard_all(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_FRONT_BYTE)) {
+        return GUARD_UNDERFLOW;
+    }
+    memset(bytes, GUARD_DEAD, size);
+    return GUARD_INTACT;
+}
+
+static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }
+static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
+static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
+
+#endif

@@ -1,0 +1,29 @@
+/* The runtime's private half. */
+#ifndef FIEF_MANAGER_RUNTIME_H
+#define FIEF_MANAGER_RUNTIME_H
+
+#include "core/core.h"
+
+#include <fief/runtime.h>
+
+typedef struct runtime {
+    fief_runtime window; /* first: the public half */
+    core core;
+    heap heap;
+    arena *vm, *unit;
+    arena *frames;
+    const fief_kind *kinds;
+    unsigned depth, units;
+} runtime;
+
+static inline runtime *whole_runtime(const fief_runtime *rt)
+{
+    return (runtime *)(void *)(uintptr_t)rt;
+}
+
+/* table.c: the host's table, checked and resolved. */
+bool table_check(const fief_kind *kinds, unsigned count, fief_error *error);
+bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count);
+bool refuse(fief_error *error, fief_status status, const char *format, ...) FIEF_PRINTF(3, 4);
+
+#endif

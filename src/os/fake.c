@@ -1,0 +1,96 @@
+/* os/fake: the same contract over malloc'ed memory, counted, with failures on demand. */
+#include "os/fake.h"
+#include "os/os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FAKE_PAGE = 65536 };
+static const size_t fake_largest = (size_t)64 << 20;
+
+static size_t calls, fail_at, reserves;
+
+static bool fails(void)
+{
+    calls++;
+    return calls == fail_at;
+}
+
+void fake_fail_at(size_t n)
+{
+    calls = 0;
+    fail_at = n;
+}
+
+size_t fake_calls(void)
+{
+    return calls;
+}
+
+size_t fake_reserves(void)
+{
+    return reserves;
+}
+
+/* Refuses more than it likes to give, as a system with a small address space does. */
+void *os_reserve(size_t size)
+{
+    if (size > fake_largest || fails()) {
+        return NULL;
+    }
+    void *start = aligned_alloc(FAKE_PAGE, (size + FAKE_PAGE - 1) / FAKE_PAGE * FAKE_PAGE);
+    if (start != NULL) {
+        memset(start, 0, size);
+        reserves++;
+    }
+    return start;
+}
+
+void os_release(void *start, size_t size)
+{
+    (void)size;
+    reserves--;
+    free(start);
+}
+
+bool os_commit(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+    return !fails();
+}
+
+void os_discard(void *start, size_t size)
+{
+    memset(start, 0, size);
+}
+
+bool os_move(void *from, void *to, size_t size)
+{
+    (void)from;
+    (void)to;
+    (void)size;
+    return false;
+}
+
+void os_populate(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+}
+
+size_t os_thread(void)
+{
+    return 1;
+}
+
+void os_print_error(const char *text, size_t length)
+{
+    (void)fwrite(text, 1, length, stderr);
+}
+
+_Noreturn void os_abort(void)
+{
+    abort();
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# A file includes only what is below it; only os/ includes system headers.
+set -u
+cd "$1" || exit 1
+status=0
+must_not() { # PATTERN FOLDER...
+    local pattern=$1
+    shift
+    if grep -nE "$pattern" -r "$@"; then
+        status=1
+    fi
+}
+must_not '#include "(os|guard|core|manager)/' src/base
+must_not '#include "(guard|core|manager)/' src/os
+must_not '#include "(core|manager)/' src/guard
+must_not '#include "manager/' src/core
+must_not '#include <(sys/|unistd|pthread|fcntl|signal)' src/base src/core src/manager include
+must_not '#include <(sanitizer|valgrind)/' src/base src/core src/manager src/os include
+must_not '^#if(def|ndef)? .*(GUARD|NDEBUG|SANITIZE)' src/core src/manager src/base
+exit $status
