@@ -1,6 +1,6 @@
 /* misuse-demo N: a very small interpreter that makes one mistake on purpose.
  *
- *     1  the compiler's AST is read after its unit ended       use-after-reset
+ *     1  a token's text is copied without room for its end     overflow
  *     2  the sweep frees a name that lives as long as the VM   wrong-allocator
  *     3  the closures that a script made are never swept       leak
  *
@@ -87,12 +87,17 @@ static void sweep(vm *m)
     }
 }
 
-static void use_node_after_its_unit(vm *m)
+static void write_past_a_token(vm *m)
 {
     fief_unit unit = fief_unit_begin(m->runtime);
-    node *ast = parse_sum(m, 2, 3);
+    const char *source = "print";
+    char *text = must(fief_temp(m->runtime, char, strlen(source)));
+    for (size_t i = 0; i <= strlen(source); i++) { /* the mistake: one byte too many */
+        text[i] = source[i];
+    }
+    printf("folded: %d\n", fold(parse_sum(m, 2, 3)));
+    fflush(stdout);
     fief_unit_end(m->runtime, unit);
-    printf("folded: %d\n", fold(ast)); /* the mistake: the tree died a line ago */
 }
 
 static void free_native_name_in_the_sweep(vm *m)
@@ -115,7 +120,7 @@ static const struct {
     const char *title;
     void (*commit)(vm *);
 } misuses[] = {
-    {"an AST node is used after its unit ended", use_node_after_its_unit},
+    {"a token is written one byte past its end", write_past_a_token},
     {"the sweep frees a vm-lifetime string", free_native_name_in_the_sweep},
     {"closures are forgotten at close", forget_the_last_sweep},
 };

@@ -307,7 +307,7 @@ static void drop_blocks(arena *a, uint64_t event)
         guard_verdict verdict = guard_return(node->start, node->size);
         if (verdict != GUARD_INTACT) {
             misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
-                   node->start, node->size, NULL, "a block of the %s was written %s", a->name,
+                   node->start, node->size, NULL, "a block of %s was written %s", a->name,
                    verdict == GUARD_OVERFLOW ? "past its end" : "before its start");
         }
         budget_give(c, a->strategy, node->size, 1);
