@@ -304,12 +304,7 @@ static void drop_blocks(arena *a, uint64_t event)
     core *c = a->core;
     while (a->blocks != NULL && a->blocks->event > event) {
         arena_block *node = a->blocks;
-        guard_verdict verdict = guard_return(node->start, node->size);
-        if (verdict != GUARD_INTACT) {
-            misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
-                   node->start, node->size, NULL, "a block of %s was written %s", a->name,
-                   verdict == GUARD_OVERFLOW ? "past its end" : "before its start");
-        }
+        (void)block_returns(c, node->start, node->size, a->name, NULL);
         budget_give(c, a->strategy, node->size, 1);
         a->blocks = node->next;
         space_meta_give(&c->space, node, sizeof *node);

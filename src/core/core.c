@@ -1,5 +1,6 @@
 #include "core/core.h"
 
+#include "guard.h"
 #include "os/os.h"
 
 bool budget_admits(const core *c, fief_strategy strategy, size_t size)
@@ -47,4 +48,22 @@ bool thread_is_owner(core *c, const void *site)
     misuse(c, FIEF_MISUSE_WRONG_THREAD, NULL, 0, site,
            "called from a thread that does not own the runtime");
     return false;
+}
+
+bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site)
+{
+    static const struct {
+        fief_misuse_class class_id;
+        const char *what;
+    } found[] = {
+        [GUARD_OVERFLOW] = {FIEF_MISUSE_OVERFLOW, "was written past its end"},
+        [GUARD_UNDERFLOW] = {FIEF_MISUSE_UNDERFLOW, "was written before its start"},
+        [GUARD_DOUBLE] = {FIEF_MISUSE_DOUBLE_FREE, "was free already"},
+    };
+    guard_verdict verdict = guard_return(block, size);
+    if (verdict != GUARD_INTACT) {
+        misuse(c, found[verdict].class_id, block, size, site, "a block of %s %s", owner,
+               found[verdict].what);
+    }
+    return verdict != GUARD_DOUBLE;
 }

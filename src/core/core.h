@@ -48,6 +48,9 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
             const void *site, const char *format, ...) FIEF_PRINTF(6, 7);
 /* A call from a thread that does not own the runtime, while windows are shut, is misuse. */
 bool thread_is_owner(core *c, const void *site);
+/* A block comes back, while windows are shut: reports what the guard found. False: it was dead
+ * already, and nothing may change. */
+bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site);
 #define SITE() __builtin_return_address(0)
 
 /* ---- arena ---- */

@@ -333,10 +333,8 @@ void heap_give(heap *h, void *block, size_t size, const void *site)
         return;
     }
     if (c->shut) {
-        guard_verdict verdict = guard_return(block, size);
-        if (verdict != GUARD_INTACT) {
-            misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
-                   block, size, site, "a heap block was written outside its bounds");
+        if (!block_returns(c, block, size, "the heap", site)) {
+            return;
         }
         budget_give(c, FIEF_HEAP, size, 1);
     }

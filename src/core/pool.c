@@ -170,10 +170,8 @@ bool pool_give(pool *p, void *slot, size_t size, const void *site)
         return false;
     }
     if (c->shut) {
-        guard_verdict verdict = guard_return(slot, p->slot_size);
-        if (verdict != GUARD_INTACT) {
-            misuse(c, verdict == GUARD_OVERFLOW ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW,
-                   slot, p->slot_size, site, "a slot of %s was written outside its bounds", p->name);
+        if (!block_returns(c, slot, p->slot_size, p->name, site)) {
+            return false;
         }
         budget_give(c, p->strategy, size, 1);
         p->lent--;

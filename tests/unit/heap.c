@@ -58,3 +58,18 @@ Test(heap, foreign_and_arena_pointers_are_refused)
     cr_expect_eq(seen, FIEF_MISUSE_WRONG_ALLOCATOR);
     cr_expect_eq(fief_close(rt), 0);
 }
+
+Test(heap, a_double_free_is_noticed_while_every_block_is_seen)
+{
+    fief_misuse_class seen = FIEF_MISUSE_CLASSES;
+    fief_runtime *rt = fief_open(&(fief_config){.on_misuse = remember, .user = &seen,
+                                                .count_blocks = true});
+    fief_heap *h = fief_runtime_heap(rt);
+    void *large = fief_heap_alloc(h, 4000);
+    fief_heap_free(h, large, 4000);
+    cr_expect_eq(seen, FIEF_MISUSE_CLASSES);
+    fief_heap_free(h, large, 4000);
+    cr_expect_eq(seen, FIEF_MISUSE_DOUBLE_FREE);
+    cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).used_bytes, 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
