@@ -34,6 +34,7 @@
 enum { FIEF_GRAIN = 8, FIEF_ALIGN = 16, FIEF_ALIGN_MAX = 65536, FIEF_SMALL_MAX = 512 };
 
 typedef struct fief_runtime fief_runtime;
+typedef struct fief_range fief_range;
 typedef struct fief_arena fief_arena;
 typedef struct fief_stack fief_stack;
 typedef struct fief_pool fief_pool;

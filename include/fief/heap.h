@@ -8,7 +8,7 @@
 #ifndef FIEF_HEAP_H
 #define FIEF_HEAP_H
 
-#include <fief/base.h>
+#include <fief/pool.h>
 
 FIEF_BEGIN
 
@@ -17,6 +17,7 @@ struct fief_heap {
     size_t give_max; /* largest size freed inline; 0 while the window is shut */
     size_t live;     /* bytes lent now, in whole classes */
     size_t peak;
+    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1]; /* never NULL */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1];
 };
 
@@ -73,12 +74,43 @@ FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size
     return moved;
 }
 
-/* For hosts that do not know sizes when they free. Same heap, same limits; aligned to 16. */
-FIEF_API __attribute__((noinline)) void *fief_heap_alloc_unsized(fief_heap *heap, size_t size);
+/* `size` bytes at an address that is a multiple of `align` (a power of two up to 64 KiB; anything
+ * else is misuse). Freed by fief_heap_free with its size; a resize keeps the heap's own alignment
+ * only. */
+FIEF_API __attribute__((noinline)) void *fief_heap_alloc_aligned(fief_heap *heap, size_t size,
+                                                                 size_t align);
+
+/* ---- for hosts that do not know sizes when they free ---- */
+
+FIEF_API __attribute__((noinline)) void *fief_heap_refill_unsized(fief_heap *heap, size_t size);
+
+/* `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
+FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
+{
+    if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
+        fief_pool *slots = heap->unsized[(size + FIEF_ALIGN - 1) / FIEF_ALIGN];
+        fief_vacant *block = slots->vacant;
+        if (FIEF_LIKELY(block != NULL)) {
+            slots->vacant = block->next;
+            heap->live += fief_round_up(size, FIEF_ALIGN);
+            return block;
+        }
+    }
+    void *fresh = fief_heap_refill_unsized(heap, size);
+    FIEF_NO_TAIL_CALL();
+    return fresh;
+}
+
+/* Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
 FIEF_API __attribute__((noinline)) void fief_heap_free_unsized(fief_heap *heap, void *block);
+/* As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
+ * realloc, size 0 gives a block of no bytes and not NULL. */
 FIEF_API __attribute__((noinline)) void *fief_heap_resize_unsized(fief_heap *heap, void *block,
                                                                   size_t new_size);
-/* Bytes that may be used in a block of the unsized calls. */
+/* As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
+FIEF_API __attribute__((noinline)) void *
+fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align);
+/* Bytes that may be used in a block of the unsized calls; 0 for any other pointer. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);
 
 FIEF_END

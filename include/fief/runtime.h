@@ -39,11 +39,13 @@ typedef struct fief_config {
     const fief_kind *kinds;     /* must outlive the runtime; NULL: fief_default_kinds */
     unsigned kind_count;
     size_t reserve_bytes;       /* address space; default 64 GiB, halved until the OS agrees */
+    fief_range *range;          /* a kept range to live in, instead of a reserve of its own */
     void *buffer;               /* the caller's own memory instead of a reserve */
     size_t buffer_size;
     size_t limit_bytes;         /* bytes asked for and alive, at most; 0: none */
     size_t limits[FIEF_STRATEGIES];
     size_t retain_bytes;        /* free pages kept warm rather than given to the OS; 0: 4 MiB */
+    const fief_arena_config *vm_arena, *compiler_arena, *frame_stack; /* NULL: as they come */
     unsigned align;             /* of the heap: 16 (default) or 8 */
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
@@ -55,14 +57,17 @@ typedef struct fief_config {
 /* One resolved cell: the allocator that serves this kind in this context. */
 typedef struct fief_row {
     void *allocator;
-    fief_strategy strategy;
-    unsigned slot_size;
+    uint8_t strategy;
+    bool sole; /* every context of the kind goes here: a free needs not ask where the block lives */
+    uint16_t slot_size;
 } fief_row;
 
 struct fief_runtime {
     const fief_row *rows; /* kind * FIEF_CONTEXTS + context */
     unsigned kind_count;
     fief_heap *heap;
+    fief_arena *vm, *unit;
+    fief_stack *frames;
 };
 
 /* A unit of compilation; plain data, returned by begin and handed to end. */
@@ -90,17 +95,40 @@ FIEF_API size_t fief_close(fief_runtime *rt);
 /* Makes the calling thread the owner. */
 FIEF_API void fief_adopt(fief_runtime *rt);
 
-FIEF_API fief_heap *fief_runtime_heap(fief_runtime *rt);
-FIEF_API fief_arena *fief_vm_arena(fief_runtime *rt);
-FIEF_API fief_arena *fief_compiler_arena(fief_runtime *rt);
-FIEF_API fief_stack *fief_frame_stack(fief_runtime *rt);
+/* A range: address space that outlives the runtimes which live in it, one at a time. Opening a
+ * runtime in a kept range takes no system call, and its pages stay warm (config.retain_bytes of
+ * them). reserve_bytes 0 means 64 GiB; NULL when the system refuses. A range may be used from any
+ * thread, by one at a time. */
+FIEF_API fief_range *fief_range_open(size_t reserve_bytes);
+/* Gives the range to the system. False, and nothing done, while a runtime lives in it. NULL is
+ * fine. */
+FIEF_API bool fief_range_close(fief_range *range);
+
+/* The runtime's own allocators; they live as long as it does. */
+FIEF_INLINE fief_heap *fief_runtime_heap(fief_runtime *rt)
+{
+    return rt->heap;
+}
+
+FIEF_INLINE fief_arena *fief_vm_arena(fief_runtime *rt)
+{
+    return rt->vm;
+}
+
+FIEF_INLINE fief_arena *fief_compiler_arena(fief_runtime *rt)
+{
+    return rt->unit;
+}
+
+FIEF_INLINE fief_stack *fief_frame_stack(fief_runtime *rt)
+{
+    return rt->frames;
+}
 
 FIEF_API __attribute__((noinline)) void *fief_new_slow(fief_runtime *rt, unsigned kind,
                                                        unsigned context, size_t size);
 FIEF_API __attribute__((noinline)) void fief_free_slow(fief_runtime *rt, unsigned kind,
                                                        void *block, size_t size);
-FIEF_API __attribute__((noinline)) void *fief_temp_slow(fief_runtime *rt, size_t count,
-                                                        size_t size, size_t align);
 
 /* A zeroed block of `kind` for `context`, where the table sends it. NULL after on_full declined. */
 FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
@@ -147,6 +175,21 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
  * lives in an arena or the stack is misuse: ask fief_owner first. NULL is fine. */
 FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t size)
 {
+    if (FIEF_LIKELY(kind < rt->kind_count)) {
+        const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + FIEF_DYNAMIC];
+        if (FIEF_LIKELY(row->sole)) {
+            if (row->strategy == FIEF_POOL) {
+                fief_pool *slots = (fief_pool *)row->allocator;
+                if (FIEF_LIKELY(slots->open && block != NULL)) {
+                    fief_pool_give(slots, block);
+                    return;
+                }
+            } else if (FIEF_LIKELY(size - 1 < rt->heap->give_max && block != NULL)) {
+                fief_heap_free(rt->heap, block, size);
+                return;
+            }
+        }
+    }
     fief_free_slow(rt, kind, block, size);
     FIEF_NO_TAIL_CALL();
 }
@@ -155,9 +198,7 @@ FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t 
 #define fief_temp(rt, T, count) ((T *)fief_temp_block((rt), (count), sizeof(T), FIEF_ALIGNOF(T)))
 FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, size_t align)
 {
-    void *block = fief_temp_slow(rt, count, size, align);
-    FIEF_NO_TAIL_CALL();
-    return block;
+    return fief_arena_array(rt->unit, count, size, align);
 }
 
 /* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
@@ -183,11 +224,35 @@ FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
 /* Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 
-/* For existing code, a file at a time: malloc's contract on the runtime's heap. */
-FIEF_API void *fief_malloc(fief_runtime *rt, size_t size);
-FIEF_API void *fief_calloc(fief_runtime *rt, size_t count, size_t size);
-FIEF_API void *fief_realloc(fief_runtime *rt, void *block, size_t size);
-FIEF_API void fief_release(fief_runtime *rt, void *block);
+/* For existing code, a file at a time: malloc's contract on the runtime's heap. The fourth is not
+ * called fief_free because that one knows kinds and sizes. */
+FIEF_INLINE void *fief_malloc(fief_runtime *rt, size_t size)
+{
+    return fief_heap_alloc_unsized(rt->heap, size);
+}
+
+FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        return NULL;
+    }
+    void *block = fief_heap_alloc_unsized(rt->heap, bytes);
+    return block != NULL ? memset(block, 0, bytes) : NULL;
+}
+
+FIEF_INLINE void *fief_realloc(fief_runtime *rt, void *block, size_t size)
+{
+    void *moved = fief_heap_resize_unsized(rt->heap, block, size);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
+
+FIEF_INLINE void fief_release(fief_runtime *rt, void *block)
+{
+    fief_heap_free_unsized(rt->heap, block);
+    FIEF_NO_TAIL_CALL();
+}
 
 FIEF_END
 #endif

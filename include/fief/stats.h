@@ -32,6 +32,10 @@ typedef struct fief_count {
 
 /* One strategy's figures. */
 FIEF_API fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy);
+/* One object kind's figures, counted where blocks are (config.count_blocks, a limit, a guarded
+ * build); else used_bytes and peak_bytes of a kind that has a pool to itself, and FIEF_NOT_COUNTED.
+ * kind == the table's row count: what was allocated under no kind. */
+FIEF_API fief_count fief_stats_kind(const fief_runtime *rt, unsigned kind);
 /* Bytes in pages that the runtime holds, and their peak. */
 FIEF_API size_t fief_stats_held(const fief_runtime *rt);
 FIEF_API size_t fief_stats_held_peak(const fief_runtime *rt);

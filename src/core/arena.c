@@ -30,23 +30,40 @@ static void set_top(arena *a, unsigned char *top)
     }
 }
 
+/* Where the window ends in the current span: at the arena's cap, if that comes first. */
+static unsigned char *end_of_room(const arena *a)
+{
+    const arena_span *span = a->current;
+    size_t elsewhere = a->used_before + a->large, room = (size_t)(span->end - span->start);
+    if (a->max != 0) {
+        size_t left = elsewhere < a->max ? (a->max - elsewhere) & ~(size_t)(FIEF_GRAIN - 1) : 0;
+        room = room < left ? room : left;
+    }
+    return span->start + room;
+}
+
+void arena_set_limit(arena *a)
+{
+    fief_arena *w = window_of(a);
+    bool stays_shut = a->closed || a->core->shut || a->current == NULL;
+    w->limit = stays_shut || end_of_room(a) < w->cursor ? w->cursor : end_of_room(a);
+}
+
 static void enter_span(arena *a, arena_span *span)
 {
     a->current = span;
-    window_of(a)->limit = span->end;
-    set_top(a, span->start);
+    window_of(a)->cursor = span->start;
+    arena_set_limit(a);
 }
 
 /* Something happened that a rewind must see: the limit moves, so that no older mark fits it. */
-static void note_event(arena *a)
+void arena_note_event(arena *a)
 {
     fief_arena *w = window_of(a);
-    window_of(a)->events++;
-    if (!a->core->shut && (size_t)(w->limit - w->cursor) >= LIMIT_STEP) {
-        w->limit -= LIMIT_STEP;
-    } else if (!a->core->shut) {
-        w->limit = w->cursor; /* full: every rewind is out of line anyway */
-    }
+    w->events++;
+    /* A full window needs no step: every rewind is out of line anyway. */
+    size_t room = (size_t)(w->limit - w->cursor);
+    w->limit -= room < LIMIT_STEP ? room : LIMIT_STEP;
 }
 
 static size_t span_used(const arena *a, const arena_span *span)
@@ -132,7 +149,7 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
         return NULL;
     }
     unsigned char *top = window_of(a)->cursor;
-    unsigned char *end = a->core->shut ? a->current->end : window_of(a)->limit;
+    unsigned char *end = a->core->shut ? end_of_room(a) : window_of(a)->limit;
     size_t pad = (0 - ((uintptr_t)top + GUARD_REDZONE)) & (align - 1);
     size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN) + 2 * (size_t)GUARD_REDZONE;
     size_t room = (size_t)(end - top);
@@ -149,7 +166,7 @@ static bool attach(arena *a, attachment what)
     if (node == NULL) {
         return false;
     }
-    note_event(a);
+    arena_note_event(a);
     *node = what;
     node->event = window_of(a)->events;
     node->next = a->attached;
@@ -173,6 +190,9 @@ static unsigned char *large_block(arena *a, size_t size, size_t align)
         return NULL;
     }
     a->large += pages << PAGE_SHIFT;
+    if (window_of(a)->limit > window_of(a)->cursor && a->max != 0) {
+        arena_set_limit(a); /* the cap came nearer */
+    }
     return start + GUARD_REDZONE + ((0 - ((uintptr_t)start + GUARD_REDZONE)) & (align - 1));
 }
 
@@ -187,28 +207,31 @@ static unsigned char *fallback_block(arena *a, size_t size)
     if (block == NULL) {
         return NULL;
     }
-    if (!attach(a, (attachment){.kind = ATTACHED_HEAP, .start = block, .size = size})) {
-        heap_give(h, block, size, NULL);
+    if (!attach(a, (attachment){.kind = ATTACHED_HEAP, .start = block, .size = size,
+                                .block_kind = c->kind})) {
+        heap_give(h, block, size, c->kind, NULL);
         return NULL;
     }
     c->tallies[a->strategy].fallbacks++;
     return block;
 }
 
+static bool cap_admits(const arena *a, size_t need)
+{
+    return a->max == 0 || (need <= a->max && arena_used(a) <= a->max - need);
+}
+
 static unsigned char *own_block(arena *a, size_t size, size_t align)
 {
     size_t need = size + align + 2 * (size_t)GUARD_REDZONE + FIEF_GRAIN;
-    if (a->max != 0 && (need > a->max || arena_used(a) > a->max - need)) {
-        return NULL;
-    }
     unsigned char *block = bump(a, size, align);
-    if (block == NULL && need > ((size_t)a->next_pages << PAGE_SHIFT) / 4 && need > PAGE_SIZE / 4) {
-        return large_block(a, size, align);
+    if (block != NULL) {
+        return block;
     }
-    if (block == NULL && next_span(a, need)) {
-        block = bump(a, size, align);
+    if (need > (a->next_pages << PAGE_SHIFT) / 4 && need > PAGE_SIZE / 4) {
+        return cap_admits(a, fief_round_up(need, PAGE_SIZE)) ? large_block(a, size, align) : NULL;
     }
-    return block;
+    return cap_admits(a, need) && next_span(a, need) ? bump(a, size, align) : NULL;
 }
 
 /* While the window is shut each block is written down. */
@@ -222,10 +245,11 @@ static bool write_down(arena *a, unsigned char *block, size_t size)
     if (node == NULL) {
         return false;
     }
-    *node = (arena_block){.next = a->blocks, .start = block, .size = size, .event = ++window_of(a)->events};
+    *node = (arena_block){.next = a->blocks, .start = block, .size = size, .kind = c->kind,
+                          .event = ++window_of(a)->events};
     a->blocks = node;
     guard_lend(block, size);
-    budget_take(c, a->strategy, size);
+    budget_take(c, a->strategy, c->kind, size);
     return true;
 }
 
@@ -248,12 +272,7 @@ void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
 {
     arena *a = whole(window);
     core *c = a->core;
-    if (!thread_is_owner(c, SITE())) {
-        return NULL;
-    }
-    if (!is_power_of_two(align) || align > FIEF_ALIGN_MAX) {
-        misuse(c, FIEF_MISUSE_BAD_ALIGNMENT, NULL, size, SITE(),
-               "alignment %zu is not a power of two up to 65536", align);
+    if (!thread_is_owner(c, SITE()) || !align_is_sound(c, align, SITE())) {
         return NULL;
     }
     if (a->closed) {
@@ -305,7 +324,7 @@ static void drop_blocks(arena *a, uint64_t event)
     while (a->blocks != NULL && a->blocks->event > event) {
         arena_block *node = a->blocks;
         (void)block_returns(c, node->start, node->size, a->name, NULL);
-        budget_give(c, a->strategy, node->size, 1);
+        budget_give(c, a->strategy, node->kind, node->size, 1);
         a->blocks = node->next;
         space_meta_give(&c->space, node, sizeof *node);
     }
@@ -317,7 +336,7 @@ static void drop_attachment(arena *a, const attachment *node)
     if (node->kind == ATTACHED_CLEANUP) {
         node->function(node->start);
     } else if (node->kind == ATTACHED_HEAP) {
-        heap_give((heap *)(void *)c->heap, node->start, node->size, NULL);
+        heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind, NULL);
     } else {
         guard_forget(node->start, node->size << PAGE_SHIFT);
         space_give(&c->space, node->start, node->size, 0);
@@ -386,8 +405,12 @@ void fief_arena_rewind_slow(fief_arena *window, fief_mark mark)
         return;
     }
     leave_later_spans(a, span);
-    window->limit = mark.cursor == NULL || a->core->shut ? span->end : mark.limit;
-    set_top(a, mark.cursor == NULL ? span->start : mark.cursor);
+    window->cursor = mark.cursor == NULL ? span->start : mark.cursor;
+    if (mark.cursor == NULL || a->core->shut) {
+        arena_set_limit(a);
+    } else {
+        window->limit = mark.limit;
+    }
 }
 
 /* Later spans beyond what the arena keeps go back to the space. */
@@ -472,8 +495,7 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
 void arena_refuse(arena *a, bool refuse)
 {
     a->closed = refuse;
-    fief_arena *w = window_of(a);
-    w->limit = refuse || a->core->shut || a->current == NULL ? w->cursor : a->current->end;
+    arena_set_limit(a);
 }
 
 void arena_shut_down(arena *a)

@@ -1,5 +1,6 @@
 #include "core/core.h"
 
+#include "base/size.h"
 #include "guard.h"
 #include "os/os.h"
 
@@ -11,24 +12,32 @@ bool budget_admits(const core *c, fief_strategy strategy, size_t size)
     return runtime_has_room && strategy_has_room;
 }
 
-void budget_take(core *c, fief_strategy strategy, size_t size)
+static void tally_take(tally *t, size_t size)
 {
-    tally *t = &c->tallies[strategy];
-    c->asked += size;
     t->asked += size;
     t->total += size;
     t->blocks++;
-    if (t->asked > t->asked_peak) {
-        t->asked_peak = t->asked;
-    }
+    t->asked_peak = t->asked > t->asked_peak ? t->asked : t->asked_peak;
 }
 
-void budget_give(core *c, fief_strategy strategy, size_t size, size_t blocks)
+void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size)
 {
-    tally *t = &c->tallies[strategy];
-    c->asked -= size;
+    c->asked += size;
+    tally_take(&c->tallies[strategy], size);
+    tally_take(&c->kinds[kind], size);
+}
+
+static void tally_give(tally *t, size_t size, size_t blocks)
+{
     t->asked -= size;
     t->blocks -= blocks;
+}
+
+void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, size_t blocks)
+{
+    c->asked -= size;
+    tally_give(&c->tallies[strategy], size, blocks);
+    tally_give(&c->kinds[kind], size, blocks);
 }
 
 bool core_full(core *c, fief_strategy strategy, size_t size)
@@ -48,6 +57,26 @@ bool thread_is_owner(core *c, const void *site)
     misuse(c, FIEF_MISUSE_WRONG_THREAD, NULL, 0, site,
            "called from a thread that does not own the runtime");
     return false;
+}
+
+bool align_is_sound(core *c, size_t align, const void *site)
+{
+    if (is_power_of_two(align) && align <= FIEF_ALIGN_MAX) {
+        return true;
+    }
+    misuse(c, FIEF_MISUSE_BAD_ALIGNMENT, NULL, 0, site,
+           "alignment %zu is not a power of two up to 65536", align);
+    return false;
+}
+
+const char *owner_name(const page *entry)
+{
+    switch (entry->kind) {
+    case PAGE_ARENA: return ((const arena *)entry->owner)->name;
+    case PAGE_POOL:
+    case PAGE_UNSIZED: return ((const pool *)entry->owner)->name;
+    default: return "the heap";
+    }
 }
 
 bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site)

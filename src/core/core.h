@@ -14,7 +14,8 @@
 #include <fief/stack.h>
 #include <fief/stats.h>
 
-/* What is counted for one strategy while windows are shut; the last three always. */
+/* What is counted for one strategy, or for one object kind, while windows are shut; the last three
+ * always. */
 typedef struct tally {
     size_t asked, asked_peak, blocks, total, limit;
     size_t resets, fallbacks, refused;
@@ -25,6 +26,8 @@ typedef struct core {
     bool shut;
     size_t limit, asked;
     tally tallies[FIEF_STRATEGIES];
+    tally *kinds;  /* one a kind, and one more for blocks of none; NULL while windows are open */
+    unsigned kind; /* of the call that is being served */
     fief_runtime *rt;
     fief_heap *heap;
     struct arena *arenas; /* newest first */
@@ -38,8 +41,8 @@ typedef struct core {
 
 /* ---- budget: bytes asked for and alive ---- */
 bool budget_admits(const core *c, fief_strategy strategy, size_t size);
-void budget_take(core *c, fief_strategy strategy, size_t size);
-void budget_give(core *c, fief_strategy strategy, size_t size, size_t blocks);
+void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size);
+void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, size_t blocks);
 /* Counts a refusal and asks the host to collect; true: try again. */
 bool core_full(core *c, fief_strategy strategy, size_t size);
 
@@ -48,6 +51,10 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
             const void *site, const char *format, ...) FIEF_PRINTF(6, 7);
 /* A call from a thread that does not own the runtime, while windows are shut, is misuse. */
 bool thread_is_owner(core *c, const void *site);
+/* Any power of two up to 64 KiB; anything else is misuse. */
+bool align_is_sound(core *c, size_t align, const void *site);
+/* What reports call the allocator of a span. */
+const char *owner_name(const page *entry);
 /* A block comes back, while windows are shut: reports what the guard found. False: it was dead
  * already, and nothing may change. */
 bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site);
@@ -69,6 +76,7 @@ typedef struct attachment {
     attachment_kind kind;
     void *start; /* run, heap block, or the cleanup's argument */
     size_t size; /* pages, bytes */
+    unsigned block_kind;
     void (*function)(void *);
 } attachment;
 
@@ -78,6 +86,7 @@ typedef struct arena_block {
     unsigned char *start;
     size_t size;
     uint64_t event;
+    unsigned kind;
 } arena_block;
 
 typedef struct arena {
@@ -96,10 +105,17 @@ typedef struct arena {
 
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
 void arena_shut_down(arena *a);
+/* Opens the window as far as the span, the cap and the runtime allow. */
+void arena_set_limit(arena *a);
+/* Makes every older mark go out of line. */
+void arena_note_event(arena *a);
+/* While no unit is open, the compiler arena refuses. */
 void arena_refuse(arena *a, bool refuse);
 size_t arena_used(const arena *a);
 
 /* ---- pool ---- */
+enum { POOL_LARGEST_SLOT = 32 << 10 };
+
 typedef struct pool_span {
     struct pool_span *next;
     unsigned char *start;
@@ -112,6 +128,7 @@ typedef struct pool {
     core *core;
     fief_strategy strategy;
     const char *name;
+    unsigned kind;
     size_t slot_size, step; /* step: with redzones */
     fief_vacant *parked;    /* the vacant list while the window is shut */
     pool_span *spans;       /* newest first; only the newest is being carved */
@@ -119,6 +136,7 @@ typedef struct pool {
     struct pool *next;
 } pool;
 
+/* Its blocks count for c->kind. */
 pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
 void pool_shut_down(pool *p);
 void *pool_take(pool *p, size_t size);
@@ -142,17 +160,34 @@ typedef struct medium {
 typedef struct heap {
     fief_heap window;
     core *core;
-    fief_vacant *parked[FIEF_SMALL_MAX / FIEF_GRAIN + 8];
+    fief_vacant **lists; /* by size in grains: the window's while it is open */
+    fief_pool nothing;   /* stands for the unsized pools that nobody has needed yet */
     unsigned char *bump, *bump_end;
     medium *mediums;
-    pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1];
     size_t small_held;
 } heap;
 
 bool heap_init(heap *h, core *c, size_t align);
 /* Without budget or on_full: for an arena's fallback. */
 void *heap_take(heap *h, size_t size);
-void heap_give(heap *h, void *block, size_t size, const void *site);
-size_t heap_trim(heap *h);
+void heap_give(heap *h, void *block, size_t size, unsigned kind, const void *site);
+/* Gives what holds no live block back to the space. */
+void heap_trim(heap *h);
+
+/* ---- medium: the heap's blocks of 513 bytes to 256 KiB ---- */
+typedef enum medium_place { MEDIUM_BLOCK, MEDIUM_VACANT, MEDIUM_INTERIOR } medium_place;
+
+void *medium_take(heap *h, size_t size, size_t align);
+void medium_give(medium *m, void *block);
+bool medium_resize(medium *m, void *block, size_t new_size);
+/* What lies at an address that is given back. */
+medium_place medium_find(const medium *m, const void *block);
+/* Is this the block's size, as far as granules tell? */
+bool medium_fits(const medium *m, const void *block, size_t size);
+/* Bytes that may be used: of a request for `size`; of a block. */
+size_t medium_usable(size_t size);
+size_t medium_size_of(const medium *m, const void *block);
+/* Gives all but `keep` of the empty segments back. */
+void medium_trim(heap *h, size_t keep);
 
 #endif

@@ -18,11 +18,6 @@ static size_t rounded_size(const heap *h, size_t size)
     return ((size == 0 ? 1 : size) + h->window.round) & ~h->window.round;
 }
 
-static fief_vacant **list_for(heap *h, size_t rounded)
-{
-    return h->core->shut ? &h->parked[rounded / FIEF_GRAIN] : &h->window.vacant[rounded / FIEF_GRAIN];
-}
-
 static void vacant_push(fief_vacant **list, void *block, size_t size)
 {
     fief_vacant *vacant = block;
@@ -32,214 +27,139 @@ static void vacant_push(fief_vacant **list, void *block, size_t size)
     guard_claim(block, size);
 }
 
+static void *vacant_pop(fief_vacant **list)
+{
+    fief_vacant *block = *list;
+    guard_open(block, sizeof *block);
+    *list = block->next;
+    return block;
+}
+
 /* ---- small ---- */
 
-/* The tail of a page becomes vacant blocks rather than waste. */
-static void park_tail(heap *h)
+enum { REDZONES = 2 * GUARD_REDZONE };
+
+/* Bytes of the page that the bump passes over become vacant blocks rather than waste. */
+static void park_until(heap *h, unsigned char *end)
 {
-    size_t left = (size_t)(h->bump_end - h->bump), redzones = 2 * (size_t)GUARD_REDZONE;
-    size_t largest = (left - (left < redzones ? left : redzones)) & ~h->window.round;
-    if (largest > h->window.round && largest <= FIEF_SMALL_MAX) {
-        vacant_push(list_for(h, largest), h->bump + GUARD_REDZONE, largest);
+    while (h->bump < end) {
+        size_t room = (size_t)(end - h->bump);
+        size_t largest = room < REDZONES ? 0 : (room - REDZONES) & ~h->window.round;
+        largest = largest < FIEF_SMALL_MAX ? largest : FIEF_SMALL_MAX;
+        if (largest <= h->window.round) {
+            page *entry = space_page(&h->core->space, h->bump);
+            space_page(&h->core->space, span_start(&h->core->space, entry))->tail += (uint16_t)room;
+            h->bump = end;
+            return;
+        }
+        vacant_push(&h->lists[largest / FIEF_GRAIN], h->bump + GUARD_REDZONE, largest);
+        h->bump += largest + REDZONES;
     }
+}
+
+/* A fresh span for the bump: longer, and touched ahead, once the heap is not small any more. */
+static bool small_span(heap *h, size_t need)
+{
+    core *c = h->core;
+    size_t pages = 1 + (h->small_held >> 21 < 3 ? h->small_held >> 21 : 3);
+    pages = pages < pages_for(need) ? pages_for(need) : pages;
+    unsigned char *start = space_take(&c->space, pages, PAGE_SMALL, h);
+    if (start == NULL) {
+        return false;
+    }
+    park_until(h, h->bump_end);
+    guard_claim(start, pages << PAGE_SHIFT);
+    h->small_held += pages << PAGE_SHIFT;
+    h->bump = start;
+    h->bump_end = start + (pages << PAGE_SHIFT);
+    return true;
 }
 
 static void *small_take(heap *h, size_t rounded)
 {
-    fief_vacant **list = list_for(h, rounded);
+    fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
     if (*list != NULL) {
-        fief_vacant *block = *list;
-        guard_open(block, sizeof *block);
-        *list = block->next;
-        return block;
+        return vacant_pop(list);
     }
-    size_t step = rounded + 2 * (size_t)GUARD_REDZONE;
-    if (step > (size_t)(h->bump_end - h->bump)) {
-        size_t pages = 1 + (h->small_held >> 21 < 3 ? h->small_held >> 21 : 3);
-        unsigned char *start = space_take(&h->core->space, pages, PAGE_SMALL, h);
-        if (start == NULL) {
-            return NULL;
-        }
-        park_tail(h);
-        guard_claim(start, pages << PAGE_SHIFT);
-        h->small_held += pages << PAGE_SHIFT;
-        h->bump = start;
-        h->bump_end = start + (pages << PAGE_SHIFT);
+    size_t step = rounded + REDZONES;
+    if (step > (size_t)(h->bump_end - h->bump) && !small_span(h, step)) {
+        return NULL;
     }
     unsigned char *block = h->bump + GUARD_REDZONE;
     h->bump += step;
     return block;
 }
 
-/* ---- medium: granules of 256 bytes in segments of 1 MiB ---- */
-
-static size_t granules_for(size_t size)
+static size_t padding(const heap *h, size_t align)
 {
-    return (size + 2 * (size_t)GUARD_REDZONE + (1u << MEDIUM_SHIFT) - 1) >> MEDIUM_SHIFT;
+    return (0 - ((uintptr_t)h->bump + GUARD_REDZONE)) & (align - 1);
 }
 
-static bool bit(const uint64_t *bits, size_t i)
+/* An aligned block is a common block of its class at an aligned address, and is freed as one. */
+static void *small_take_aligned(heap *h, size_t rounded, size_t align)
 {
-    return bits[i / 64] >> (i % 64) & 1;
-}
-
-static void set_bits(uint64_t *bits, size_t first, size_t count, bool value)
-{
-    for (size_t i = first; i < first + count;) {
-        size_t take = 64 - i % 64 < first + count - i ? 64 - i % 64 : first + count - i;
-        uint64_t mask = (take == 64 ? ~(uint64_t)0 : ((uint64_t)1 << take) - 1) << (i % 64);
-        bits[i / 64] = value ? bits[i / 64] | mask : bits[i / 64] & ~mask;
-        i += take;
+    fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
+    if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
+        return vacant_pop(list);
     }
-}
-
-/* The first index from i on (below end) whose bit is `value`. */
-static size_t next_bit(const uint64_t *bits, size_t i, size_t end, bool value)
-{
-    while (i < end) {
-        uint64_t word = (value ? bits[i / 64] : ~bits[i / 64]) >> (i % 64);
-        if (word != 0) {
-            i += (size_t)__builtin_ctzll(word);
-            return i < end ? i : end;
-        }
-        i = (i / 64 + 1) * 64;
-    }
-    return end;
-}
-
-static size_t first_fit(const medium *m, size_t count)
-{
-    for (size_t i = m->hint; i + count <= MEDIUM_GRANULES;) {
-        i = next_bit(m->used, i, MEDIUM_GRANULES, false);
-        size_t end = i + count < MEDIUM_GRANULES ? i + count : MEDIUM_GRANULES;
-        size_t taken = next_bit(m->used, i, end, true);
-        if (taken - i >= count) {
-            return i;
-        }
-        i = taken;
-    }
-    return MEDIUM_GRANULES;
-}
-
-static medium *medium_new(heap *h)
-{
-    core *c = h->core;
-    medium *m = space_meta(&c->space, sizeof *m);
-    if (m == NULL) {
+    size_t step = rounded + REDZONES;
+    if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) && !small_span(h, align + step)) {
         return NULL;
     }
-    m->start = space_take(&c->space, MEDIUM_PAGES, PAGE_MEDIUM, m);
-    if (m->start == NULL) {
-        space_meta_give(&c->space, m, sizeof *m);
-        return NULL;
-    }
-    guard_claim(m->start, (size_t)MEDIUM_PAGES << PAGE_SHIFT);
-    m->free = MEDIUM_GRANULES;
-    m->next = h->mediums;
-    h->mediums = m;
-    return m;
-}
-
-static void medium_mark(medium *m, size_t first, size_t count, bool used)
-{
-    set_bits(m->used, first, count, used);
-    m->free = used ? m->free - (uint32_t)count : m->free + (uint32_t)count;
-    if (!used && first < m->hint) {
-        m->hint = (uint32_t)first;
-    }
-    if (used && first == m->hint) {
-        m->hint = (uint32_t)(first + count);
-    }
-}
-
-static void *medium_take(heap *h, size_t size)
-{
-    size_t count = granules_for(size), at = MEDIUM_GRANULES;
-    medium *m = h->mediums;
-    for (; m != NULL; m = m->next) {
-        if (m->free >= count && (at = first_fit(m, count)) < MEDIUM_GRANULES) {
-            break;
-        }
-    }
-    if (m == NULL) {
-        m = medium_new(h);
-        if (m == NULL) {
-            return NULL;
-        }
-        at = 0;
-    }
-    medium_mark(m, at, count, true);
-    set_bits(m->starts, at, 1, true);
-    return m->start + (at << MEDIUM_SHIFT) + GUARD_REDZONE;
-}
-
-static size_t granule_of(const medium *m, const void *block)
-{
-    return ((uintptr_t)block - GUARD_REDZONE - (uintptr_t)m->start) >> MEDIUM_SHIFT;
-}
-
-/* Granules of the block that starts at `at`: until a free one or the next start. */
-static size_t medium_length(const medium *m, size_t at)
-{
-    size_t free_at = next_bit(m->used, at, MEDIUM_GRANULES, false);
-    return next_bit(m->starts, at + 1, free_at, true) - at;
-}
-
-static void medium_give(heap *h, medium *m, void *block)
-{
-    size_t at = granule_of(m, block);
-    medium_mark(m, at, medium_length(m, at), false);
-    set_bits(m->starts, at, 1, false);
-    (void)h;
-}
-
-/* In place: the granules behind are tested and taken, or given back. */
-static bool medium_resize(medium *m, void *block, size_t new_size)
-{
-    size_t at = granule_of(m, block), old = medium_length(m, at), count = granules_for(new_size);
-    if (count <= old) {
-        medium_mark(m, at + count, old - count, false);
-        return true;
-    }
-    if (at + count > MEDIUM_GRANULES ||
-        next_bit(m->used, at + old, at + count, true) < at + count) {
-        return false;
-    }
-    medium_mark(m, at + old, count - old, true);
-    return true;
+    park_until(h, h->bump + padding(h, align));
+    unsigned char *block = h->bump + GUARD_REDZONE;
+    h->bump += step;
+    return block;
 }
 
 /* ---- large: runs of pages ---- */
 
-static size_t large_pages(size_t size)
+static size_t large_pages(size_t offset, size_t size)
 {
-    return pages_for(size + 2 * (size_t)GUARD_REDZONE);
+    return pages_for(offset + size + GUARD_REDZONE);
 }
 
-static void *large_take(heap *h, size_t size)
+static void *large_take(heap *h, size_t size, size_t align)
 {
-    unsigned char *start = space_take(&h->core->space, large_pages(size), PAGE_LARGE, h);
+    size_t offset = align > FIEF_ALIGN && GUARD_REDZONE != 0 ? align : GUARD_REDZONE;
+    size_t pages = large_pages(offset, size);
+    unsigned char *start = space_take(&h->core->space, pages, PAGE_LARGE, h);
     if (start == NULL) {
         return NULL;
     }
-    guard_claim(start, large_pages(size) << PAGE_SHIFT);
-    return start + GUARD_REDZONE;
+    guard_claim(start, pages << PAGE_SHIFT);
+    return start + offset;
+}
+
+static size_t large_offset(const heap *h, const page *entry, const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)span_start(&h->core->space, entry);
+}
+
+static const page *large_head(const heap *h, const page *entry)
+{
+    return &h->core->space.map[entry->first];
 }
 
 /* ---- any size ---- */
 
-static bool is_small(size_t rounded)
+static page_kind kind_for(const heap *h, size_t size)
 {
-    return rounded <= FIEF_SMALL_MAX;
+    if (rounded_size(h, size) <= FIEF_SMALL_MAX) {
+        return PAGE_SMALL;
+    }
+    return size <= HEAP_LARGEST_MEDIUM ? PAGE_MEDIUM : PAGE_LARGE;
 }
 
-static void *raw_take(heap *h, size_t size)
+static void *raw_take(heap *h, size_t size, size_t align)
 {
-    size_t rounded = rounded_size(h, size);
-    if (is_small(rounded)) {
-        return small_take(h, rounded);
+    switch (kind_for(h, size)) {
+    case PAGE_SMALL:
+        return align <= h->window.round + 1 ? small_take(h, rounded_size(h, size))
+                                            : small_take_aligned(h, rounded_size(h, size), align);
+    case PAGE_MEDIUM: return medium_take(h, size, align);
+    default: return large_take(h, size, align);
     }
-    return size <= HEAP_LARGEST_MEDIUM ? medium_take(h, size) : large_take(h, size);
 }
 
 /* What a block of this size counts for: its class, or its size in whole grains. */
@@ -250,41 +170,84 @@ static void count_live(heap *h, size_t size)
     w->peak = w->live > w->peak ? w->live : w->peak;
 }
 
-void *heap_take(heap *h, size_t size)
+static void count_dead(heap *h, size_t size)
 {
-    void *block = raw_take(h, size);
+    fief_heap *w = &h->window;
+    w->peak = w->live > w->peak ? w->live : w->peak;
+    w->live -= rounded_size(h, size);
+}
+
+static void *take(heap *h, size_t size, size_t align)
+{
+    void *block = raw_take(h, size, align);
     if (block == NULL) {
         return NULL;
     }
     if (h->core->shut) {
         guard_lend(block, size);
-        budget_take(h->core, FIEF_HEAP, size);
+        budget_take(h->core, FIEF_HEAP, h->core->kind, size);
     }
     count_live(h, size);
     return block;
 }
 
+void *heap_take(heap *h, size_t size)
+{
+    return take(h, size, FIEF_GRAIN);
+}
+
 static void raw_give(heap *h, void *block, size_t size)
 {
     core *c = h->core;
-    size_t rounded = rounded_size(h, size);
     const page *entry = space_page(&c->space, block);
     if (entry->kind == PAGE_SMALL) {
-        vacant_push(list_for(h, rounded), block, size);
+        size_t rounded = rounded_size(h, size);
+        vacant_push(&h->lists[rounded / FIEF_GRAIN], block, rounded);
     } else if (entry->kind == PAGE_MEDIUM) {
-        medium_give(h, entry->owner, block);
+        medium *m = entry->owner;
+        medium_give(m, block);
+        if (m->free == MEDIUM_GRANULES) {
+            medium_trim(h, 1);
+        }
     } else {
-        guard_forget((unsigned char *)block - GUARD_REDZONE, (size_t)entry->length << PAGE_SHIFT);
-        space_give(&c->space, (unsigned char *)block - GUARD_REDZONE, entry->length, 0);
+        unsigned char *start = span_start(&c->space, entry);
+        size_t pages = large_head(h, entry)->length;
+        guard_forget(start, pages << PAGE_SHIFT);
+        space_give(&c->space, start, pages, 0);
     }
 }
 
-static page_kind kind_for(const heap *h, size_t size)
+/* ---- give ---- */
+
+static void report_foreign(heap *h, const page *entry, void *block, size_t size, const void *site)
 {
-    if (is_small(rounded_size(h, size))) {
-        return PAGE_SMALL;
+    core *c = h->core;
+    if (entry == NULL || !entry->used) {
+        misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size, site,
+               "given to the heap, but no allocator of this runtime owns it");
+        return;
     }
-    return size <= HEAP_LARGEST_MEDIUM ? PAGE_MEDIUM : PAGE_LARGE;
+    misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size, site,
+           "given to the heap, but it belongs to %s", owner_name(entry));
+}
+
+/* The size is what the pages say, as far as every mode can tell. */
+static bool size_is_right(const heap *h, const page *entry, const void *block, size_t size)
+{
+    if (entry->kind != kind_for(h, size)) {
+        return false;
+    }
+    if (entry->kind == PAGE_LARGE) {
+        return large_pages(large_offset(h, entry, block), size) == large_head(h, entry)->length;
+    }
+    return entry->kind == PAGE_SMALL || medium_fits(entry->owner, block, size);
+}
+
+static bool is_inside(const heap *h, const page *entry, const void *block)
+{
+    size_t offset = large_offset(h, entry, block);
+    return entry->kind == PAGE_LARGE && offset != GUARD_REDZONE &&
+           (GUARD_REDZONE == 0 || !is_power_of_two(offset) || offset > FIEF_ALIGN_MAX);
 }
 
 /* Checks that every mode can afford out of line: is this a block of ours, of about this size? */
@@ -292,43 +255,31 @@ static bool must_be_a_block(heap *h, void *block, size_t size, const void *site)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
-    if (entry == NULL || !entry->used) {
-        misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size, site,
-               "given to the heap, but no allocator of this runtime owns it");
+    if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL) {
+        report_foreign(h, entry, block, size, site);
         return false;
     }
-    if (entry->kind == PAGE_ARENA || entry->kind == PAGE_POOL) {
-        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size, site,
-               "given to the heap, but it belongs to %s",
-               entry->kind == PAGE_ARENA ? ((arena *)entry->owner)->name
-                                         : ((pool *)entry->owner)->name);
+    medium_place place =
+        entry->kind == PAGE_MEDIUM ? medium_find(entry->owner, block) : MEDIUM_BLOCK;
+    if (place == MEDIUM_VACANT) {
+        misuse(c, FIEF_MISUSE_DOUBLE_FREE, block, size, site, "the block is free already");
         return false;
     }
-    if (entry->kind == PAGE_MEDIUM) {
-        const medium *m = entry->owner;
-        size_t at = granule_of(m, block);
-        bool aligned = (((uintptr_t)block - GUARD_REDZONE) & ((1u << MEDIUM_SHIFT) - 1)) == 0;
-        if (aligned && at < MEDIUM_GRANULES && !bit(m->used, at)) {
-            misuse(c, FIEF_MISUSE_DOUBLE_FREE, block, size, site, "the block is free already");
-            return false;
-        }
-        if (!aligned || at >= MEDIUM_GRANULES || !bit(m->starts, at)) {
-            misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, size, site, "points inside a block");
-            return false;
-        }
+    if (place == MEDIUM_INTERIOR || is_inside(h, entry, block)) {
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, size, site, "points inside a block");
+        return false;
     }
-    if (entry->kind != kind_for(h, size)) {
+    if (!size_is_right(h, entry, block, size)) {
         misuse(c, FIEF_MISUSE_WRONG_SIZE, block, size, site,
-               "freed with a size of %zu that it does not have", size);
+               "freed or resized with a size of %zu that it does not have", size);
         return false;
     }
     return true;
 }
 
-void heap_give(heap *h, void *block, size_t size, const void *site)
+void heap_give(heap *h, void *block, size_t size, unsigned kind, const void *site)
 {
     core *c = h->core;
-    fief_heap *w = &h->window;
     if (!must_be_a_block(h, block, size, site)) {
         return;
     }
@@ -336,31 +287,43 @@ void heap_give(heap *h, void *block, size_t size, const void *site)
         if (!block_returns(c, block, size, "the heap", site)) {
             return;
         }
-        budget_give(c, FIEF_HEAP, size, 1);
+        budget_give(c, FIEF_HEAP, kind, size, 1);
     }
-    w->peak = w->live > w->peak ? w->live : w->peak;
-    w->live -= rounded_size(h, size);
+    count_dead(h, size);
     raw_give(h, block, size);
+}
+
+static void *take_or_collect(heap *h, size_t size, size_t align)
+{
+    core *c = h->core;
+    if (size_is_absurd(size)) {
+        return NULL;
+    }
+    void *block;
+    do {
+        block = budget_admits(c, FIEF_HEAP, size) ? take(h, size, align) : NULL;
+    } while (block == NULL && core_full(c, FIEF_HEAP, size));
+    return block;
 }
 
 void *fief_heap_refill(fief_heap *window, size_t size)
 {
     heap *h = whole(window);
-    if (!thread_is_owner(h->core, SITE()) || size_is_absurd(size)) {
-        return NULL;
-    }
-    void *block;
-    do {
-        block = budget_admits(h->core, FIEF_HEAP, size) ? heap_take(h, size) : NULL;
-    } while (block == NULL && core_full(h->core, FIEF_HEAP, size));
-    return block;
+    return thread_is_owner(h->core, SITE()) ? take_or_collect(h, size, FIEF_GRAIN) : NULL;
+}
+
+void *fief_heap_alloc_aligned(fief_heap *window, size_t size, size_t align)
+{
+    heap *h = whole(window);
+    bool sound = thread_is_owner(h->core, SITE()) && align_is_sound(h->core, align, SITE());
+    return sound ? take_or_collect(h, size, align) : NULL;
 }
 
 void fief_heap_free_slow(fief_heap *window, void *block, size_t size)
 {
     heap *h = whole(window);
     if (block != NULL && thread_is_owner(h->core, SITE())) {
-        heap_give(h, block, size, SITE());
+        heap_give(h, block, size, h->core->kind, SITE());
     }
 }
 
@@ -375,25 +338,18 @@ static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
     if (kind == PAGE_SMALL) {
         return rounded_size(h, old_size) == rounded_size(h, new_size);
     }
-    page *entry = space_page(&h->core->space, block);
+    const page *entry = space_page(&h->core->space, block);
     if (kind == PAGE_MEDIUM) {
         return medium_resize(entry->owner, block, new_size);
     }
-    unsigned char *start = (unsigned char *)block - GUARD_REDZONE;
-    size_t pages = large_pages(new_size);
-    if (pages < entry->length) {
-        space_give(&h->core->space, start, entry->length, pages);
+    unsigned char *start = span_start(&h->core->space, entry);
+    size_t length = large_head(h, entry)->length;
+    size_t pages = large_pages(large_offset(h, entry, block), new_size);
+    if (pages < length) {
+        space_give(&h->core->space, start, length, pages);
         return true;
     }
-    return pages == entry->length || space_extend(&h->core->space, start, entry->length, pages);
-}
-
-static void recount(heap *h, size_t old_size, size_t new_size)
-{
-    fief_heap *w = &h->window;
-    w->peak = w->live > w->peak ? w->live : w->peak;
-    w->live -= rounded_size(h, old_size);
-    count_live(h, new_size);
+    return pages == length || space_extend(&h->core->space, start, length, pages);
 }
 
 /* A large block that must move takes its pages along where the OS can. */
@@ -411,7 +367,7 @@ static void *move_block(heap *h, void *block, size_t old_size, size_t new_size)
     if (!pages_moved) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
     }
-    heap_give(h, block, old_size, NULL);
+    heap_give(h, block, old_size, h->core->kind, NULL);
     return moved;
 }
 
@@ -427,7 +383,8 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
         return NULL;
     }
     if (!c->shut && in_place(h, block, old_size, new_size)) {
-        recount(h, old_size, new_size);
+        count_dead(h, old_size);
+        count_live(h, new_size);
         return block;
     }
     void *moved;
@@ -440,106 +397,206 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
 
 /* ---- unsized ---- */
 
-enum { UNSIZED_HEADERLESS = FIEF_SMALL_MAX };
-
 static pool *unsized_pool(heap *h, size_t size)
 {
     size_t index = (size + FIEF_ALIGN - 1) / FIEF_ALIGN;
-    if (h->unsized[index] == NULL) {
-        h->unsized[index] = pool_open(h->core, FIEF_HEAP, "the heap's unsized blocks",
-                                      index * FIEF_ALIGN);
+    fief_pool **window = &h->window.unsized[index];
+    if (*window == &h->nothing) {
+        pool *p = pool_open(h->core, FIEF_HEAP, "the heap's unsized blocks", index * FIEF_ALIGN);
+        if (p == NULL) {
+            return NULL;
+        }
+        *window = &p->window;
     }
-    return h->unsized[index];
+    return (pool *)(void *)*window;
 }
 
-static void *unsized_take(heap *h, size_t size)
+/* Blocks above the pools tell their size by their pages: we ask for all of it. */
+static size_t whole_pages(size_t size)
 {
-    if (size > UNSIZED_HEADERLESS) {
-        size_t whole_size = size <= HEAP_LARGEST_MEDIUM
-                                ? (granules_for(size) << MEDIUM_SHIFT) - 2 * (size_t)GUARD_REDZONE
-                                : (large_pages(size) << PAGE_SHIFT) - 2 * (size_t)GUARD_REDZONE;
-        return heap_take(h, whole_size > HEAP_LARGEST_MEDIUM && size <= HEAP_LARGEST_MEDIUM
-                                ? HEAP_LARGEST_MEDIUM : whole_size);
+    return size <= HEAP_LARGEST_MEDIUM
+               ? medium_usable(size)
+               : (large_pages(GUARD_REDZONE, size) << PAGE_SHIFT) - REDZONES;
+}
+
+static void *unsized_take(heap *h, size_t size, size_t align)
+{
+    if (align > FIEF_ALIGN || size > FIEF_SMALL_MAX) {
+        size = size > FIEF_SMALL_MAX ? size : FIEF_SMALL_MAX + 1;
+        return align > FIEF_ALIGN ? take(h, size, align) : take(h, whole_pages(size), FIEF_GRAIN);
     }
     pool *p = unsized_pool(h, size == 0 ? 1 : size);
-    if (p == NULL) {
-        return NULL;
-    }
-    void *block = p->window.vacant != NULL ? fief_pool_take(&p->window) : pool_take(p, p->slot_size);
+    void *block = p != NULL ? pool_take(p, p->slot_size) : NULL;
     if (block != NULL) {
         count_live(h, p->slot_size);
     }
     return block;
 }
 
-void *fief_heap_alloc_unsized(fief_heap *window, size_t size)
+static void *unsized_or_collect(heap *h, size_t size, size_t align)
 {
-    heap *h = whole(window);
-    if (!thread_is_owner(h->core, SITE()) || size_is_absurd(size)) {
+    core *c = h->core;
+    if (size_is_absurd(size)) {
         return NULL;
     }
     void *block;
     do {
-        block = budget_admits(h->core, FIEF_HEAP, size) ? unsized_take(h, size) : NULL;
-    } while (block == NULL && core_full(h->core, FIEF_HEAP, size));
+        block = budget_admits(c, FIEF_HEAP, size) ? unsized_take(h, size, align) : NULL;
+    } while (block == NULL && core_full(c, FIEF_HEAP, size));
     return block;
+}
+
+void *fief_heap_refill_unsized(fief_heap *window, size_t size)
+{
+    heap *h = whole(window);
+    return thread_is_owner(h->core, SITE()) ? unsized_or_collect(h, size, FIEF_ALIGN) : NULL;
+}
+
+void *fief_heap_alloc_unsized_aligned(fief_heap *window, size_t size, size_t align)
+{
+    heap *h = whole(window);
+    bool sound = thread_is_owner(h->core, SITE()) && align_is_sound(h->core, align, SITE());
+    return sound ? unsized_or_collect(h, size, align) : NULL;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
 {
-    heap *h = whole(window);
+    const heap *h = whole(window);
     const page *entry = space_page(&h->core->space, block);
     if (entry == NULL || !entry->used) {
         return 0;
     }
-    if (entry->kind == PAGE_POOL) {
-        return ((const pool *)entry->owner)->slot_size;
+    switch (entry->kind) {
+    case PAGE_UNSIZED: return ((const pool *)entry->owner)->slot_size;
+    case PAGE_MEDIUM: return medium_size_of(entry->owner, block);
+    case PAGE_LARGE:
+        return ((size_t)large_head(h, entry)->length << PAGE_SHIFT) -
+               large_offset(h, entry, block) - GUARD_REDZONE;
+    default: return 0;
     }
-    if (entry->kind == PAGE_MEDIUM) {
-        const medium *m = entry->owner;
-        size_t size = (medium_length(m, granule_of(m, block)) << MEDIUM_SHIFT) -
-                      2 * (size_t)GUARD_REDZONE;
-        return size < HEAP_LARGEST_MEDIUM ? size : HEAP_LARGEST_MEDIUM;
+}
+
+static void unsized_give(heap *h, void *block, const void *site)
+{
+    core *c = h->core;
+    const page *entry = space_page(&c->space, block);
+    if (entry != NULL && entry->kind == PAGE_UNSIZED) {
+        pool *p = entry->owner;
+        if (pool_give(p, block, p->slot_size, site)) {
+            count_dead(h, p->slot_size);
+        }
+    } else if (entry != NULL && entry->kind == PAGE_SMALL) {
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, 0, site,
+               "freed without a size, but it was allocated by a call that wants it back");
+    } else {
+        heap_give(h, block, fief_heap_usable_size(&h->window, block), c->kind, site);
     }
-    return entry->kind == PAGE_LARGE
-               ? ((size_t)entry->length << PAGE_SHIFT) - 2 * (size_t)GUARD_REDZONE
-               : 0;
 }
 
 void fief_heap_free_unsized(fief_heap *window, void *block)
 {
     heap *h = whole(window);
-    core *c = h->core;
-    const page *entry = space_page(&c->space, block);
-    if (block == NULL || !thread_is_owner(c, SITE())) {
-        return;
-    }
-    if (entry != NULL && entry->kind == PAGE_POOL && ((pool *)entry->owner)->strategy == FIEF_HEAP) {
+    const page *entry = space_page(&h->core->space, block);
+    if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED)) {
         pool *p = entry->owner;
-        if (pool_give(p, block, p->slot_size, SITE())) {
-            h->window.peak = h->window.live > h->window.peak ? h->window.live : h->window.peak;
-            h->window.live -= p->slot_size;
+        if (FIEF_LIKELY(p->window.open)) {
+            fief_pool_give(&p->window, block);
+            count_dead(h, p->slot_size);
+            return;
         }
-        return;
     }
-    heap_give(h, block, fief_heap_usable_size(window, block), SITE());
+    if (block != NULL && thread_is_owner(h->core, SITE())) {
+        unsized_give(h, block, SITE());
+    }
 }
 
 void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)
 {
+    heap *h = whole(window);
+    if (!thread_is_owner(h->core, SITE())) {
+        return NULL;
+    }
     if (block == NULL) {
-        return fief_heap_alloc_unsized(window, new_size);
+        return unsized_or_collect(h, new_size, FIEF_ALIGN);
     }
     size_t usable = fief_heap_usable_size(window, block);
+    if (usable == 0) {
+        unsized_give(h, block, SITE()); /* not ours: reports, and changes nothing */
+        return NULL;
+    }
     if (new_size <= usable && new_size >= usable / 2) {
         return block;
     }
-    void *moved = fief_heap_alloc_unsized(window, new_size);
+    void *moved = unsized_or_collect(h, new_size, FIEF_ALIGN);
     if (moved != NULL) {
         memcpy(moved, block, usable < new_size ? usable : new_size);
-        fief_heap_free_unsized(window, block);
+        unsized_give(h, block, SITE());
     }
     return moved;
+}
+
+/* ---- trim ---- */
+
+/* Small blocks that are vacant, counted on their span's entry (`prev`). */
+static void count_vacant(heap *h)
+{
+    space *s = &h->core->space;
+    for (size_t i = 1; i <= FIEF_SMALL_MAX / FIEF_GRAIN; i++) {
+        for (fief_vacant *block = h->lists[i]; block != NULL; block = block->next) {
+            s->map[space_page(s, block)->first].prev += (uint32_t)(i * FIEF_GRAIN);
+        }
+    }
+}
+
+static bool is_empty(const space *s, const page *entry)
+{
+    const page *head = &s->map[entry->first];
+    return head->prev == (head->length << PAGE_SHIFT) - head->tail;
+}
+
+static void drop_vacant_of_empty_spans(heap *h)
+{
+    const space *s = &h->core->space;
+    for (size_t i = 1; i <= FIEF_SMALL_MAX / FIEF_GRAIN; i++) {
+        for (fief_vacant **link = &h->lists[i]; *link != NULL;) {
+            if (is_empty(s, space_page(s, *link))) {
+                *link = (*link)->next;
+            } else {
+                link = &(*link)->next;
+            }
+        }
+    }
+}
+
+static void drop_empty_spans(heap *h)
+{
+    space *s = &h->core->space;
+    for (uint32_t i = 0; i < s->frontier; i++) {
+        page *entry = &s->map[i];
+        if (entry->kind != PAGE_SMALL || entry->first != i) {
+            continue;
+        }
+        size_t bytes = (size_t)entry->length << PAGE_SHIFT;
+        if (!is_empty(s, entry)) {
+            entry->prev = 0;
+            continue;
+        }
+        if (h->bump_end == page_start(s, i) + bytes) {
+            h->bump = h->bump_end = NULL;
+        }
+        h->small_held -= bytes;
+        space_give(s, page_start(s, i), entry->length, 0);
+    }
+}
+
+void heap_trim(heap *h)
+{
+    medium_trim(h, 0);
+    if (!GUARD_SHUT) { /* there, dead blocks stay where a stale pointer into them can be noticed */
+        count_vacant(h);
+        drop_vacant_of_empty_spans(h);
+        drop_empty_spans(h);
+    }
 }
 
 /* ---- life ---- */
@@ -549,23 +606,12 @@ bool heap_init(heap *h, core *c, size_t align)
     *h = (heap){.core = c};
     h->window.round = align - 1;
     h->window.give_max = c->shut ? 0 : FIEF_SMALL_MAX;
-    return true;
-}
-
-size_t heap_trim(heap *h)
-{
-    size_t bytes = 0;
-    for (medium **link = &h->mediums; *link != NULL;) {
-        medium *m = *link;
-        if (m->free != MEDIUM_GRANULES) {
-            link = &m->next;
-            continue;
-        }
-        *link = m->next;
-        guard_forget(m->start, (size_t)MEDIUM_PAGES << PAGE_SHIFT);
-        space_give(&h->core->space, m->start, MEDIUM_PAGES, 0);
-        space_meta_give(&h->core->space, m, sizeof *m);
-        bytes += (size_t)MEDIUM_PAGES << PAGE_SHIFT;
+    h->lists = h->window.vacant;
+    for (size_t i = 0; i <= FIEF_SMALL_MAX / FIEF_ALIGN; i++) {
+        h->window.unsized[i] = &h->nothing;
     }
-    return bytes;
+    if (c->shut) {
+        h->lists = space_meta(&c->space, sizeof h->window.vacant);
+    }
+    return h->lists != NULL;
 }

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { POOL_LARGEST_SLOT = 32 << 10 };
-
 static pool *whole(const fief_pool *window)
 {
     return (pool *)(void *)(uintptr_t)window;
@@ -33,12 +31,17 @@ static fief_vacant **list_of(pool *p)
     return p->core->shut ? &p->parked : &p->window.vacant;
 }
 
+static page_kind page_kind_of(const pool *p)
+{
+    return p->strategy == FIEF_HEAP ? PAGE_UNSIZED : PAGE_POOL;
+}
+
 static bool span_add(pool *p)
 {
     core *c = p->core;
     pool_span *span = space_meta(&c->space, sizeof *span);
     uint64_t *bits = span == NULL ? NULL : space_meta(&c->space, bits_bytes(p));
-    unsigned char *start = bits == NULL ? NULL : space_take(&c->space, 1, PAGE_POOL, p);
+    unsigned char *start = bits == NULL ? NULL : space_take(&c->space, 1, page_kind_of(p), p);
     if (start == NULL) {
         if (bits != NULL) {
             space_meta_give(&c->space, bits, bits_bytes(p));
@@ -111,7 +114,7 @@ void *pool_take(pool *p, size_t size)
     }
     if (c->shut) {
         guard_lend(slot, p->slot_size);
-        budget_take(c, p->strategy, size);
+        budget_take(c, p->strategy, p->kind, size);
         p->lent++;
     }
     size_t live = c->shut ? p->lent : p->carved;
@@ -135,7 +138,7 @@ void *fief_pool_refill(fief_pool *window)
 bool pool_has_slot(const pool *p, const void *slot)
 {
     const page *entry = space_page(&p->core->space, slot);
-    if (entry == NULL || entry->kind != PAGE_POOL || entry->owner != p) {
+    if (entry == NULL || entry->kind != page_kind_of(p) || entry->owner != p) {
         return false;
     }
     uintptr_t first = ((uintptr_t)slot & ~(uintptr_t)(PAGE_SIZE - 1)) + GUARD_REDZONE;
@@ -153,12 +156,12 @@ static bool must_be_a_slot(pool *p, void *slot, const void *site)
     if (entry == NULL || !entry->used) {
         misuse(c, FIEF_MISUSE_FOREIGN_FREE, slot, p->slot_size, site,
                "given to %s, but no allocator of this runtime owns it", p->name);
-    } else if (entry->kind == PAGE_POOL && entry->owner == p) {
+    } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size, site,
                "given to %s, but it points inside a slot", p->name);
     } else {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, slot, p->slot_size, site,
-               "given to %s, which does not own it", p->name);
+               "given to %s, but it belongs to %s", p->name, owner_name(entry));
     }
     return false;
 }
@@ -173,7 +176,7 @@ bool pool_give(pool *p, void *slot, size_t size, const void *site)
         if (!block_returns(c, slot, p->slot_size, p->name, site)) {
             return false;
         }
-        budget_give(c, p->strategy, size, 1);
+        budget_give(c, p->strategy, p->kind, size, 1);
         p->lent--;
     }
     vacant_push(list_of(p), slot, p->slot_size);
@@ -299,7 +302,7 @@ pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_s
     }
     size_t grain = slot_size % FIEF_ALIGN == 0 || GUARD_REDZONE != 0 ? FIEF_ALIGN : FIEF_GRAIN;
     *p = (pool){.core = c, .strategy = strategy, .name = name ? name : "pool",
-                .slot_size = slot_size,
+                .kind = c->kind, .slot_size = slot_size,
                 .step = fief_round_up(slot_size, grain) + 2 * (size_t)GUARD_REDZONE,
                 .next = c->pools};
     p->window.open = !c->shut;
@@ -315,7 +318,7 @@ void pool_shut_down(pool *p)
         span_drop(p, span);
     }
     if (c->shut) {
-        budget_give(c, p->strategy, p->lent * p->slot_size, p->lent);
+        budget_give(c, p->strategy, p->kind, p->lent * p->slot_size, p->lent);
     }
     for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {
         if (*link == p) {

@@ -5,82 +5,47 @@
 
 #include <string.h>
 
-enum { META_MIN = 64, COMMIT_STEP = 16, RESERVE_SMALLEST = 1 << 22 };
+enum { META_MIN = 64, COMMIT_STEP = 16 };
 #define NO_PAGE UINT32_MAX
 
-/* Bytes of descriptors that a range of `pages` may need: a 256-byte share of each page. */
-static size_t meta_bytes(size_t root_size, size_t pages)
+void space_open(space *s, fief_range *r, size_t retain)
 {
-    return fief_round_up(root_size + pages * 256 + 4096, PAGE_SIZE / 16);
+    *s = (space){.base = r->base, .map = r->map, .pages = r->pages, .range = r, .retain = retain,
+                 .meta_cursor = r->head_cursor, .meta_limit = r->head_limit,
+                 .meta_used = r->head_used};
+    memset(s->bins, 0xFF, sizeof s->bins); /* NO_PAGE */
+    r->taken = true;
 }
 
-static size_t map_bytes(size_t pages)
+static bool in_head(const space *s)
 {
-    return fief_round_up(pages * sizeof(page), PAGE_SIZE / 16);
+    return s->meta_limit == s->range->head_limit;
 }
 
-size_t space_minimum(size_t root_size)
+/* Leaves the range as the next runtime wants it: an empty map, and no more warm pages than this
+ * runtime was allowed to keep. */
+static void leave(const space *s)
 {
-    return meta_bytes(root_size, 4) + map_bytes(4) + 5 * (size_t)PAGE_SIZE;
-}
-
-static void lay_out(space *s, unsigned char *start, size_t size, size_t root_size)
-{
-    size_t pages = size >> PAGE_SHIFT;
-    size_t head = meta_bytes(root_size, pages) + map_bytes(pages);
-    s->meta_cursor = start;
-    s->meta_limit = start + meta_bytes(root_size, pages);
-    s->map = (page *)(void *)s->meta_limit;
-    uintptr_t base = fief_round_up((uintptr_t)start + head + (s->reserve ? 4096 : 0), PAGE_SIZE);
-    s->base = start + (base - (uintptr_t)start);
-    s->pages = (uint32_t)((size_t)(start + size - s->base) >> PAGE_SHIFT);
-    for (size_t i = 0; i < SPACE_BINS; i++) {
-        s->bins[i] = NO_PAGE;
+    fief_range *r = s->range;
+    unsigned char **used = in_head(s) ? &r->head_used : &r->more_used;
+    *used = *used > s->meta_cursor ? *used : s->meta_cursor;
+    if (!in_head(s)) {
+        r->head_used = r->head_limit;
     }
-}
-
-/* Halves the reserve until the OS agrees. */
-static unsigned char *reserve_what_fits(space *s, size_t bytes, size_t root_size)
-{
-    for (; bytes >= RESERVE_SMALLEST; bytes /= 2) {
-        unsigned char *start = os_reserve(bytes);
-        if (start == NULL) {
-            continue;
-        }
-        s->reserve = start;
-        s->reserve_size = bytes;
-        lay_out(s, start, bytes, root_size);
-        size_t head = (size_t)((unsigned char *)s->map - start) +
-                      map_bytes(s->pages);
-        if (os_commit(start, head)) {
-            return start;
-        }
-        os_release(start, bytes);
+    size_t touched = (size_t)s->frontier << PAGE_SHIFT;
+    if (touched > s->retain) {
+        os_discard(r->base + s->retain, touched - s->retain);
     }
-    return NULL;
+    memset(r->map, 0, s->frontier * sizeof *r->map);
+    r->taken = false;
 }
 
-void *space_open(size_t reserve_bytes, void *buffer, size_t buffer_size, size_t root_size,
-                 space *ret_space)
+void space_close(const space *s)
 {
-    space s = {0};
-    if (buffer != NULL) {
-        size_t skip = (0 - (uintptr_t)buffer) & (FIEF_ALIGN - 1);
-        unsigned char *start = (unsigned char *)buffer + skip;
-        lay_out(&s, start, buffer_size - skip, root_size);
-        memset(start, 0, (size_t)(s.base - start));
-        s.committed = s.pages;
-    } else if (reserve_what_fits(&s, reserve_bytes, root_size) == NULL) {
-        return NULL;
-    }
-    *ret_space = s;
-    return space_meta(ret_space, root_size);
-}
-
-void space_close(space *s)
-{
-    if (s->reserve != NULL) {
-        os_release(s->reserve, s->reserve_size);
+    if (s->range->kept) {
+        leave(s);
+    } else {
+        range_close(s->range);
     }
 }
 
@@ -172,21 +137,33 @@ static void hold(space *s, size_t pages)
     }
 }
 
+/* The page map and the rest of the descriptors become usable with the first span. */
+static bool map_ready(fief_range *r)
+{
+    size_t size = (size_t)((unsigned char *)(r->map + r->pages) - r->more_cursor);
+    if (!r->map_ready) {
+        r->map_ready = os_commit(r->more_cursor, fief_round_up(size, 4096));
+        os_small_pages(r->more_cursor, fief_round_up(size, 4096));
+    }
+    return r->map_ready;
+}
+
 /* Moves the frontier, committing in steps that grow with the space. */
 static bool advance(space *s, size_t pages)
 {
-    if (pages > s->pages - s->frontier) {
+    fief_range *r = s->range;
+    if (pages > s->pages - s->frontier || !map_ready(r)) {
         return false;
     }
     size_t end = s->frontier + pages;
-    if (end > s->committed) {
-        size_t step = s->committed / 4 > COMMIT_STEP ? s->committed / 4 : COMMIT_STEP;
-        size_t until = s->committed + step > end ? s->committed + step : end;
+    if (end > r->committed) {
+        size_t step = r->committed / 4 > COMMIT_STEP ? r->committed / 4 : COMMIT_STEP;
+        size_t until = r->committed + step > end ? r->committed + step : end;
         until = until < s->pages ? until : s->pages;
-        if (!os_commit(page_start(s, s->committed), (until - s->committed) << PAGE_SHIFT)) {
+        if (!os_commit(page_start(s, r->committed), (until - r->committed) << PAGE_SHIFT)) {
             return false;
         }
-        s->committed = (uint32_t)until;
+        r->committed = (uint32_t)until;
     }
     s->frontier = (uint32_t)end;
     return true;
@@ -249,7 +226,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     if (keep_pages > 0) {
         s->map[first].length = (uint32_t)keep_pages;
     }
-    if (s->dirty + bytes > s->retain && s->reserve != NULL) {
+    if (s->dirty + bytes > s->retain && s->range->reserve != NULL) {
         os_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {
         s->dirty += bytes;
@@ -259,13 +236,13 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
 
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)
 {
-    return s->reserve != NULL && os_move(from, to, bytes);
+    return s->range->reserve != NULL && os_move(from, to, bytes);
 }
 
 size_t space_trim(space *s)
 {
     size_t bytes = s->dirty;
-    for (unsigned bin = 0; s->reserve != NULL && bin < SPACE_BINS; bin++) {
+    for (unsigned bin = 0; s->range->reserve != NULL && bin < SPACE_BINS; bin++) {
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
             os_discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
         }
@@ -281,22 +258,42 @@ static unsigned meta_class(size_t size)
     return size <= META_MIN ? 0 : log2_floor(size - 1) + 1 - log2_floor(META_MIN);
 }
 
+/* The head is full: descriptors go on in the reserve. */
+static bool leave_head(space *s, size_t step)
+{
+    fief_range *r = s->range;
+    if (step > (size_t)(r->more_limit - r->more_cursor) || !map_ready(r)) {
+        return false;
+    }
+    s->meta_cursor = r->more_cursor;
+    s->meta_limit = r->more_limit;
+    s->meta_used = r->more_used;
+    return true;
+}
+
+void *space_keep(space *s, size_t size)
+{
+    size_t step = fief_round_up(size, META_MIN);
+    if (step > (size_t)(s->meta_limit - s->meta_cursor) && !(in_head(s) && leave_head(s, step))) {
+        return NULL;
+    }
+    unsigned char *block = s->meta_cursor;
+    s->meta_cursor += step;
+    return block < s->meta_used ? memset(block, 0, size) : block;
+}
+
 void *space_meta(space *s, size_t size)
 {
     unsigned class_index = meta_class(size);
-    if (class_index < META_CLASSES && s->meta_vacant[class_index] != NULL) {
-        void *block = s->meta_vacant[class_index];
-        memcpy(&s->meta_vacant[class_index], block, sizeof(void *));
-        return memset(block, 0, size);
+    if (class_index >= META_CLASSES) {
+        return space_keep(s, size);
     }
-    size_t step = class_index < META_CLASSES ? (size_t)META_MIN << class_index
-                                             : fief_round_up(size, META_MIN);
-    if (step > (size_t)(s->meta_limit - s->meta_cursor)) {
-        return NULL;
+    void *block = s->meta_vacant[class_index];
+    if (block == NULL) {
+        return space_keep(s, (size_t)META_MIN << class_index);
     }
-    void *block = s->meta_cursor;
-    s->meta_cursor += step;
-    return block;
+    memcpy(&s->meta_vacant[class_index], block, sizeof(void *));
+    return memset(block, 0, size);
 }
 
 void space_meta_give(space *s, void *block, size_t size)

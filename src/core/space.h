@@ -1,11 +1,15 @@
 /* space: the runtime's one reserved range, its 64 KiB pages, and the page map beside it.
  *
- *     reserve  | meta: descriptors | page map | fence | range: spans ............ |
- *                                                      ^base                       ^base + size
- * A span is a run of pages with one owner. The map has an entry a page, outside the range, so that
+ *     head     | fief_range | runtime, rows, first descriptors |          64 KiB, mapped apart
+ *     reserve  | more descriptors | page map | fence | spans ............ |
+ *                                                     ^base               ^base + pages
+ * A span is a run of pages with one owner. The map has an entry a page, outside the spans, so that
  * no overflow of user data can forge it; owner(p) is a subtraction, a compare and a load. Pages
  * below `committed` are usable; pages below `frontier` have been handed out at least once; free
- * runs below the frontier carry their length at both ends and merge with their neighbours. */
+ * runs below the frontier carry their length at both ends and merge with their neighbours.
+ *
+ * The head is apart because it is all that an open touches: a small mapping lands beside the
+ * process's others and shares their page tables, which a page in the middle of 64 GiB does not. */
 #ifndef FIEF_SPACE_H
 #define FIEF_SPACE_H
 
@@ -13,39 +17,64 @@
 
 enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 12 };
 
-typedef enum page_kind { PAGE_FREE, PAGE_ARENA, PAGE_POOL, PAGE_SMALL, PAGE_MEDIUM, PAGE_LARGE } page_kind;
+typedef enum page_kind {
+    PAGE_FREE,
+    PAGE_ARENA,
+    PAGE_POOL,
+    PAGE_UNSIZED, /* a pool of the heap's, for blocks that are freed without their size */
+    PAGE_SMALL,
+    PAGE_MEDIUM,
+    PAGE_LARGE
+} page_kind;
 
 typedef struct page {
     uint8_t kind;
     uint8_t used;    /* 1: belongs to a span */
-    uint16_t unused;
+    uint16_t tail;   /* of a small span: bytes at its end that are in no block */
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
-    uint32_t prev;   /* the previous free run */
+    uint32_t prev;   /* the previous free run (free runs); vacant bytes, while trimming (spans) */
     void *owner;     /* the allocator's descriptor (spans) */
 } page;
+
+/* Address space and its metadata. One runtime at a time lives in a range. */
+struct fief_range {
+    unsigned char *base;
+    page *map;
+    uint32_t pages, committed;
+    unsigned char *head_cursor, *head_limit; /* descriptors: in the head, then in the reserve */
+    unsigned char *more_cursor, *more_limit;
+    unsigned char *head_used, *more_used; /* high-water marks of earlier runtimes */
+    unsigned char *reserve;               /* NULL: the caller's buffer */
+    size_t head_size, reserve_size;
+    bool map_ready, taken, kept;
+};
+
+/* A new range, halved until the OS agrees; NULL when it refuses every half. */
+fief_range *range_open(size_t reserve_bytes);
+/* A range laid out in the caller's own bytes. */
+fief_range *range_in(void *buffer, size_t size, size_t root_size);
+void range_close(fief_range *range);
+/* The smallest buffer that range_in accepts. */
+size_t range_minimum(size_t root_size);
 
 typedef struct space {
     unsigned char *base;
     page *map;
-    uint32_t pages, frontier, committed;
+    uint32_t pages, frontier;
     uint32_t bins[SPACE_BINS];
     uint32_t bin_bits;
-    unsigned char *reserve; /* NULL: the caller's buffer */
-    size_t reserve_size;
-    unsigned char *meta_cursor, *meta_limit;
+    fief_range *range;
+    unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
     size_t held, held_peak;
     size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */
 } space;
 
-/* Reserves (or lays out the caller's buffer), and returns room for `root_size` bytes of the
- * runtime itself, which holds the space; NULL when refused or too small. */
-void *space_open(size_t reserve_bytes, void *buffer, size_t buffer_size, size_t root_size,
-                 space *ret_space);
-void space_close(space *s);
-/* The smallest caller's buffer that space_open accepts. */
-size_t space_minimum(size_t root_size);
+/* Moves into the range, which must not be taken. */
+void space_open(space *s, fief_range *range, size_t retain);
+/* Moves out; a range that is not kept is closed. `s` may lie in the range itself. */
+void space_close(const space *s);
 
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
 /* Makes the span longer in place; false where its neighbour is taken. */
@@ -53,27 +82,36 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
 /* Gives the span's pages from keep_pages on back. */
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
+/* Gives free pages to the OS; returns the bytes. */
 size_t space_trim(space *s);
 
 /* Descriptors live here, away from user data. Zeroed; NULL when memory is short. */
 void *space_meta(space *s, size_t size);
+/* The same for what stays until the space closes: packed, never given back. */
+void *space_keep(space *s, size_t size);
 void space_meta_give(space *s, void *block, size_t size);
 
 /* The entry of the page that holds p, or NULL for a pointer outside the range. */
 static inline page *space_page(const space *s, const void *p)
 {
     size_t offset = (size_t)((uintptr_t)p - (uintptr_t)s->base);
-    return offset >> PAGE_SHIFT < s->pages ? &s->map[offset >> PAGE_SHIFT] : NULL;
+    return offset >> PAGE_SHIFT < s->frontier ? &s->map[offset >> PAGE_SHIFT] : NULL;
+}
+
+static inline unsigned char *page_start(const space *s, size_t index)
+{
+    return s->base + (index << PAGE_SHIFT);
+}
+
+/* The first byte of the span that an entry belongs to. */
+static inline unsigned char *span_start(const space *s, const page *entry)
+{
+    return page_start(s, entry->first);
 }
 
 static inline size_t pages_for(size_t bytes)
 {
     return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
-static inline unsigned char *page_start(const space *s, uint32_t index)
-{
-    return s->base + ((size_t)index << PAGE_SHIFT);
 }
 
 #endif

@@ -17,7 +17,10 @@ static void step_back(arena *a)
         a->used_before -= (size_t)(previous->left_at - previous->start);
         a->current = previous;
         w->cursor = previous->left_at;
-        w->limit = a->core->shut ? w->cursor : previous->end;
+        arena_set_limit(a);
+        if (a->attached != NULL) {
+            arena_note_event(a);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ bool refuse(fief_error *error, fief_status status, const char *format, ...)
     return false;
 }
 
-static bool config_check(const fief_config *config, fief_error *error)
+static bool numbers_check(const fief_config *config, fief_error *error)
 {
     if (config->limit_bytes != 0 && config->limit_bytes < LIMIT_MINIMUM) {
         return refuse(error, FIEF_BAD_CONFIG, "limit_bytes is %zu; the least is %d",
@@ -34,18 +34,28 @@ static bool config_check(const fief_config *config, fief_error *error)
     if (config->align != 0 && config->align != 8 && config->align != 16) {
         return refuse(error, FIEF_BAD_CONFIG, "align is %u, not 8 or 16", config->align);
     }
-    if (config->buffer != NULL && config->buffer_size < space_minimum(sizeof(runtime))) {
-        return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
-                      config->buffer_size, space_minimum(sizeof(runtime)));
-    }
-    return table_check(config->kinds, config->kind_count, error);
+    return true;
 }
 
-static void core_init(runtime *r, const fief_config *config, const space *s)
+static bool place_check(const fief_config *config, fief_error *error)
+{
+    size_t least = range_minimum(sizeof(runtime));
+    if (config->buffer != NULL && config->buffer_size < least) {
+        return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
+                      config->buffer_size, least);
+    }
+    if (config->buffer != NULL && config->range != NULL) {
+        return refuse(error, FIEF_BAD_CONFIG, "buffer and range are both set; a runtime has one");
+    }
+    if (config->range != NULL && config->range->taken) {
+        return refuse(error, FIEF_BAD_CONFIG, "the range is taken by a runtime that is still open");
+    }
+    return true;
+}
+
+static void core_init(runtime *r, const fief_config *config)
 {
     core *c = &r->core;
-    c->space = *s;
-    c->space.retain = config->retain_bytes != 0 ? config->retain_bytes : retain_default;
     c->rt = &r->window;
     c->heap = &r->heap.window;
     c->name = config->name != NULL ? config->name : "vm";
@@ -61,21 +71,59 @@ static void core_init(runtime *r, const fief_config *config, const space *s)
     }
 }
 
+static arena *arena_named(core *c, fief_strategy strategy, const char *name,
+                          const fief_arena_config *given)
+{
+    fief_arena_config config = given != NULL ? *given : (fief_arena_config){0};
+    config.name = name;
+    return arena_open(c, strategy, &config);
+}
+
 static bool allocators_open(runtime *r, const fief_config *config)
 {
     core *c = &r->core;
-    if (!heap_init(&r->heap, c, config->align != 0 ? config->align : FIEF_ALIGN)) {
+    c->kind = config->kind_count; /* none */
+    if (c->shut) {
+        c->kinds = space_keep(&c->space, sizeof *c->kinds * (config->kind_count + (size_t)1));
+    }
+    if ((c->shut && c->kinds == NULL) ||
+        !heap_init(&r->heap, c, config->align != 0 ? config->align : FIEF_ALIGN)) {
         return false;
     }
-    r->window.heap = &r->heap.window;
-    r->vm = arena_open(c, FIEF_VM_ARENA, &(fief_arena_config){.name = "the vm arena"});
-    r->unit = arena_open(c, FIEF_COMPILER_ARENA, &(fief_arena_config){.name = "the compiler arena"});
-    r->frames = arena_open(c, FIEF_STACK, &(fief_arena_config){.name = "the stack"});
+    r->vm = arena_named(c, FIEF_VM_ARENA, "the vm arena", config->vm_arena);
+    r->unit = arena_named(c, FIEF_COMPILER_ARENA, "the compiler arena", config->compiler_arena);
+    r->frames = arena_named(c, FIEF_STACK, "the stack", config->frame_stack);
     if (r->vm == NULL || r->unit == NULL || r->frames == NULL) {
         return false;
     }
     arena_refuse(r->unit, true);
+    r->window.heap = &r->heap.window;
+    r->window.vm = &r->vm->window.arena;
+    r->window.unit = &r->unit->window.arena;
+    r->window.frames = &r->frames->window;
     return table_resolve(r, config->kinds, config->kind_count);
+}
+
+static fief_range *range_for(const fief_config *config, size_t reserve)
+{
+    if (config->range != NULL) {
+        return config->range;
+    }
+    return config->buffer != NULL ? range_in(config->buffer, config->buffer_size, sizeof(runtime))
+                                  : range_open(reserve);
+}
+
+static runtime *move_in(fief_range *range, size_t retain)
+{
+    space s;
+    space_open(&s, range, retain != 0 ? retain : retain_default);
+    runtime *r = space_keep(&s, sizeof *r);
+    if (r == NULL) {
+        space_close(&s);
+        return NULL;
+    }
+    r->core.space = s;
+    return r;
 }
 
 fief_runtime *fief_open(const fief_config *given)
@@ -85,25 +133,47 @@ fief_runtime *fief_open(const fief_config *given)
         config.kinds = fief_default_kinds;
         config.kind_count = FIEF_DEFAULT_KINDS;
     }
-    if (!config_check(&config, config.error)) {
+    if (!numbers_check(&config, config.error) || !place_check(&config, config.error) ||
+        !table_check(config.kinds, config.kind_count, config.error)) {
         return NULL;
     }
-    space s;
     size_t reserve = config.reserve_bytes != 0 ? config.reserve_bytes : reserve_default;
-    runtime *r = space_open(reserve, config.buffer, config.buffer_size, sizeof *r, &s);
-    if (r == NULL) {
+    fief_range *range = range_for(&config, reserve);
+    if (range == NULL) {
         (void)refuse(config.error, FIEF_NO_MEMORY,
                      "the system refused to reserve %zu bytes, and every half of it", reserve);
         return NULL;
     }
-    core_init(r, &config, &s);
-    if (!allocators_open(r, &config)) {
-        (void)refuse(config.error, FIEF_NO_MEMORY, "no memory for the runtime's own descriptors");
-        s = r->core.space;
-        space_close(&s);
-        return NULL;
+    runtime *r = move_in(range, config.retain_bytes);
+    if (r != NULL) {
+        core_init(r, &config);
+        if (allocators_open(r, &config)) {
+            return &r->window;
+        }
+        space_close(&r->core.space);
     }
-    return &r->window;
+    (void)refuse(config.error, FIEF_NO_MEMORY, "no memory for the runtime's own descriptors");
+    return NULL;
+}
+
+fief_range *fief_range_open(size_t reserve_bytes)
+{
+    fief_range *range = range_open(reserve_bytes != 0 ? reserve_bytes : reserve_default);
+    if (range != NULL) {
+        range->kept = true;
+    }
+    return range;
+}
+
+bool fief_range_close(fief_range *range)
+{
+    if (range != NULL && range->taken) {
+        return false;
+    }
+    if (range != NULL) {
+        range_close(range);
+    }
+    return true;
 }
 
 void fief_adopt(fief_runtime *rt)
@@ -113,37 +183,89 @@ void fief_adopt(fief_runtime *rt)
 
 /* ---- close ---- */
 
-static void report_leak(const runtime *r, size_t blocks, size_t bytes)
+/* What the host still holds of dynamic lifetime: blocks, and bytes. While windows are open the
+ * heap knows its bytes alone, and those stand for one block. */
+typedef struct lost {
+    size_t blocks, bytes;
+} lost;
+
+static lost count_lost(const runtime *r)
 {
-    char line[200];
-    int length = snprintf(line, sizeof line,
-                          "fief: misuse[leak]: runtime \"%s\" closed with %zu blocks, %zu bytes "
-                          "alive\n", r->core.name, blocks, bytes);
-    os_print_error(line, length < 0 ? 0 : (size_t)length);
+    const core *c = &r->core;
+    const tally *in_pools = &c->tallies[FIEF_POOL], *in_heap = &c->tallies[FIEF_HEAP];
+    if (c->shut) {
+        return (lost){in_pools->blocks + in_heap->blocks, in_pools->asked + in_heap->asked};
+    }
+    lost l = {r->heap.window.live != 0, r->heap.window.live};
+    for (const pool *p = c->pools; p != NULL; p = p->next) {
+        size_t live = p->strategy == FIEF_POOL ? fief_pool_live(&p->window) : 0;
+        l.blocks += live;
+        l.bytes += live * p->slot_size;
+    }
+    return l;
 }
 
-/* What the host still holds of dynamic lifetime. Blocks are counted while windows are shut; else a
- * pool knows its live slots and the heap its live bytes. */
-static size_t count_leaks(runtime *r)
+static void print_line(const char *format, ...) FIEF_PRINTF(1, 2);
+static void print_line(const char *format, ...)
 {
-    core *c = &r->core;
-    size_t blocks = 0, bytes = 0;
-    if (c->shut) {
-        blocks = c->tallies[FIEF_POOL].blocks + c->tallies[FIEF_HEAP].blocks;
-        bytes = c->tallies[FIEF_POOL].asked + c->tallies[FIEF_HEAP].asked;
-    } else {
-        for (pool *p = c->pools; p != NULL; p = p->next) {
-            size_t live = p->strategy == FIEF_POOL ? fief_pool_live(&p->window) : 0;
-            blocks += live;
-            bytes += live * p->slot_size;
+    char line[200];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (length > 0) {
+        os_print_error(line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
+    }
+}
+
+static const char *kind_name(const runtime *r, unsigned kind)
+{
+    return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
+}
+
+/* The pools go as they are reported; what the kinds count after that is the heap's. */
+static void report_pools(core *c)
+{
+    for (pool *p = c->pools, *next; p != NULL; p = next) {
+        next = p->next;
+        size_t live = fief_pool_live(&p->window);
+        if (p->strategy == FIEF_POOL && live != 0) {
+            print_line("%9zu %9zu  %-16s pool\n", live, live * p->slot_size, p->name);
         }
-        blocks += r->heap.window.live != 0;
-        bytes += r->heap.window.live;
+        if (p->strategy == FIEF_POOL) {
+            pool_shut_down(p);
+        }
     }
-    if (blocks != 0) {
-        report_leak(r, blocks, bytes);
+}
+
+static void report_heap(const runtime *r)
+{
+    for (unsigned kind = 0; r->core.shut && kind <= r->window.kind_count; kind++) {
+        const tally *t = &r->core.kinds[kind];
+        if (t->blocks != 0) {
+            print_line("%9zu %9zu  %-16s heap\n", t->blocks, t->asked, kind_name(r, kind));
+        }
     }
-    return blocks;
+    if (!r->core.shut && r->heap.window.live != 0) {
+        print_line("        - %9zu  %-16s heap\n"
+                   "  help: .count_blocks = true, or a guarded build, tells blocks and kinds\n",
+                   r->heap.window.live, "(not counted)");
+    }
+}
+
+/* Reports what leaked, and returns how many blocks. */
+static size_t report_leaks(runtime *r)
+{
+    lost l = count_lost(r);
+    if (l.blocks != 0) {
+        print_line("fief: misuse[leak]: runtime \"%s\" closed with %zu blocks, %zu bytes alive\n"
+                   "   blocks     bytes  kind             strategy\n",
+                   r->core.name, l.blocks, l.bytes);
+        report_pools(&r->core);
+        report_heap(r);
+        print_line("SUMMARY: fief: leak %zu blocks %zu bytes\n", l.blocks, l.bytes);
+    }
+    return l.blocks;
 }
 
 size_t fief_close(fief_runtime *rt)
@@ -162,34 +284,13 @@ size_t fief_close(fief_runtime *rt)
         arena_shut_down(c->arenas);
     }
     arena_shut_down(r->vm); /* takes the heap blocks along that stood in for arena blocks */
-    size_t leaks = count_leaks(r);
+    size_t leaked = report_leaks(r);
     guard_forget(c->space.base, (size_t)c->space.frontier << PAGE_SHIFT);
-    space s = c->space;
-    space_close(&s);
-    return leaks;
+    space_close(&c->space);
+    return leaked;
 }
 
 /* ---- routes ---- */
-
-fief_heap *fief_runtime_heap(fief_runtime *rt)
-{
-    return rt->heap;
-}
-
-fief_arena *fief_vm_arena(fief_runtime *rt)
-{
-    return &whole_runtime(rt)->vm->window.arena;
-}
-
-fief_arena *fief_compiler_arena(fief_runtime *rt)
-{
-    return &whole_runtime(rt)->unit->window.arena;
-}
-
-fief_stack *fief_frame_stack(fief_runtime *rt)
-{
-    return &whole_runtime(rt)->frames->window;
-}
 
 static void *row_take(const fief_row *row, size_t size)
 {
@@ -221,14 +322,24 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
                size);
         return NULL;
     }
+    r->core.kind = kind;
     void *block = row_take(row, size);
+    r->core.kind = rt->kind_count;
     return block != NULL ? memset(block, 0, size) : NULL;
 }
 
-static const char *owner_name(const page *entry)
+/* The pool that takes this block back under this kind; NULL: the heap does. */
+static pool *pool_for(const fief_runtime *rt, unsigned kind, const page *entry)
 {
-    return entry->kind == PAGE_ARENA ? ((const arena *)entry->owner)->name
-                                     : ((const pool *)entry->owner)->name;
+    const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS];
+    pool *own = NULL;
+    bool has_heap = false;
+    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        own = row[context].strategy == FIEF_POOL ? row[context].allocator : own;
+        has_heap = has_heap || row[context].strategy == FIEF_HEAP;
+    }
+    bool in_own = entry != NULL && entry->owner == own;
+    return has_heap && !in_own ? NULL : own;
 }
 
 void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
@@ -243,18 +354,16 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
         return;
     }
     const page *entry = space_page(&c->space, block);
-    const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + FIEF_DYNAMIC];
-    if (entry != NULL && entry->used && entry->kind == PAGE_ARENA) {
+    pool *own = pool_for(rt, kind, entry);
+    if (entry != NULL && entry->kind == PAGE_ARENA) {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size, SITE(),
                "fief_free(%s) was given a block that belongs to %s, whose blocks die together",
                r->kinds[kind].name, owner_name(entry));
-        return;
+    } else if (own != NULL) {
+        (void)pool_give(own, block, own->slot_size, SITE());
+    } else {
+        heap_give(&r->heap, block, size, kind, SITE());
     }
-    if (row->strategy == FIEF_POOL) {
-        (void)pool_give(row->allocator, block, ((pool *)row->allocator)->slot_size, SITE());
-        return;
-    }
-    fief_heap_free(rt->heap, block, size);
 }
 
 void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size, size_t new_size)
@@ -265,16 +374,13 @@ void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
                "only kinds that live on the heap can be resized");
         return NULL;
     }
+    r->core.kind = kind;
     void *moved = fief_heap_resize(rt->heap, block, old_size, new_size);
+    r->core.kind = rt->kind_count;
     if (moved != NULL && new_size > old_size) {
         memset((char *)moved + old_size, 0, new_size - old_size);
     }
     return moved;
-}
-
-void *fief_temp_slow(fief_runtime *rt, size_t count, size_t size, size_t align)
-{
-    return fief_arena_array(fief_compiler_arena(rt), count, size, align);
 }
 
 fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
@@ -286,7 +392,7 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     }
     switch ((page_kind)entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
-    case PAGE_POOL: return ((const pool *)entry->owner)->strategy;
+    case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
     }
 }
@@ -297,7 +403,7 @@ size_t fief_trim(fief_runtime *rt)
     for (pool *p = r->core.pools; p != NULL; p = p->next) {
         (void)fief_pool_trim(&p->window);
     }
-    (void)heap_trim(&r->heap);
+    heap_trim(&r->heap);
     return space_trim(&r->core.space);
 }
 

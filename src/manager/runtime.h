@@ -6,6 +6,8 @@
 
 #include <fief/runtime.h>
 
+enum { KINDS_MAX = 4096 };
+
 typedef struct runtime {
     fief_runtime window; /* first: the public half */
     core core;

@@ -1,8 +1,6 @@
 /* strings: helpers that choose by context, and the calls that existing code is used to. */
 #include "manager/runtime.h"
 
-#include "base/size.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -101,26 +99,4 @@ char *fief_arena_printf(fief_arena *window, const char *format, ...)
     char *text = fief_arena_vprintf(window, format, args);
     va_end(args);
     return text;
-}
-
-void *fief_malloc(fief_runtime *rt, size_t size)
-{
-    return fief_heap_alloc_unsized(rt->heap, size);
-}
-
-void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
-{
-    size_t bytes;
-    void *block = size_mul(count, size, &bytes) ? fief_malloc(rt, bytes) : NULL;
-    return block != NULL ? memset(block, 0, bytes) : NULL;
-}
-
-void *fief_realloc(fief_runtime *rt, void *block, size_t size)
-{
-    return fief_heap_resize_unsized(rt->heap, block, size);
-}
-
-void fief_release(fief_runtime *rt, void *block)
-{
-    fief_heap_free_unsized(rt->heap, block);
 }

@@ -1,7 +1,6 @@
 /* table: object kind x context -> strategy, as data. */
 #include "manager/runtime.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define LONG_LIVED \
@@ -34,41 +33,62 @@ static fief_strategy cell(const fief_kind *kind, unsigned context)
     return kind->in[context] != FIEF_NO_STRATEGY ? kind->in[context] : kind->any;
 }
 
-static bool kind_is_sound(const fief_kind *kinds, unsigned row, fief_error *error)
+/* A few bits of a name, so that names are compared only where they may be equal. */
+static unsigned name_bit(const char *name)
 {
-    const fief_kind *kind = &kinds[row];
-    if (kind->name == NULL) {
-        return refuse(error, FIEF_BAD_TABLE, "row %u of the kinds table has no name", row);
+    unsigned hash = 0;
+    for (; *name != '\0'; name++) {
+        hash = hash * 31 + (unsigned char)*name;
     }
-    for (unsigned other = 0; other < row; other++) {
-        if (strcmp(kinds[other].name, kind->name) == 0) {
+    return hash * 2654435769u >> 26;
+}
+
+static bool name_is_new(const fief_kind *kinds, unsigned row, uint64_t *seen, fief_error *error)
+{
+    uint64_t bit = (uint64_t)1 << name_bit(kinds[row].name);
+    for (unsigned other = 0; other < row && (*seen & bit) != 0; other++) {
+        if (strcmp(kinds[other].name, kinds[row].name) == 0) {
             return refuse(error, FIEF_BAD_TABLE, "kind '%s' stands twice, in rows %u and %u",
-                          kind->name, other, row);
+                          kinds[row].name, other, row);
         }
     }
-    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
-        unsigned strategy = (unsigned)cell(kind, context);
-        if (strategy >= FIEF_STRATEGIES) {
-            return refuse(error, FIEF_BAD_TABLE, "kind '%s' (row %u) has the unknown strategy %u",
-                          kind->name, row, strategy);
-        }
-        if (strategy == FIEF_POOL && (kind->size == 0 || kind->size > 32768)) {
-            return refuse(error, FIEF_BAD_TABLE,
-                          "kind '%s' (row %u) goes to a pool and needs a size of 1 to 32768, not %zu",
-                          kind->name, row, kind->size);
-        }
+    *seen |= bit;
+    return true;
+}
+
+static bool cell_is_sound(const fief_kind *kind, unsigned row, unsigned context, fief_error *error)
+{
+    unsigned strategy = (unsigned)cell(kind, context);
+    if (strategy >= FIEF_STRATEGIES) {
+        return refuse(error, FIEF_BAD_TABLE, "kind '%s' (row %u) has the unknown strategy %u",
+                      kind->name, row, strategy);
+    }
+    if (strategy == FIEF_POOL && (kind->size == 0 || kind->size > POOL_LARGEST_SLOT)) {
+        return refuse(error, FIEF_BAD_TABLE,
+                      "kind '%s' (row %u) goes to a pool and needs a size of 1 to %d, not %zu",
+                      kind->name, row, POOL_LARGEST_SLOT, kind->size);
     }
     return true;
 }
 
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
 {
-    if (count == 0 || count > 4096) {
-        return refuse(error, FIEF_BAD_TABLE, "the kinds table has %u rows, not 1 to 4096", count);
+    if (count == 0 || count > KINDS_MAX) {
+        return refuse(error, FIEF_BAD_TABLE, "the kinds table has %u rows, not 1 to %d", count,
+                      KINDS_MAX);
     }
+    uint64_t seen = 0;
     for (unsigned row = 0; row < count; row++) {
-        if (!kind_is_sound(kinds, row, error)) {
+        if (kinds[row].name == NULL) {
+            return refuse(error, FIEF_BAD_TABLE, "row %u of the kinds table has no name", row);
+        }
+        if (!name_is_new(kinds, row, &seen, error)) {
             return false;
+        }
+        for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+            if (!cell_is_sound(&kinds[row], row, context, error)) {
+                return false;
+            }
         }
     }
     return true;
@@ -96,23 +116,49 @@ static bool needs_pool(const fief_kind *kind)
     return false;
 }
 
+/* Does every context of the kind lead to one strategy from which blocks are freed one by one? */
+static bool is_sole(const fief_kind *kind)
+{
+    fief_strategy first = cell(kind, 0);
+    for (unsigned context = 1; context < FIEF_CONTEXTS; context++) {
+        if (cell(kind, context) != first) {
+            return false;
+        }
+    }
+    return first == FIEF_POOL || first == FIEF_HEAP;
+}
+
+static bool resolve_row(runtime *r, const fief_kind *kind, fief_row *cells)
+{
+    pool *kind_pool = NULL;
+    if (needs_pool(kind)) {
+        kind_pool = pool_open(&r->core, FIEF_POOL, kind->name, kind->size);
+        if (kind_pool == NULL) {
+            return false;
+        }
+    }
+    bool sole = is_sole(kind);
+    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        fief_strategy strategy = cell(kind, context);
+        cells[context] = (fief_row){.allocator = allocator_for(r, strategy, kind_pool),
+                                    .strategy = (uint8_t)strategy, .sole = sole};
+        if (strategy == FIEF_POOL) {
+            cells[context].slot_size = (uint16_t)kind->size;
+        }
+    }
+    return true;
+}
+
 bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count)
 {
-    fief_row *rows = space_meta(&r->core.space, sizeof *rows * FIEF_CONTEXTS * count);
+    core *c = &r->core;
+    fief_row *rows = space_keep(&c->space, sizeof *rows * FIEF_CONTEXTS * count);
     if (rows == NULL) {
         return false;
     }
-    for (unsigned row = 0; row < count; row++) {
-        pool *kind_pool = NULL;
-        if (needs_pool(&kinds[row]) &&
-            (kind_pool = pool_open(&r->core, FIEF_POOL, kinds[row].name, kinds[row].size)) == NULL) {
+    for (c->kind = 0; c->kind < count; c->kind++) {
+        if (!resolve_row(r, &kinds[c->kind], &rows[(size_t)c->kind * FIEF_CONTEXTS])) {
             return false;
-        }
-        for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
-            fief_strategy strategy = cell(&kinds[row], context);
-            rows[row * FIEF_CONTEXTS + context] =
-                (fief_row){.allocator = allocator_for(r, strategy, kind_pool), .strategy = strategy,
-                           .slot_size = (unsigned)(strategy == FIEF_POOL ? kinds[row].size : 0)};
         }
     }
     r->window.rows = rows;

@@ -54,6 +54,17 @@ void os_release(void *start, size_t size)
     free(start);
 }
 
+void *os_map(size_t size)
+{
+    return os_reserve(size);
+}
+
+void os_small_pages(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+}
+
 bool os_commit(void *start, size_t size)
 {
     (void)start;

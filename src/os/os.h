@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Address space without access; NULL when refused. */
+/* A small usable mapping, zeroed; address space without access. NULL when refused. */
+void *os_map(size_t size);
 void *os_reserve(size_t size);
 void os_release(void *start, size_t size);
 /* Makes a part of a reserve usable (zero where it was never touched). */
@@ -15,6 +16,8 @@ bool os_commit(void *start, size_t size);
 void os_discard(void *start, size_t size);
 /* Moves pages by their page tables; false: the caller copies. */
 bool os_move(void *from, void *to, size_t size);
+/* No huge pages here; a hint. */
+void os_small_pages(void *start, size_t size);
 /* Touches the pages ahead of use; a hint. */
 void os_populate(void *start, size_t size);
 /* A number for the calling thread, never 0. */

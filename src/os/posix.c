@@ -12,10 +12,20 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+static void *map_pages(size_t size, int protection)
+{
+    void *start = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return start == MAP_FAILED ? NULL : start;
+}
+
+void *os_map(size_t size)
+{
+    return map_pages(size, PROT_READ | PROT_WRITE);
+}
+
 void *os_reserve(size_t size)
 {
-    void *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return start == MAP_FAILED ? NULL : start;
+    return map_pages(size, PROT_NONE);
 }
 
 void os_release(void *start, size_t size)
@@ -37,6 +47,11 @@ void os_discard(void *start, size_t size)
 bool os_move(void *from, void *to, size_t size)
 {
     return mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+}
+
+void os_small_pages(void *start, size_t size)
+{
+    (void)madvise(start, size, MADV_NOHUGEPAGE);
 }
 
 void os_populate(void *start, size_t size)

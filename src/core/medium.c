@@ -1,0 +1,208 @@
+/* medium: blocks of 513 bytes to 256 KiB, in granules of 256 bytes in segments of 1 MiB. One bit a
+ * granule says that it is used, one that a block starts there; both lie outside the segment. A
+ * block starts a redzone behind its first granule's start, or, where a larger alignment was asked
+ * for in a guarded build, at the start of its second granule. */
+#include "core/core.h"
+
+#include "guard.h"
+
+enum { GRANULE = 1 << MEDIUM_SHIFT, SEGMENT = MEDIUM_PAGES << PAGE_SHIFT };
+
+/* ---- bits ---- */
+
+static bool bit(const uint64_t *bits, size_t i)
+{
+    return bits[i / 64] >> (i % 64) & 1;
+}
+
+static void set_bits(uint64_t *bits, size_t first, size_t count, bool value)
+{
+    for (size_t i = first; i < first + count;) {
+        size_t take = 64 - i % 64 < first + count - i ? 64 - i % 64 : first + count - i;
+        uint64_t mask = (take == 64 ? ~(uint64_t)0 : ((uint64_t)1 << take) - 1) << (i % 64);
+        bits[i / 64] = value ? bits[i / 64] | mask : bits[i / 64] & ~mask;
+        i += take;
+    }
+}
+
+/* The first index from i on (below end) whose bit is `value`. */
+static size_t next_bit(const uint64_t *bits, size_t i, size_t end, bool value)
+{
+    while (i < end) {
+        uint64_t word = (value ? bits[i / 64] : ~bits[i / 64]) >> (i % 64);
+        if (word != 0) {
+            i += (size_t)__builtin_ctzll(word);
+            return i < end ? i : end;
+        }
+        i = (i / 64 + 1) * 64;
+    }
+    return end;
+}
+
+/* ---- places ---- */
+
+static size_t granules(size_t offset, size_t size)
+{
+    return (offset + size + GUARD_REDZONE + GRANULE - 1) >> MEDIUM_SHIFT;
+}
+
+static size_t granule_of(const medium *m, const void *block)
+{
+    return ((uintptr_t)block - GUARD_REDZONE - (uintptr_t)m->start) >> MEDIUM_SHIFT;
+}
+
+/* Where the block lies, from the start of its first granule. */
+static size_t offset_of(const medium *m, const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)m->start - (granule_of(m, block) << MEDIUM_SHIFT);
+}
+
+/* Granules of the block that starts at `at`: until a free one or the next start. */
+static size_t length_at(const medium *m, size_t at)
+{
+    size_t free_at = next_bit(m->used, at, MEDIUM_GRANULES, false);
+    return next_bit(m->starts, at + 1, free_at, true) - at;
+}
+
+size_t medium_usable(size_t size)
+{
+    size_t usable = (granules(GUARD_REDZONE, size) << MEDIUM_SHIFT) - 2 * (size_t)GUARD_REDZONE;
+    return usable < HEAP_LARGEST_MEDIUM ? usable : HEAP_LARGEST_MEDIUM;
+}
+
+size_t medium_size_of(const medium *m, const void *block)
+{
+    size_t length = length_at(m, granule_of(m, block)) << MEDIUM_SHIFT;
+    size_t usable = length - offset_of(m, block) - GUARD_REDZONE;
+    return usable < HEAP_LARGEST_MEDIUM ? usable : HEAP_LARGEST_MEDIUM;
+}
+
+bool medium_fits(const medium *m, const void *block, size_t size)
+{
+    return granules(offset_of(m, block), size) == length_at(m, granule_of(m, block));
+}
+
+medium_place medium_find(const medium *m, const void *block)
+{
+    size_t at = granule_of(m, block), offset = ((uintptr_t)block - (uintptr_t)m->start) % GRANULE;
+    if (at >= MEDIUM_GRANULES || (offset != GUARD_REDZONE && offset != 0)) {
+        return MEDIUM_INTERIOR;
+    }
+    if (!bit(m->used, at)) {
+        return MEDIUM_VACANT;
+    }
+    return bit(m->starts, at) ? MEDIUM_BLOCK : MEDIUM_INTERIOR;
+}
+
+/* The first free run of `count` granules whose index is `phase` modulo `stride`. */
+static size_t first_fit(const medium *m, size_t count, size_t stride, size_t phase)
+{
+    for (size_t i = m->hint; i + count <= MEDIUM_GRANULES;) {
+        i = next_bit(m->used, i, MEDIUM_GRANULES, false);
+        i += (phase - i) & (stride - 1);
+        size_t end = i + count < MEDIUM_GRANULES ? i + count : MEDIUM_GRANULES;
+        size_t taken = next_bit(m->used, i, end, true);
+        if (taken >= i + count) {
+            return i;
+        }
+        i = taken > i ? taken : i + 1;
+    }
+    return MEDIUM_GRANULES;
+}
+
+/* ---- segments ---- */
+
+static medium *segment_new(heap *h)
+{
+    core *c = h->core;
+    medium *m = space_meta(&c->space, sizeof *m);
+    if (m == NULL) {
+        return NULL;
+    }
+    m->start = space_take(&c->space, MEDIUM_PAGES, PAGE_MEDIUM, m);
+    if (m->start == NULL) {
+        space_meta_give(&c->space, m, sizeof *m);
+        return NULL;
+    }
+    guard_claim(m->start, SEGMENT);
+    m->free = MEDIUM_GRANULES;
+    m->next = h->mediums;
+    h->mediums = m;
+    return m;
+}
+
+static void mark(medium *m, size_t first, size_t count, bool used)
+{
+    set_bits(m->used, first, count, used);
+    m->free = used ? m->free - (uint32_t)count : m->free + (uint32_t)count;
+    if (!used && first < m->hint) {
+        m->hint = (uint32_t)first;
+    }
+    if (used && first == m->hint) {
+        m->hint = (uint32_t)(first + count);
+    }
+}
+
+void *medium_take(heap *h, size_t size, size_t align)
+{
+    bool wide = align > FIEF_ALIGN && GUARD_REDZONE != 0;
+    size_t offset = wide ? GRANULE : GUARD_REDZONE, count = granules(offset, size);
+    size_t stride = align > GRANULE ? align >> MEDIUM_SHIFT : 1;
+    size_t phase = (0 - (offset >> MEDIUM_SHIFT)) & (stride - 1), at = MEDIUM_GRANULES;
+    medium *m = h->mediums;
+    for (; m != NULL; m = m->next) {
+        if (m->free >= count && (at = first_fit(m, count, stride, phase)) < MEDIUM_GRANULES) {
+            break;
+        }
+    }
+    if (m == NULL) {
+        m = segment_new(h);
+        if (m == NULL) {
+            return NULL;
+        }
+        at = phase;
+    }
+    mark(m, at, count, true);
+    set_bits(m->starts, at, 1, true);
+    return m->start + (at << MEDIUM_SHIFT) + offset;
+}
+
+void medium_give(medium *m, void *block)
+{
+    size_t at = granule_of(m, block);
+    mark(m, at, length_at(m, at), false);
+    set_bits(m->starts, at, 1, false);
+}
+
+/* In place: the granules behind are tested and taken, or given back. */
+bool medium_resize(medium *m, void *block, size_t new_size)
+{
+    size_t at = granule_of(m, block), old = length_at(m, at);
+    size_t count = granules(offset_of(m, block), new_size);
+    if (count <= old) {
+        mark(m, at + count, old - count, false);
+        return true;
+    }
+    if (at + count > MEDIUM_GRANULES ||
+        next_bit(m->used, at + old, at + count, true) < at + count) {
+        return false;
+    }
+    mark(m, at + old, count - old, true);
+    return true;
+}
+
+void medium_trim(heap *h, size_t keep)
+{
+    for (medium **link = &h->mediums; *link != NULL;) {
+        medium *m = *link;
+        if (m->free != MEDIUM_GRANULES || keep > 0) {
+            keep -= m->free == MEDIUM_GRANULES;
+            link = &m->next;
+            continue;
+        }
+        *link = m->next;
+        guard_forget(m->start, SEGMENT);
+        space_give(&h->core->space, m->start, MEDIUM_PAGES, 0);
+        space_meta_give(&h->core->space, m, sizeof *m);
+    }
+}

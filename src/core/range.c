@@ -1,0 +1,95 @@
+/* range: address space with its metadata; see space.h. */
+#include "core/space.h"
+
+#include "base/size.h"
+#include "os/os.h"
+
+enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22, OS_PAGE = 4096 };
+
+/* Bytes of descriptors that `pages` may need beside those in the head: 256 a page. */
+static size_t more_bytes(size_t pages)
+{
+    return fief_round_up(pages * 256, OS_PAGE);
+}
+
+static size_t map_bytes(size_t pages)
+{
+    return fief_round_up(pages * sizeof(page), OS_PAGE);
+}
+
+/* Descriptors, page map, fence, spans: within `size` bytes from `start`. */
+static void lay_out(fief_range *r, unsigned char *start, size_t size, size_t fence)
+{
+    size_t pages = size >> PAGE_SHIFT;
+    size_t front = more_bytes(pages) + map_bytes(pages);
+    uintptr_t base = fief_round_up((uintptr_t)start + front + fence, PAGE_SIZE);
+    r->more_cursor = start;
+    r->more_limit = start + more_bytes(pages);
+    r->map = (page *)(void *)r->more_limit;
+    r->base = start + (base - (uintptr_t)start);
+    r->pages = (uint32_t)((size_t)(start + size - r->base) >> PAGE_SHIFT);
+}
+
+static fief_range *range_at(unsigned char *head, size_t head_size)
+{
+    fief_range *r = (fief_range *)(void *)head;
+    r->head_cursor = head + fief_round_up(sizeof *r, 64);
+    r->head_limit = head + head_size;
+    r->head_size = head_size;
+    r->head_used = r->head_cursor;
+    return r;
+}
+
+fief_range *range_open(size_t reserve_bytes)
+{
+    unsigned char *head = os_map(HEAD_SIZE);
+    for (size_t bytes = reserve_bytes; head != NULL && bytes >= RESERVE_SMALLEST; bytes /= 2) {
+        unsigned char *reserve = os_reserve(bytes);
+        if (reserve != NULL) {
+            fief_range *r = range_at(head, HEAD_SIZE);
+            r->reserve = reserve;
+            r->reserve_size = bytes;
+            lay_out(r, reserve, bytes, OS_PAGE);
+            r->more_used = r->more_cursor;
+            return r;
+        }
+    }
+    if (head != NULL) {
+        os_release(head, HEAD_SIZE);
+    }
+    return NULL;
+}
+
+static size_t head_for(size_t root_size)
+{
+    return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + OS_PAGE;
+}
+
+size_t range_minimum(size_t root_size)
+{
+    return FIEF_ALIGN + head_for(root_size) + more_bytes(5) + map_bytes(5) + 5 * (size_t)PAGE_SIZE;
+}
+
+fief_range *range_in(void *buffer, size_t size, size_t root_size)
+{
+    size_t skip = (0 - (uintptr_t)buffer) & (FIEF_ALIGN - 1);
+    unsigned char *start = (unsigned char *)buffer + skip;
+    size_t head_size = fief_round_up(head_for(root_size), FIEF_ALIGN);
+    memset(start, 0, sizeof(fief_range));
+    fief_range *r = range_at(start, head_size);
+    lay_out(r, start + head_size, size - skip - head_size, 0);
+    memset(r->map, 0, map_bytes(r->pages));
+    r->head_used = r->head_limit; /* the caller's bytes are not zero */
+    r->more_used = r->more_limit;
+    r->committed = r->pages;
+    r->map_ready = true;
+    return r;
+}
+
+void range_close(fief_range *r)
+{
+    if (r->reserve != NULL) {
+        os_release(r->reserve, r->reserve_size);
+        os_release(r, r->head_size);
+    }
+}
