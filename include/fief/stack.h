@@ -41,6 +41,17 @@ FIEF_INLINE bool fief_stack_pop(fief_stack *stack, void *block, size_t size)
     return popped;
 }
 
+/* The same for `count` operands of type T, checked by the type's size. */
+#define fief_stack_make(stack, T, count) \
+    ((T *)fief_stack_push_array((stack), (count), sizeof(T)))
+#define fief_stack_drop(stack, operands, count) \
+    fief_stack_pop((stack), (operands), (count) * sizeof *(operands))
+
+FIEF_INLINE void *fief_stack_push_array(fief_stack *stack, size_t count, size_t size)
+{
+    return fief_arena_array(&stack->arena, count, size, FIEF_GRAIN);
+}
+
 FIEF_INLINE fief_mark fief_stack_mark(const fief_stack *stack)
 {
     return fief_arena_mark(&stack->arena);

@@ -30,6 +30,8 @@ typedef struct fief_count {
     size_t refused;     /* allocations that returned NULL */
 } fief_count;
 
+/* "vm arena", "pool", ...: a literal. */
+FIEF_API const char *fief_strategy_name(fief_strategy strategy);
 /* One strategy's figures. */
 FIEF_API fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy);
 /* One object kind's figures, counted where blocks are (config.count_blocks, a limit, a guarded

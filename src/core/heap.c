@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "guard.h"
+#include "os/os.h"
 
 #include <string.h>
 
@@ -37,7 +38,7 @@ static void *vacant_pop(fief_vacant **list)
 
 /* ---- small ---- */
 
-enum { REDZONES = 2 * GUARD_REDZONE };
+enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20 };
 
 /* Bytes of the page that the bump passes over become vacant blocks rather than waste. */
 static void park_until(heap *h, unsigned char *end)
@@ -66,6 +67,9 @@ static bool small_span(heap *h, size_t need)
     unsigned char *start = space_take(&c->space, pages, PAGE_SMALL, h);
     if (start == NULL) {
         return false;
+    }
+    if (h->small_held > POPULATE_FROM) {
+        os_populate(start, pages << PAGE_SHIFT);
     }
     park_until(h, h->bump_end);
     guard_claim(start, pages << PAGE_SHIFT);

@@ -218,11 +218,6 @@ static void print_line(const char *format, ...)
     }
 }
 
-static const char *kind_name(const runtime *r, unsigned kind)
-{
-    return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
-}
-
 /* The pools go as they are reported; what the kinds count after that is the heap's. */
 static void report_pools(core *c)
 {

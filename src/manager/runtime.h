@@ -23,6 +23,11 @@ static inline runtime *whole_runtime(const fief_runtime *rt)
     return (runtime *)(void *)(uintptr_t)rt;
 }
 
+static inline const char *kind_name(const runtime *r, unsigned kind)
+{
+    return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
+}
+
 /* table.c: the host's table, checked and resolved. */
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error);
 bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count);

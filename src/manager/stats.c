@@ -1,14 +1,34 @@
-/* stats: one field table feeds the text and the JSON. */
+/* stats: where the bytes are. One field table feeds the text and the JSON. */
 #include "manager/runtime.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 static const char *const strategy_names[FIEF_STRATEGIES] = {
-    [FIEF_NO_STRATEGY] = "none", [FIEF_VM_ARENA] = "vm arena",
-    [FIEF_COMPILER_ARENA] = "compiler arena", [FIEF_STACK] = "stack", [FIEF_POOL] = "pool",
+    [FIEF_NO_STRATEGY] = "none",
+    [FIEF_VM_ARENA] = "vm arena",
+    [FIEF_COMPILER_ARENA] = "compiler arena",
+    [FIEF_STACK] = "stack",
+    [FIEF_POOL] = "pool",
     [FIEF_HEAP] = "heap",
 };
+
+const char *fief_strategy_name(fief_strategy strategy)
+{
+    return (unsigned)strategy < FIEF_STRATEGIES ? strategy_names[strategy] : "unknown";
+}
+
+/* ---- counts ---- */
+
+static fief_count count_of(const tally *t, bool counted)
+{
+    return (fief_count){.asked_bytes = counted ? t->asked : FIEF_NOT_COUNTED,
+                        .blocks = counted ? t->blocks : FIEF_NOT_COUNTED,
+                        .total_bytes = counted ? t->total : FIEF_NOT_COUNTED,
+                        .resets = t->resets,
+                        .fallbacks = t->fallbacks,
+                        .refused = t->refused};
+}
 
 static void add_arenas(const runtime *r, fief_strategy strategy, fief_count *count)
 {
@@ -21,14 +41,10 @@ static void add_arenas(const runtime *r, fief_strategy strategy, fief_count *cou
     }
 }
 
-static void add_pools(const runtime *r, fief_count *count)
+static void add_pool(const pool *p, fief_count *count)
 {
-    for (const pool *p = r->core.pools; p != NULL; p = p->next) {
-        if (p->strategy == FIEF_POOL) {
-            count->used_bytes += fief_pool_live(&p->window) * p->step;
-            count->peak_bytes += p->peak * p->step;
-        }
-    }
+    count->used_bytes += fief_pool_live(&p->window) * p->step;
+    count->peak_bytes += p->peak * p->step;
 }
 
 fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy)
@@ -37,21 +53,48 @@ fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy)
     if ((unsigned)strategy >= FIEF_STRATEGIES) {
         return (fief_count){0};
     }
-    const tally *t = &r->core.tallies[strategy];
-    bool counted = r->core.shut;
-    fief_count count = {.asked_bytes = counted ? t->asked : FIEF_NOT_COUNTED,
-                        .blocks = counted ? t->blocks : FIEF_NOT_COUNTED,
-                        .total_bytes = counted ? t->total : FIEF_NOT_COUNTED,
-                        .resets = t->resets, .fallbacks = t->fallbacks, .refused = t->refused};
+    fief_count count = count_of(&r->core.tallies[strategy], r->core.shut);
     if (strategy == FIEF_HEAP) {
         const fief_heap *h = &r->heap.window;
         count.used_bytes = h->live;
         count.peak_bytes = h->live > h->peak ? h->live : h->peak;
-    } else if (strategy == FIEF_POOL) {
-        add_pools(r, &count);
-    } else {
-        add_arenas(r, strategy, &count);
+        return count;
     }
+    for (const pool *p = r->core.pools; strategy == FIEF_POOL && p != NULL; p = p->next) {
+        if (p->strategy == FIEF_POOL) {
+            add_pool(p, &count);
+        }
+    }
+    add_arenas(r, strategy, &count);
+    return count;
+}
+
+/* A pool that serves one kind alone knows its blocks in every mode. */
+static bool count_sole_pool(const runtime *r, unsigned kind, fief_count *count)
+{
+    const fief_row *row = &r->window.rows[(size_t)kind * FIEF_CONTEXTS];
+    if (kind >= r->window.kind_count || !row->sole || row->strategy != FIEF_POOL) {
+        return false;
+    }
+    const pool *p = row->allocator;
+    count->blocks = fief_pool_live(&p->window);
+    count->used_bytes = count->peak_bytes = 0;
+    add_pool(p, count);
+    return true;
+}
+
+fief_count fief_stats_kind(const fief_runtime *rt, unsigned kind)
+{
+    static const tally none;
+    const runtime *r = whole_runtime(rt);
+    if (kind > rt->kind_count) {
+        return (fief_count){0};
+    }
+    const tally *t = r->core.shut ? &r->core.kinds[kind] : &none;
+    fief_count count = count_of(t, r->core.shut);
+    count.used_bytes = r->core.shut ? t->asked : FIEF_NOT_COUNTED;
+    count.peak_bytes = r->core.shut ? t->asked_peak : FIEF_NOT_COUNTED;
+    (void)count_sole_pool(r, kind, &count);
     return count;
 }
 
@@ -67,29 +110,51 @@ size_t fief_stats_held_peak(const fief_runtime *rt)
 
 /* ---- fields ---- */
 
+/* Hundredths of a per cent of the used bytes that nobody asked for. */
+static size_t waste(const fief_count *c)
+{
+    if (c->asked_bytes == FIEF_NOT_COUNTED || c->used_bytes == FIEF_NOT_COUNTED) {
+        return FIEF_NOT_COUNTED;
+    }
+    bool any = c->used_bytes > c->asked_bytes;
+    return any ? (c->used_bytes - c->asked_bytes) * 10000 / c->used_bytes : 0;
+}
+
+#define FIELD(name)                                      \
+    static size_t get_##name(const fief_count *c)        \
+    {                                                    \
+        return c->name;                                  \
+    }
+FIELD(blocks)
+FIELD(used_bytes)
+FIELD(peak_bytes)
+FIELD(asked_bytes)
+FIELD(total_bytes)
+FIELD(resets)
+FIELD(fallbacks)
+FIELD(refused)
+
+typedef enum unit { NUMBER, BYTES, PERCENT } unit;
+
 typedef struct field {
-    const char *json;
-    const char *heading;
-    size_t offset;
-    bool is_bytes;
+    const char *json, *heading; /* heading NULL: not in the table */
+    size_t (*get)(const fief_count *);
+    unit unit;
+    int width;
 } field;
 
 static const field fields[] = {
-    {"used_bytes", "now", offsetof(fief_count, used_bytes), true},
-    {"peak_bytes", "peak", offsetof(fief_count, peak_bytes), true},
-    {"asked_bytes", "asked", offsetof(fief_count, asked_bytes), true},
-    {"blocks", "blocks", offsetof(fief_count, blocks), false},
-    {"total_bytes", "total", offsetof(fief_count, total_bytes), true},
-    {"resets", "resets", offsetof(fief_count, resets), false},
-    {"fallbacks", "fallback", offsetof(fief_count, fallbacks), false},
-    {"refused", "refused", offsetof(fief_count, refused), false},
+    {"blocks", "blocks", get_blocks, NUMBER, 10},
+    {"used_bytes", "now", get_used_bytes, BYTES, 11},
+    {"peak_bytes", "peak", get_peak_bytes, BYTES, 11},
+    {"total_bytes", "total", get_total_bytes, BYTES, 11},
+    {"asked_bytes", NULL, get_asked_bytes, BYTES, 0},
+    {"waste_basis_points", "waste", waste, PERCENT, 8},
+    {"resets", "resets", get_resets, NUMBER, 8},
+    {"fallbacks", NULL, get_fallbacks, NUMBER, 0},
+    {"refused", NULL, get_refused, NUMBER, 0},
 };
-enum { FIELDS = sizeof fields / sizeof fields[0] };
-
-static size_t value_of(const fief_count *count, const field *f)
-{
-    return *(const size_t *)(const void *)((const char *)count + f->offset);
-}
+enum { FIELDS = sizeof fields / sizeof fields[0], NAME_WIDTH = 15 };
 
 typedef struct writer {
     char *buffer;
@@ -107,52 +172,155 @@ static void put(writer *w, const char *format, ...)
     va_end(args);
 }
 
+/* ---- text ---- */
+
+typedef struct words {
+    char text[24];
+} words;
+
+static words in_words(size_t value, unit unit)
+{
+    words out;
+    size_t size = sizeof out.text;
+    if (value == FIEF_NOT_COUNTED) {
+        (void)snprintf(out.text, size, "-");
+    } else if (unit == PERCENT) {
+        (void)snprintf(out.text, size, "%zu.%zu %%", value / 100, value / 10 % 10);
+    } else if (unit == BYTES && value >= (size_t)10 << 20) {
+        (void)snprintf(out.text, size, "%zu.%zu MiB", value >> 20, (value >> 10) % 1024 * 10 / 1024);
+    } else if (unit == BYTES) {
+        (void)snprintf(out.text, size, "%zu KiB", (value + 1023) >> 10);
+    } else {
+        (void)snprintf(out.text, size, "%zu", value);
+    }
+    return out;
+}
+
+static void put_row(writer *w, const char *name, const fief_count *count)
+{
+    put(w, "%-*s", NAME_WIDTH, name);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (fields[i].heading != NULL) {
+            words value = in_words(fields[i].get(count), fields[i].unit);
+            put(w, "%*s", fields[i].width, value.text);
+        }
+    }
+    put(w, "\n");
+}
+
+static void put_headings(writer *w, const char *first)
+{
+    put(w, "%-*s", NAME_WIDTH, first);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (fields[i].heading != NULL) {
+            put(w, "%*s", fields[i].width, fields[i].heading);
+        }
+    }
+    put(w, "\n");
+}
+
+static void put_summary(writer *w, const runtime *r)
+{
+    const space *s = &r->core.space;
+    size_t now = 0, fallbacks = 0, refused = 0;
+    for (unsigned i = FIEF_VM_ARENA; i < FIEF_STRATEGIES; i++) {
+        fief_count count = fief_stats_strategy(&r->window, (fief_strategy)i);
+        now += count.used_bytes;
+        fallbacks += count.fallbacks;
+        refused += count.refused;
+    }
+    put(w, "%s: %s now, %s held (peak %s), %u units, %zu refused", r->core.name,
+        in_words(now, BYTES).text, in_words(s->held, BYTES).text,
+        in_words(s->held_peak, BYTES).text, r->units, refused);
+    if (fallbacks != 0) {
+        put(w, ", %zu fallbacks", fallbacks);
+    }
+    put(w, "\n");
+}
+
+/* The kinds that have been seen; none while nothing is counted. */
+static void put_kinds(writer *w, const runtime *r)
+{
+    bool any = false;
+    for (unsigned kind = 0; kind <= r->window.kind_count; kind++) {
+        fief_count count = fief_stats_kind(&r->window, kind);
+        bool seen = count.peak_bytes != FIEF_NOT_COUNTED && count.peak_bytes != 0;
+        if (seen && !any) {
+            put_headings(w, "kind");
+        }
+        if (seen) {
+            put_row(w, kind_name(r, kind), &count);
+        }
+        any = any || seen;
+    }
+}
+
 size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
 {
     const runtime *r = whole_runtime(rt);
     writer w = {buffer, size, 0};
-    put(&w, "%s: %zu KiB held from the OS, %zu KiB at peak, %u units\n%-14s", r->core.name,
-        r->core.space.held >> 10, r->core.space.held_peak >> 10, r->units, "strategy");
-    for (size_t i = 0; i < FIELDS; i++) {
-        put(&w, " %7s", fields[i].heading);
+    put_summary(&w, r);
+    put_headings(&w, "strategy");
+    for (unsigned i = FIEF_VM_ARENA; i < FIEF_STRATEGIES; i++) {
+        fief_count count = fief_stats_strategy(rt, (fief_strategy)i);
+        put_row(&w, strategy_names[i], &count);
     }
-    for (unsigned s = FIEF_VM_ARENA; s < FIEF_STRATEGIES; s++) {
-        fief_count count = fief_stats_strategy(rt, (fief_strategy)s);
-        put(&w, "\n%-14s", strategy_names[s]);
-        for (size_t i = 0; i < FIELDS; i++) {
-            size_t value = value_of(&count, &fields[i]);
-            if (value == FIEF_NOT_COUNTED) {
-                put(&w, " %7s", "-");
-            } else if (fields[i].is_bytes) {
-                put(&w, " %6zuK", (value + 1023) >> 10);
-            } else {
-                put(&w, " %7zu", value);
-            }
+    put_kinds(&w, r);
+    if (!r->core.shut) {
+        put(&w, "- = not counted in this mode (.count_blocks); ");
+    }
+    put(&w, "waste = used less asked for\n");
+    return w.length;
+}
+
+/* ---- JSON ---- */
+
+static void put_string(writer *w, const char *text)
+{
+    put(w, "\"");
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) {
+            put(w, "\\u%04x", (unsigned)(unsigned char)*c);
+        } else {
+            put(w, "%c", *c);
         }
     }
-    put(&w, "\n- = not counted in this mode (.count_blocks); K = KiB, rounded up\n");
-    return w.length;
+    put(w, "\"");
+}
+
+static void put_object(writer *w, const char *name, const fief_count *count, bool first)
+{
+    put(w, "%s", first ? "" : ",");
+    put_string(w, name);
+    put(w, ":{");
+    for (size_t i = 0; i < FIELDS; i++) {
+        size_t value = fields[i].get(count);
+        put(w, "%s\"%s\":", i > 0 ? "," : "", fields[i].json);
+        if (value == FIEF_NOT_COUNTED) {
+            put(w, "null");
+        } else {
+            put(w, "%zu", value);
+        }
+    }
+    put(w, "}");
 }
 
 size_t fief_stats_json(const fief_runtime *rt, char *buffer, size_t size)
 {
     const runtime *r = whole_runtime(rt);
     writer w = {buffer, size, 0};
-    put(&w, "{\"schema\":\"fief-stats/1\",\"held_bytes\":%zu,\"held_peak_bytes\":%zu,\"units\":%u,"
-            "\"strategies\":{", r->core.space.held, r->core.space.held_peak, r->units);
-    for (unsigned s = FIEF_VM_ARENA; s < FIEF_STRATEGIES; s++) {
-        fief_count count = fief_stats_strategy(rt, (fief_strategy)s);
-        put(&w, "%s\"%s\":{", s > FIEF_VM_ARENA ? "," : "", strategy_names[s]);
-        for (size_t i = 0; i < FIELDS; i++) {
-            size_t value = value_of(&count, &fields[i]);
-            put(&w, "%s\"%s\":", i > 0 ? "," : "", fields[i].json);
-            if (value == FIEF_NOT_COUNTED) {
-                put(&w, "null");
-            } else {
-                put(&w, "%zu", value);
-            }
-        }
-        put(&w, "}");
+    put(&w, "{\"schema\":\"fief-stats/1\",\"runtime\":");
+    put_string(&w, r->core.name);
+    put(&w, ",\"held_bytes\":%zu,\"held_peak_bytes\":%zu,\"units\":%u,\"strategies\":{",
+        r->core.space.held, r->core.space.held_peak, r->units);
+    for (unsigned i = FIEF_VM_ARENA; i < FIEF_STRATEGIES; i++) {
+        fief_count count = fief_stats_strategy(rt, (fief_strategy)i);
+        put_object(&w, strategy_names[i], &count, i == FIEF_VM_ARENA);
+    }
+    put(&w, "},\"kinds\":{");
+    for (unsigned kind = 0; kind <= rt->kind_count; kind++) {
+        fief_count count = fief_stats_kind(rt, kind);
+        put_object(&w, kind_name(r, kind), &count, kind == 0);
     }
     put(&w, "}}");
     return w.length;
