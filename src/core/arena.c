@@ -209,7 +209,7 @@ static unsigned char *fallback_block(arena *a, size_t size)
     }
     if (!attach(a, (attachment){.kind = ATTACHED_HEAP, .start = block, .size = size,
                                 .block_kind = c->kind})) {
-        heap_give(h, block, size, c->kind, NULL);
+        heap_give(h, block, size, c->kind);
         return NULL;
     }
     c->tallies[a->strategy].fallbacks++;
@@ -261,22 +261,18 @@ static unsigned char *arena_take(arena *a, size_t size, size_t align)
     if (budget_admits(c, a->strategy, size)) {
         block = own_block(a, size, align);
         if (block != NULL && !write_down(a, block, size)) {
-            fief_arena_rewind_slow(window_of(a), before);
+            arena_rewind(a, before);
             return NULL;
         }
     }
     return block != NULL ? block : fallback_block(a, size);
 }
 
-void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
+void *arena_alloc(arena *a, size_t size, size_t align)
 {
-    arena *a = whole(window);
     core *c = a->core;
-    if (!thread_is_owner(c, SITE()) || !align_is_sound(c, align, SITE())) {
-        return NULL;
-    }
     if (a->closed) {
-        misuse(c, FIEF_MISUSE_NO_UNIT, NULL, size, SITE(), "no compilation unit is open");
+        misuse(c, FIEF_MISUSE_NO_UNIT, NULL, size, "no compilation unit is open");
         return NULL;
     }
     if (size_is_absurd(size)) {
@@ -290,25 +286,40 @@ void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
     return block;
 }
 
+void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
+{
+    arena *a = whole(window);
+    bool sound = enter(a->core, CALL()) && align_is_sound(a->core, align);
+    return sound ? arena_alloc(a, size, align) : NULL;
+}
+
+/* The newest block, in an open window, grows or shrinks where it lies; any block may shrink. */
+static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, size_t new_size)
+{
+    fief_arena *w = window_of(a);
+    size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
+    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
+    bool is_last = (uintptr_t)w->cursor - (uintptr_t)start == old_step;
+    if (is_last && new_step <= (size_t)(w->limit - start)) {
+        note_peak(a);
+        w->cursor = start + new_step;
+        return true;
+    }
+    return new_step <= old_step;
+}
+
 void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, size_t new_size,
                              size_t align)
 {
     arena *a = whole(window);
-    if (block != NULL && !a->core->shut && !size_is_absurd(new_size)) {
-        unsigned char *start = block;
-        size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
-        size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
-        bool is_last = (uintptr_t)window->cursor - (uintptr_t)start == old_step;
-        if (is_last && new_step <= (size_t)(window->limit - start)) {
-            note_peak(a);
-            window->cursor = start + new_step;
-            return block;
-        }
-        if (new_step <= old_step) {
-            return block;
-        }
+    if (!enter(a->core, CALL()) || !align_is_sound(a->core, align)) {
+        return NULL;
     }
-    void *moved = fief_arena_refill(window, new_size, align);
+    if (block != NULL && !a->core->shut && !size_is_absurd(new_size) &&
+        resized_in_place(a, block, old_size, new_size)) {
+        return block;
+    }
+    void *moved = arena_alloc(a, new_size, align);
     if (moved != NULL && block != NULL) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
     }
@@ -323,7 +334,7 @@ static void drop_blocks(arena *a, uint64_t event)
     core *c = a->core;
     while (a->blocks != NULL && a->blocks->event > event) {
         arena_block *node = a->blocks;
-        (void)block_returns(c, node->start, node->size, a->name, NULL);
+        (void)block_returns(c, node->start, node->size, a->name);
         budget_give(c, a->strategy, node->kind, node->size, 1);
         a->blocks = node->next;
         space_meta_give(&c->space, node, sizeof *node);
@@ -334,9 +345,11 @@ static void drop_attachment(arena *a, const attachment *node)
 {
     core *c = a->core;
     if (node->kind == ATTACHED_CLEANUP) {
+        call from = c->from; /* the host may call us from there */
         node->function(node->start);
+        c->from = from;
     } else if (node->kind == ATTACHED_HEAP) {
-        heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind, NULL);
+        heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
     } else {
         guard_forget(node->start, node->size << PAGE_SHIFT);
         space_give(&c->space, node->start, node->size, 0);
@@ -380,36 +393,45 @@ static void leave_later_spans(arena *a, arena_span *span)
     }
 }
 
-void fief_arena_rewind_slow(fief_arena *window, fief_mark mark)
+void arena_rewind(arena *a, fief_mark mark)
 {
-    arena *a = whole(window);
-    if (mark.arena != window) {
-        misuse(a->core, FIEF_MISUSE_WRONG_ARENA, mark.cursor, 0, SITE(),
-               "the mark belongs to another arena");
-        return;
-    }
-    arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark.cursor);
-    uint64_t event = mark.events;
-    if (event > window_of(a)->events || (mark.cursor != NULL && span == NULL) ||
-        (span == a->current && mark.cursor > window->cursor)) {
-        misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0, SITE(),
-               "the arena was rewound below this mark, or reset, since it was made");
-        return;
-    }
+    fief_arena *w = window_of(a);
+    arena_span *span = mark.cursor == NULL ? a->first : span_of(a, mark.cursor);
     note_peak(a);
-    drop_after(a, event);
-    if (mark.cursor == NULL) {
-        span = a->first;
-    }
+    drop_after(a, mark.events);
     if (span == NULL) {
         return;
     }
     leave_later_spans(a, span);
-    window->cursor = mark.cursor == NULL ? span->start : mark.cursor;
+    w->cursor = mark.cursor == NULL ? span->start : mark.cursor;
     if (mark.cursor == NULL || a->core->shut) {
         arena_set_limit(a);
     } else {
-        window->limit = mark.limit;
+        w->limit = mark.limit;
+    }
+}
+
+static bool mark_is_stale(const arena *a, fief_mark mark)
+{
+    const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark.cursor);
+    return mark.events > a->window.arena.events || (mark.cursor != NULL && span == NULL) ||
+           (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor);
+}
+
+void fief_arena_rewind_slow(fief_arena *window, fief_mark mark)
+{
+    arena *a = whole(window);
+    if (!enter(a->core, CALL())) {
+        return;
+    }
+    if (mark.arena != window) {
+        misuse(a->core, FIEF_MISUSE_WRONG_ARENA, mark.cursor, 0,
+               "the mark belongs to another arena");
+    } else if (mark_is_stale(a, mark)) {
+        misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
+               "the arena was rewound below this mark, or reset, since it was made");
+    } else {
+        arena_rewind(a, mark);
     }
 }
 
@@ -432,12 +454,8 @@ static void give_back_excess(arena *a)
     }
 }
 
-void fief_arena_reset(fief_arena *window)
+void arena_reset(arena *a)
 {
-    arena *a = whole(window);
-    if (!thread_is_owner(a->core, SITE())) {
-        return;
-    }
     note_peak(a);
     drop_after(a, 0);
     a->core->tallies[a->strategy].resets++;
@@ -449,6 +467,14 @@ void fief_arena_reset(fief_arena *window)
     guard_sweep(a->first->start, span_used(a, a->first));
     enter_span(a, a->first);
     give_back_excess(a);
+}
+
+void fief_arena_reset(fief_arena *window)
+{
+    arena *a = whole(window);
+    if (enter(a->core, CALL())) {
+        arena_reset(a);
+    }
 }
 
 bool fief_arena_cleanup(fief_arena *window, void (*function)(void *), void *argument)

@@ -42,29 +42,33 @@ void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, si
 
 bool core_full(core *c, fief_strategy strategy, size_t size)
 {
-    if (c->on_full != NULL && c->on_full(c->rt, size, c->user)) {
+    call from = c->from; /* the host may call us from there */
+    bool again = c->on_full != NULL && c->on_full(c->rt, size, c->user);
+    c->from = from;
+    if (again) {
         return true;
     }
     c->tallies[strategy].refused++;
     return false;
 }
 
-bool thread_is_owner(core *c, const void *site)
+bool thread_is_owner(core *c, call from)
 {
-    if (!c->shut || c->thread == os_thread()) {
+    if (c->thread == os_thread()) {
         return true;
     }
-    misuse(c, FIEF_MISUSE_WRONG_THREAD, NULL, 0, site,
+    c->from = from;
+    misuse(c, FIEF_MISUSE_WRONG_THREAD, NULL, 0,
            "called from a thread that does not own the runtime");
     return false;
 }
 
-bool align_is_sound(core *c, size_t align, const void *site)
+bool align_is_sound(core *c, size_t align)
 {
     if (is_power_of_two(align) && align <= FIEF_ALIGN_MAX) {
         return true;
     }
-    misuse(c, FIEF_MISUSE_BAD_ALIGNMENT, NULL, 0, site,
+    misuse(c, FIEF_MISUSE_BAD_ALIGNMENT, NULL, 0,
            "alignment %zu is not a power of two up to 65536", align);
     return false;
 }
@@ -79,7 +83,7 @@ const char *owner_name(const page *entry)
     }
 }
 
-bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site)
+bool block_returns(core *c, void *block, size_t size, const char *owner)
 {
     static const struct {
         fief_misuse_class class_id;
@@ -91,7 +95,7 @@ bool block_returns(core *c, void *block, size_t size, const char *owner, const v
     };
     guard_verdict verdict = guard_return(block, size);
     if (verdict != GUARD_INTACT) {
-        misuse(c, found[verdict].class_id, block, size, site, "a block of %s %s", owner,
+        misuse(c, found[verdict].class_id, block, size, "a block of %s %s", owner,
                found[verdict].what);
     }
     return verdict != GUARD_DOUBLE;

@@ -21,6 +21,12 @@ typedef struct tally {
     size_t resets, fallbacks, refused;
 } tally;
 
+/* Where the host called from. */
+typedef struct call {
+    const void *site, *frame;
+} call;
+#define CALL() ((call){__builtin_return_address(0), __builtin_frame_address(0)})
+
 typedef struct core {
     space space;
     bool shut;
@@ -34,6 +40,7 @@ typedef struct core {
     struct pool *pools;
     const char *name;
     size_t thread;
+    call from; /* the host's call that is being served */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -46,19 +53,27 @@ void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, si
 /* Counts a refusal and asks the host to collect; true: try again. */
 bool core_full(core *c, fief_strategy strategy, size_t size);
 
+/* Each out-of-line half of a public verb begins with it, and calls no other public verb: `from` is
+ * the host's own line. False: the calling thread does not own the runtime, which is misuse. */
+bool thread_is_owner(core *c, call from);
+static inline bool enter(core *c, call from)
+{
+    if (c->shut && !thread_is_owner(c, from)) {
+        return false;
+    }
+    c->from = from;
+    return true;
+}
 /* Reports; returns only where the host's handler does. `format` makes the sentence. */
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
-            const void *site, const char *format, ...) FIEF_PRINTF(6, 7);
-/* A call from a thread that does not own the runtime, while windows are shut, is misuse. */
-bool thread_is_owner(core *c, const void *site);
+            const char *format, ...) FIEF_PRINTF(5, 6);
 /* Any power of two up to 64 KiB; anything else is misuse. */
-bool align_is_sound(core *c, size_t align, const void *site);
+bool align_is_sound(core *c, size_t align);
 /* What reports call the allocator of a span. */
 const char *owner_name(const page *entry);
 /* A block comes back, while windows are shut: reports what the guard found. False: it was dead
  * already, and nothing may change. */
-bool block_returns(core *c, void *block, size_t size, const char *owner, const void *site);
-#define SITE() __builtin_return_address(0)
+bool block_returns(core *c, void *block, size_t size, const char *owner);
 
 /* ---- arena ---- */
 typedef struct arena_span {
@@ -103,6 +118,11 @@ typedef struct arena {
     arena_span buffer;
 } arena;
 
+/* With budget, fallback and on_full. */
+void *arena_alloc(arena *a, size_t size, size_t align);
+/* Back to a mark that is known to be good. */
+void arena_rewind(arena *a, fief_mark mark);
+void arena_reset(arena *a);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
 void arena_shut_down(arena *a);
 /* Opens the window as far as the span, the cap and the runtime allow. */
@@ -139,8 +159,10 @@ typedef struct pool {
 /* Its blocks count for c->kind. */
 pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
 void pool_shut_down(pool *p);
-void *pool_take(pool *p, size_t size);
-bool pool_give(pool *p, void *slot, size_t size, const void *site);
+/* pool_alloc with on_full, pool_take without; pool_give says whether the slot was taken back. */
+void *pool_alloc(pool *p);
+void *pool_take(pool *p);
+bool pool_give(pool *p, void *slot);
 /* Is this the address of a slot that was carved? */
 bool pool_has_slot(const pool *p, const void *slot);
 
@@ -168,9 +190,13 @@ typedef struct heap {
 } heap;
 
 bool heap_init(heap *h, core *c, size_t align);
-/* Without budget or on_full: for an arena's fallback. */
+/* heap_alloc with budget and on_full; heap_take without, for an arena's fallback. */
+void *heap_alloc(heap *h, size_t size, size_t align);
 void *heap_take(heap *h, size_t size);
-void heap_give(heap *h, void *block, size_t size, unsigned kind, const void *site);
+void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size);
+void heap_give(heap *h, void *block, size_t size, unsigned kind);
+void *heap_alloc_unsized(heap *h, size_t size, size_t align);
+void heap_give_unsized(heap *h, void *block);
 /* Gives what holds no live block back to the space. */
 void heap_trim(heap *h);
 

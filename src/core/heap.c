@@ -223,15 +223,15 @@ static void raw_give(heap *h, void *block, size_t size)
 
 /* ---- give ---- */
 
-static void report_foreign(heap *h, const page *entry, void *block, size_t size, const void *site)
+static void report_foreign(heap *h, const page *entry, void *block, size_t size)
 {
     core *c = h->core;
     if (entry == NULL || !entry->used) {
-        misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size, site,
+        misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size,
                "given to the heap, but no allocator of this runtime owns it");
         return;
     }
-    misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size, site,
+    misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
            "given to the heap, but it belongs to %s", owner_name(entry));
 }
 
@@ -255,40 +255,40 @@ static bool is_inside(const heap *h, const page *entry, const void *block)
 }
 
 /* Checks that every mode can afford out of line: is this a block of ours, of about this size? */
-static bool must_be_a_block(heap *h, void *block, size_t size, const void *site)
+static bool must_be_a_block(heap *h, void *block, size_t size)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL) {
-        report_foreign(h, entry, block, size, site);
+        report_foreign(h, entry, block, size);
         return false;
     }
     medium_place place =
         entry->kind == PAGE_MEDIUM ? medium_find(entry->owner, block) : MEDIUM_BLOCK;
     if (place == MEDIUM_VACANT) {
-        misuse(c, FIEF_MISUSE_DOUBLE_FREE, block, size, site, "the block is free already");
+        misuse(c, FIEF_MISUSE_DOUBLE_FREE, block, size, "the block is free already");
         return false;
     }
     if (place == MEDIUM_INTERIOR || is_inside(h, entry, block)) {
-        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, size, site, "points inside a block");
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, size, "points inside a block");
         return false;
     }
     if (!size_is_right(h, entry, block, size)) {
-        misuse(c, FIEF_MISUSE_WRONG_SIZE, block, size, site,
+        misuse(c, FIEF_MISUSE_WRONG_SIZE, block, size,
                "freed or resized with a size of %zu that it does not have", size);
         return false;
     }
     return true;
 }
 
-void heap_give(heap *h, void *block, size_t size, unsigned kind, const void *site)
+void heap_give(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
-    if (!must_be_a_block(h, block, size, site)) {
+    if (!must_be_a_block(h, block, size)) {
         return;
     }
     if (c->shut) {
-        if (!block_returns(c, block, size, "the heap", site)) {
+        if (!block_returns(c, block, size, "the heap")) {
             return;
         }
         budget_give(c, FIEF_HEAP, kind, size, 1);
@@ -297,7 +297,7 @@ void heap_give(heap *h, void *block, size_t size, unsigned kind, const void *sit
     raw_give(h, block, size);
 }
 
-static void *take_or_collect(heap *h, size_t size, size_t align)
+void *heap_alloc(heap *h, size_t size, size_t align)
 {
     core *c = h->core;
     if (size_is_absurd(size)) {
@@ -313,21 +313,21 @@ static void *take_or_collect(heap *h, size_t size, size_t align)
 void *fief_heap_refill(fief_heap *window, size_t size)
 {
     heap *h = whole(window);
-    return thread_is_owner(h->core, SITE()) ? take_or_collect(h, size, FIEF_GRAIN) : NULL;
+    return enter(h->core, CALL()) ? heap_alloc(h, size, FIEF_GRAIN) : NULL;
 }
 
 void *fief_heap_alloc_aligned(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
-    bool sound = thread_is_owner(h->core, SITE()) && align_is_sound(h->core, align, SITE());
-    return sound ? take_or_collect(h, size, align) : NULL;
+    bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
+    return sound ? heap_alloc(h, size, align) : NULL;
 }
 
 void fief_heap_free_slow(fief_heap *window, void *block, size_t size)
 {
     heap *h = whole(window);
-    if (block != NULL && thread_is_owner(h->core, SITE())) {
-        heap_give(h, block, size, h->core->kind, SITE());
+    if (block != NULL && enter(h->core, CALL())) {
+        heap_give(h, block, size, h->core->kind);
     }
 }
 
@@ -371,19 +371,17 @@ static void *move_block(heap *h, void *block, size_t old_size, size_t new_size)
     if (!pages_moved) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
     }
-    heap_give(h, block, old_size, h->core->kind, NULL);
+    heap_give(h, block, old_size, h->core->kind);
     return moved;
 }
 
-void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, size_t new_size)
+void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
 {
-    heap *h = whole(window);
     core *c = h->core;
     if (block == NULL) {
-        return fief_heap_refill(window, new_size);
+        return heap_alloc(h, new_size, FIEF_GRAIN);
     }
-    if (!thread_is_owner(c, SITE()) || size_is_absurd(new_size) ||
-        !must_be_a_block(h, block, old_size, SITE())) {
+    if (size_is_absurd(new_size) || !must_be_a_block(h, block, old_size)) {
         return NULL;
     }
     if (!c->shut && in_place(h, block, old_size, new_size)) {
@@ -397,6 +395,12 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
         moved = budget_admits(c, FIEF_HEAP, more) ? move_block(h, block, old_size, new_size) : NULL;
     } while (moved == NULL && new_size > old_size && core_full(c, FIEF_HEAP, new_size));
     return moved;
+}
+
+void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, size_t new_size)
+{
+    heap *h = whole(window);
+    return enter(h->core, CALL()) ? heap_resize(h, block, old_size, new_size) : NULL;
 }
 
 /* ---- unsized ---- */
@@ -430,14 +434,14 @@ static void *unsized_take(heap *h, size_t size, size_t align)
         return align > FIEF_ALIGN ? take(h, size, align) : take(h, whole_pages(size), FIEF_GRAIN);
     }
     pool *p = unsized_pool(h, size == 0 ? 1 : size);
-    void *block = p != NULL ? pool_take(p, p->slot_size) : NULL;
+    void *block = p != NULL ? pool_take(p) : NULL;
     if (block != NULL) {
         count_live(h, p->slot_size);
     }
     return block;
 }
 
-static void *unsized_or_collect(heap *h, size_t size, size_t align)
+void *heap_alloc_unsized(heap *h, size_t size, size_t align)
 {
     core *c = h->core;
     if (size_is_absurd(size)) {
@@ -453,14 +457,14 @@ static void *unsized_or_collect(heap *h, size_t size, size_t align)
 void *fief_heap_refill_unsized(fief_heap *window, size_t size)
 {
     heap *h = whole(window);
-    return thread_is_owner(h->core, SITE()) ? unsized_or_collect(h, size, FIEF_ALIGN) : NULL;
+    return enter(h->core, CALL()) ? heap_alloc_unsized(h, size, FIEF_ALIGN) : NULL;
 }
 
 void *fief_heap_alloc_unsized_aligned(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
-    bool sound = thread_is_owner(h->core, SITE()) && align_is_sound(h->core, align, SITE());
-    return sound ? unsized_or_collect(h, size, align) : NULL;
+    bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
+    return sound ? heap_alloc_unsized(h, size, align) : NULL;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
@@ -480,20 +484,20 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
     }
 }
 
-static void unsized_give(heap *h, void *block, const void *site)
+void heap_give_unsized(heap *h, void *block)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry != NULL && entry->kind == PAGE_UNSIZED) {
         pool *p = entry->owner;
-        if (pool_give(p, block, p->slot_size, site)) {
+        if (pool_give(p, block)) {
             count_dead(h, p->slot_size);
         }
     } else if (entry != NULL && entry->kind == PAGE_SMALL) {
-        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, 0, site,
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, 0,
                "freed without a size, but it was allocated by a call that wants it back");
     } else {
-        heap_give(h, block, fief_heap_usable_size(&h->window, block), c->kind, site);
+        heap_give(h, block, fief_heap_usable_size(&h->window, block), c->kind);
     }
 }
 
@@ -509,32 +513,32 @@ void fief_heap_free_unsized(fief_heap *window, void *block)
             return;
         }
     }
-    if (block != NULL && thread_is_owner(h->core, SITE())) {
-        unsized_give(h, block, SITE());
+    if (block != NULL && enter(h->core, CALL())) {
+        heap_give_unsized(h, block);
     }
 }
 
 void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)
 {
     heap *h = whole(window);
-    if (!thread_is_owner(h->core, SITE())) {
+    if (!enter(h->core, CALL())) {
         return NULL;
     }
     if (block == NULL) {
-        return unsized_or_collect(h, new_size, FIEF_ALIGN);
+        return heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     }
     size_t usable = fief_heap_usable_size(window, block);
     if (usable == 0) {
-        unsized_give(h, block, SITE()); /* not ours: reports, and changes nothing */
+        heap_give_unsized(h, block); /* not ours: reports, and changes nothing */
         return NULL;
     }
     if (new_size <= usable && new_size >= usable / 2) {
         return block;
     }
-    void *moved = unsized_or_collect(h, new_size, FIEF_ALIGN);
+    void *moved = heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     if (moved != NULL) {
         memcpy(moved, block, usable < new_size ? usable : new_size);
-        unsized_give(h, block, SITE());
+        heap_give_unsized(h, block);
     }
     return moved;
 }

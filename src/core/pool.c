@@ -102,10 +102,10 @@ static void *pool_attempt(pool *p)
     return slot;
 }
 
-void *pool_take(pool *p, size_t size)
+void *pool_take(pool *p)
 {
     core *c = p->core;
-    if (!budget_admits(c, p->strategy, size)) {
+    if (!budget_admits(c, p->strategy, p->slot_size)) {
         return NULL;
     }
     void *slot = pool_attempt(p);
@@ -114,7 +114,7 @@ void *pool_take(pool *p, size_t size)
     }
     if (c->shut) {
         guard_lend(slot, p->slot_size);
-        budget_take(c, p->strategy, p->kind, size);
+        budget_take(c, p->strategy, p->kind, p->slot_size);
         p->lent++;
     }
     size_t live = c->shut ? p->lent : p->carved;
@@ -122,17 +122,19 @@ void *pool_take(pool *p, size_t size)
     return slot;
 }
 
+void *pool_alloc(pool *p)
+{
+    void *slot;
+    do {
+        slot = pool_take(p);
+    } while (slot == NULL && core_full(p->core, p->strategy, p->slot_size));
+    return slot;
+}
+
 void *fief_pool_refill(fief_pool *window)
 {
     pool *p = whole(window);
-    if (!thread_is_owner(p->core, SITE())) {
-        return NULL;
-    }
-    void *slot;
-    do {
-        slot = pool_take(p, p->slot_size);
-    } while (slot == NULL && core_full(p->core, p->strategy, p->slot_size));
-    return slot;
+    return enter(p->core, CALL()) ? pool_alloc(p) : NULL;
 }
 
 bool pool_has_slot(const pool *p, const void *slot)
@@ -146,7 +148,7 @@ bool pool_has_slot(const pool *p, const void *slot)
 }
 
 /* Checks that every mode can afford out of line. */
-static bool must_be_a_slot(pool *p, void *slot, const void *site)
+static bool must_be_a_slot(pool *p, void *slot)
 {
     core *c = p->core;
     if (pool_has_slot(p, slot)) {
@@ -154,29 +156,29 @@ static bool must_be_a_slot(pool *p, void *slot, const void *site)
     }
     const page *entry = space_page(&c->space, slot);
     if (entry == NULL || !entry->used) {
-        misuse(c, FIEF_MISUSE_FOREIGN_FREE, slot, p->slot_size, site,
+        misuse(c, FIEF_MISUSE_FOREIGN_FREE, slot, p->slot_size,
                "given to %s, but no allocator of this runtime owns it", p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
-        misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size, site,
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size,
                "given to %s, but it points inside a slot", p->name);
     } else {
-        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, slot, p->slot_size, site,
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, slot, p->slot_size,
                "given to %s, but it belongs to %s", p->name, owner_name(entry));
     }
     return false;
 }
 
-bool pool_give(pool *p, void *slot, size_t size, const void *site)
+bool pool_give(pool *p, void *slot)
 {
     core *c = p->core;
-    if (!must_be_a_slot(p, slot, site)) {
+    if (!must_be_a_slot(p, slot)) {
         return false;
     }
     if (c->shut) {
-        if (!block_returns(c, slot, p->slot_size, p->name, site)) {
+        if (!block_returns(c, slot, p->slot_size, p->name)) {
             return false;
         }
-        budget_give(c, p->strategy, p->kind, size, 1);
+        budget_give(c, p->strategy, p->kind, p->slot_size, 1);
         p->lent--;
     }
     vacant_push(list_of(p), slot, p->slot_size);
@@ -186,8 +188,8 @@ bool pool_give(pool *p, void *slot, size_t size, const void *site)
 void fief_pool_give_slow(fief_pool *window, void *slot)
 {
     pool *p = whole(window);
-    if (slot != NULL && thread_is_owner(p->core, SITE())) {
-        (void)pool_give(p, slot, p->slot_size, SITE());
+    if (slot != NULL && enter(p->core, CALL())) {
+        (void)pool_give(p, slot);
     }
 }
 

@@ -28,7 +28,7 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
 {
     arena *a = whole(stack);
     fief_arena *w = &stack->arena;
-    if (!thread_is_owner(a->core, SITE())) {
+    if (!enter(a->core, CALL())) {
         return false;
     }
     step_back(a);
@@ -43,13 +43,13 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
         is_newest = apart || (uintptr_t)w->cursor - (uintptr_t)start == step;
     }
     if (!is_newest) {
-        misuse(a->core, FIEF_MISUSE_NOT_LIFO, block, size, SITE(),
+        misuse(a->core, FIEF_MISUSE_NOT_LIFO, block, size,
                "popped a block that is not the newest of the stack");
         return false;
     }
     uint64_t event = a->core->shut ? a->blocks->event - 1 : w->events - (apart ? 1 : 0);
     fief_mark mark = {apart ? w->cursor : start - GUARD_REDZONE, w->limit, event, w};
-    fief_arena_rewind_slow(w, mark);
+    arena_rewind(a, mark);
     return true;
 }
 

@@ -62,10 +62,10 @@ static void print_report(const fief_misuse *m)
 }
 
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
-            const void *site, const char *format, ...)
+            const char *format, ...)
 {
     fief_misuse report = {.class_id = class_id, .runtime = c->name, .address = address,
-                          .size = size, .used_at = site};
+                          .size = size, .used_at = c->from.site};
     va_list args;
     va_start(args, format);
     (void)vsnprintf(report.text, sizeof report.text, format, args);

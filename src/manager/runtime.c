@@ -270,7 +270,7 @@ size_t fief_close(fief_runtime *rt)
     }
     runtime *r = whole_runtime(rt);
     core *c = &r->core;
-    if (!thread_is_owner(c, SITE())) {
+    if (!enter(c, CALL())) {
         return 0;
     }
     arena_shut_down(r->frames);
@@ -287,38 +287,51 @@ size_t fief_close(fief_runtime *rt)
 
 /* ---- routes ---- */
 
-static void *row_take(const fief_row *row, size_t size)
+static void *row_alloc(const fief_row *row, size_t size)
 {
     switch (row->strategy) {
-    case FIEF_POOL: return fief_pool_take(row->allocator);
-    case FIEF_HEAP: return fief_heap_alloc(row->allocator, size);
-    case FIEF_STACK: return fief_stack_push(row->allocator, size);
-    default: return fief_arena_alloc(row->allocator, size);
+    case FIEF_POOL: return pool_alloc(row->allocator);
+    case FIEF_HEAP: return heap_alloc(row->allocator, size, FIEF_GRAIN);
+    case FIEF_STACK: return arena_alloc(row->allocator, size, FIEF_GRAIN);
+    default: return arena_alloc(row->allocator, size, FIEF_ALIGN);
     }
+}
+
+/* The cell of the table, if it is one, and fits the size. */
+static const fief_row *must_be_a_cell(runtime *r, unsigned kind, unsigned context, size_t size)
+{
+    core *c = &r->core;
+    if (kind >= r->window.kind_count || context >= FIEF_CONTEXTS) {
+        misuse(c, FIEF_MISUSE_BAD_KIND, NULL, size, "kind %u in context %u is outside the table",
+               kind, context);
+        return NULL;
+    }
+    const fief_row *row = &r->window.rows[kind * FIEF_CONTEXTS + context];
+    if (row->strategy == FIEF_NO_STRATEGY) {
+        misuse(c, FIEF_MISUSE_NO_STRATEGY, NULL, size, "kind '%s' has no strategy in context %u",
+               r->kinds[kind].name, context);
+        return NULL;
+    }
+    if (row->strategy == FIEF_POOL && size > row->slot_size) {
+        misuse(c, FIEF_MISUSE_WRONG_SIZE, NULL, size, "kind '%s' lives in slots of %u bytes, not %zu",
+               r->kinds[kind].name, row->slot_size, size);
+        return NULL;
+    }
+    return row;
 }
 
 void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
 {
     runtime *r = whole_runtime(rt);
-    if (kind >= rt->kind_count || context >= FIEF_CONTEXTS) {
-        misuse(&r->core, FIEF_MISUSE_BAD_KIND, NULL, size, SITE(),
-               "kind %u in context %u is outside the table", kind, context);
+    if (!enter(&r->core, CALL())) {
         return NULL;
     }
-    const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + context];
-    if (row->strategy == FIEF_NO_STRATEGY) {
-        misuse(&r->core, FIEF_MISUSE_NO_STRATEGY, NULL, size, SITE(),
-               "kind '%s' has no strategy in context %u", r->kinds[kind].name, context);
-        return NULL;
-    }
-    if (row->strategy == FIEF_POOL && size > row->slot_size) {
-        misuse(&r->core, FIEF_MISUSE_WRONG_SIZE, NULL, size, SITE(),
-               "kind '%s' lives in slots of %u bytes, not %zu", r->kinds[kind].name, row->slot_size,
-               size);
+    const fief_row *row = must_be_a_cell(r, kind, context, size);
+    if (row == NULL) {
         return NULL;
     }
     r->core.kind = kind;
-    void *block = row_take(row, size);
+    void *block = row_alloc(row, size);
     r->core.kind = rt->kind_count;
     return block != NULL ? memset(block, 0, size) : NULL;
 }
@@ -341,36 +354,39 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
 {
     runtime *r = whole_runtime(rt);
     core *c = &r->core;
-    if (block == NULL || !thread_is_owner(c, SITE())) {
+    if (block == NULL || !enter(c, CALL())) {
         return;
     }
     if (kind >= rt->kind_count) {
-        misuse(c, FIEF_MISUSE_BAD_KIND, block, size, SITE(), "kind %u is outside the table", kind);
+        misuse(c, FIEF_MISUSE_BAD_KIND, block, size, "kind %u is outside the table", kind);
         return;
     }
     const page *entry = space_page(&c->space, block);
     pool *own = pool_for(rt, kind, entry);
     if (entry != NULL && entry->kind == PAGE_ARENA) {
-        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size, SITE(),
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
                "fief_free(%s) was given a block that belongs to %s, whose blocks die together",
                r->kinds[kind].name, owner_name(entry));
     } else if (own != NULL) {
-        (void)pool_give(own, block, own->slot_size, SITE());
+        (void)pool_give(own, block);
     } else {
-        heap_give(&r->heap, block, size, kind, SITE());
+        heap_give(&r->heap, block, size, kind);
     }
 }
 
 void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size, size_t new_size)
 {
     runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL())) {
+        return NULL;
+    }
     if (kind >= rt->kind_count || rt->rows[kind * FIEF_CONTEXTS + FIEF_DYNAMIC].strategy != FIEF_HEAP) {
-        misuse(&r->core, FIEF_MISUSE_BAD_KIND, block, new_size, SITE(),
+        misuse(&r->core, FIEF_MISUSE_BAD_KIND, block, new_size,
                "only kinds that live on the heap can be resized");
         return NULL;
     }
     r->core.kind = kind;
-    void *moved = fief_heap_resize(rt->heap, block, old_size, new_size);
+    void *moved = heap_resize(&r->heap, block, old_size, new_size);
     r->core.kind = rt->kind_count;
     if (moved != NULL && new_size > old_size) {
         memset((char *)moved + old_size, 0, new_size - old_size);
@@ -427,6 +443,9 @@ fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 fief_unit fief_unit_begin(fief_runtime *rt)
 {
     runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL())) {
+        return (fief_unit){.depth = 0};
+    }
     arena_refuse(r->unit, false);
     r->depth++;
     r->units++;
@@ -436,16 +455,19 @@ fief_unit fief_unit_begin(fief_runtime *rt)
 void fief_unit_end(fief_runtime *rt, fief_unit unit)
 {
     runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL())) {
+        return;
+    }
     if (r->depth == 0 || unit.depth != r->depth) {
-        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0, SITE(),
-               "unit %u is not the innermost open one", unit.number);
+        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0, "unit %u is not the innermost open one",
+               unit.number);
         return;
     }
     r->depth--;
     if (r->depth > 0) {
-        fief_arena_rewind(&r->unit->window.arena, unit.mark);
+        arena_rewind(r->unit, unit.mark);
         return;
     }
-    fief_arena_reset(&r->unit->window.arena);
+    arena_reset(r->unit);
     arena_refuse(r->unit, true);
 }

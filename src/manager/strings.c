@@ -1,102 +1,144 @@
-/* strings: helpers that choose by context, and the calls that existing code is used to. */
+/* strings: copies and formats, placed by context or in an arena. */
 #include "manager/runtime.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void *bytes_for(fief_runtime *rt, unsigned context, size_t size)
+/* ---- copies, once the place is found ---- */
+
+static void *copy_bytes(void *place, const void *bytes, size_t size)
 {
+    return place != NULL && size != 0 ? memcpy(place, bytes, size) : place;
+}
+
+static char *copy_string(char *place, const char *string, size_t length)
+{
+    if (place != NULL) {
+        memcpy(place, string, length);
+        place[length] = '\0';
+    }
+    return place;
+}
+
+static int length_of(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    return length;
+}
+
+static char *print_into(char *place, int length, const char *format, va_list args)
+{
+    if (place != NULL) {
+        (void)vsnprintf(place, (size_t)length + 1, format, args);
+    }
+    return place;
+}
+
+/* ---- by context ---- */
+
+static void *place_for(fief_runtime *rt, unsigned context, size_t size)
+{
+    runtime *r = whole_runtime(rt);
     switch (context) {
     case FIEF_NATIVE:
     case FIEF_LITERAL:
-    case FIEF_CONSTANT: return fief_arena_alloc_aligned(fief_vm_arena(rt), size, 1);
-    case FIEF_TEMPORARY: return fief_arena_alloc_aligned(fief_compiler_arena(rt), size, 1);
-    default: return fief_heap_alloc_unsized(rt->heap, size);
+    case FIEF_CONSTANT: return arena_alloc(r->vm, size, 1);
+    case FIEF_TEMPORARY: return arena_alloc(r->unit, size, 1);
+    default: return heap_alloc_unsized(&r->heap, size, FIEF_ALIGN);
     }
+}
+
+static bool enter_runtime(fief_runtime *rt, call from)
+{
+    return enter(&whole_runtime(rt)->core, from);
 }
 
 void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
 {
-    void *copy = bytes_for(rt, context, size);
-    return copy != NULL && size != 0 ? memcpy(copy, bytes, size) : copy;
+    return enter_runtime(rt, CALL()) ? copy_bytes(place_for(rt, context, size), bytes, size) : NULL;
 }
 
 char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size)
 {
     size_t length = strnlen(string, size);
-    char *copy = bytes_for(rt, context, length + 1);
-    if (copy != NULL) {
-        memcpy(copy, string, length);
-        copy[length] = '\0';
-    }
-    return copy;
+    return enter_runtime(rt, CALL())
+               ? copy_string(place_for(rt, context, length + 1), string, length)
+               : NULL;
 }
 
 char *fief_strdup(fief_runtime *rt, unsigned context, const char *string)
 {
-    return fief_memdup(rt, context, string, strlen(string) + 1);
+    size_t length = strlen(string);
+    return enter_runtime(rt, CALL())
+               ? copy_string(place_for(rt, context, length + 1), string, length)
+               : NULL;
 }
 
 char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    char *text = length < 0 ? NULL : bytes_for(rt, context, (size_t)length + 1);
-    if (text != NULL) {
-        va_start(args, format);
-        (void)vsnprintf(text, (size_t)length + 1, format, args);
-        va_end(args);
+    int length = length_of(format, args);
+    char *text = NULL;
+    if (length >= 0 && enter_runtime(rt, CALL())) {
+        text = print_into(place_for(rt, context, (size_t)length + 1), length, format, args);
     }
+    va_end(args);
     return text;
 }
 
 void fief_free_string(fief_runtime *rt, char *string)
 {
-    fief_heap_free_unsized(rt->heap, string);
+    if (string != NULL && enter_runtime(rt, CALL())) {
+        heap_give_unsized(&whole_runtime(rt)->heap, string);
+    }
+}
+
+/* ---- in an arena ---- */
+
+static void *place_in(fief_arena *window, size_t size, size_t align, call from)
+{
+    arena *a = (arena *)(void *)window;
+    return enter(a->core, from) ? arena_alloc(a, size, align) : NULL;
 }
 
 void *fief_arena_memdup(fief_arena *window, const void *bytes, size_t size)
 {
-    void *copy = fief_arena_alloc(window, size);
-    return copy != NULL && size != 0 ? memcpy(copy, bytes, size) : copy;
+    return copy_bytes(place_in(window, size, FIEF_ALIGN, CALL()), bytes, size);
 }
 
 char *fief_arena_strndup(fief_arena *window, const char *string, size_t size)
 {
     size_t length = strnlen(string, size);
-    char *copy = fief_arena_alloc_aligned(window, length + 1, 1);
-    if (copy != NULL) {
-        memcpy(copy, string, length);
-        copy[length] = '\0';
-    }
-    return copy;
+    return copy_string(place_in(window, length + 1, 1, CALL()), string, length);
 }
 
 char *fief_arena_strdup(fief_arena *window, const char *string)
 {
-    return fief_arena_strndup(window, string, SIZE_MAX);
+    size_t length = strlen(string);
+    return copy_string(place_in(window, length + 1, 1, CALL()), string, length);
+}
+
+static char *print_in(fief_arena *window, call from, const char *format, va_list args)
+{
+    int length = length_of(format, args);
+    char *place = length < 0 ? NULL : place_in(window, (size_t)length + 1, 1, from);
+    return print_into(place, length, format, args);
 }
 
 char *fief_arena_vprintf(fief_arena *window, const char *format, va_list args)
 {
-    va_list again;
-    va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    char *text = length < 0 ? NULL : fief_arena_alloc_aligned(window, (size_t)length + 1, 1);
-    if (text != NULL) {
-        (void)vsnprintf(text, (size_t)length + 1, format, args);
-    }
-    return text;
+    return print_in(window, CALL(), format, args);
 }
 
 char *fief_arena_printf(fief_arena *window, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = fief_arena_vprintf(window, format, args);
+    char *text = print_in(window, CALL(), format, args);
     va_end(args);
     return text;
 }
