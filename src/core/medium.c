@@ -85,7 +85,7 @@ bool medium_fits(const medium *m, const void *block, size_t size)
 medium_place medium_find(const medium *m, const void *block)
 {
     size_t at = granule_of(m, block), offset = ((uintptr_t)block - (uintptr_t)m->start) % GRANULE;
-    if (at >= MEDIUM_GRANULES || (offset != GUARD_REDZONE && offset != 0)) {
+    if (at >= MEDIUM_GRANULES || (offset & ~(size_t)GUARD_REDZONE) != 0) {
         return MEDIUM_INTERIOR;
     }
     if (!bit(m->used, at)) {

@@ -270,11 +270,11 @@ static void drop_vacant_of_empty_spans(pool *p)
 
 size_t fief_pool_trim(fief_pool *window)
 {
-    pool *p = whole(window);
-    size_t bytes = 0;
     if (GUARD_SHUT) {
         return 0; /* dead slots stay where a stale pointer into them can be noticed */
     }
+    pool *p = whole(window);
+    size_t bytes = 0;
     mark_vacant(p);
     drop_vacant_of_empty_spans(p);
     for (pool_span **link = &p->spans; *link != NULL;) {

@@ -339,7 +339,7 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
 /* The pool that takes this block back under this kind; NULL: the heap does. */
 static pool *pool_for(const fief_runtime *rt, unsigned kind, const page *entry)
 {
-    const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS];
+    const fief_row *row = &rt->rows[(size_t)kind * FIEF_CONTEXTS];
     pool *own = NULL;
     bool has_heap = false;
     for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
