@@ -1,6 +1,6 @@
 /* arena: see include/fief/arena.h. Spans are chained in the order of their use; a rewind or a reset
  * steps back in the chain and leaves the later spans in place for the next fill. While the window
- * is shut, cursor == limit == the top, and each block is written down, so that it can be checked
+ * is shut, cursor == limit == the top, and each block is in the ledger, so that it can be checked
  * and counted when it dies. */
 #include "core/core.h"
 
@@ -142,6 +142,13 @@ static bool next_span(arena *a, size_t need)
 
 /* ---- blocks ---- */
 
+/* From one block's start to the next one's: a record's cell at least, where blocks have records. */
+static size_t raw_step(const arena *a, size_t size)
+{
+    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN) + 2 * (size_t)GUARD_REDZONE;
+    return a->core->shut && step < CELL ? CELL : step;
+}
+
 /* Room at the top for a raw block of `size` bytes with redzones; NULL: the span is full. */
 static unsigned char *bump(arena *a, size_t size, size_t align)
 {
@@ -151,7 +158,7 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
     unsigned char *top = window_of(a)->cursor;
     unsigned char *end = a->core->shut ? end_of_room(a) : window_of(a)->limit;
     size_t pad = (0 - ((uintptr_t)top + GUARD_REDZONE)) & (align - 1);
-    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN) + 2 * (size_t)GUARD_REDZONE;
+    size_t step = raw_step(a, size);
     size_t room = (size_t)(end - top);
     if (pad > room || step > room - pad) {
         return NULL;
@@ -168,6 +175,7 @@ static bool attach(arena *a, attachment what)
     }
     arena_note_event(a);
     *node = what;
+    node->cursor = window_of(a)->cursor;
     node->event = window_of(a)->events;
     node->next = a->attached;
     a->attached = node;
@@ -223,7 +231,7 @@ static bool cap_admits(const arena *a, size_t need)
 
 static unsigned char *own_block(arena *a, size_t size, size_t align)
 {
-    size_t need = size + align + 2 * (size_t)GUARD_REDZONE + FIEF_GRAIN;
+    size_t need = raw_step(a, size) + align + FIEF_GRAIN;
     unsigned char *block = bump(a, size, align);
     if (block != NULL) {
         return block;
@@ -234,35 +242,14 @@ static unsigned char *own_block(arena *a, size_t size, size_t align)
     return cap_admits(a, need) && next_span(a, need) ? bump(a, size, align) : NULL;
 }
 
-/* While the window is shut each block is written down. */
-static bool write_down(arena *a, unsigned char *block, size_t size)
-{
-    core *c = a->core;
-    if (!c->shut) {
-        return true;
-    }
-    arena_block *node = space_meta(&c->space, sizeof *node);
-    if (node == NULL) {
-        return false;
-    }
-    *node = (arena_block){.next = a->blocks, .start = block, .size = size, .kind = c->kind,
-                          .event = ++window_of(a)->events};
-    a->blocks = node;
-    guard_lend(block, size);
-    budget_take(c, a->strategy, c->kind, size);
-    return true;
-}
-
 static unsigned char *arena_take(arena *a, size_t size, size_t align)
 {
     core *c = a->core;
-    fief_mark before = {window_of(a)->cursor, window_of(a)->limit, window_of(a)->events, window_of(a)};
     unsigned char *block = NULL;
     if (budget_admits(c, a->strategy, size)) {
         block = own_block(a, size, align);
-        if (block != NULL && !write_down(a, block, size)) {
-            arena_rewind(a, before);
-            return NULL;
+        if (block != NULL && c->shut) {
+            block_lend(c, a->strategy, block, size, c->kind);
         }
     }
     return block != NULL ? block : fallback_block(a, size);
@@ -328,19 +315,6 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
 
 /* ---- rewind and reset ---- */
 
-/* Newest first: checks, counts and forgets the blocks written down after `event`. */
-static void drop_blocks(arena *a, uint64_t event)
-{
-    core *c = a->core;
-    while (a->blocks != NULL && a->blocks->event > event) {
-        arena_block *node = a->blocks;
-        (void)block_returns(c, node->start, node->size, a->name);
-        budget_give(c, a->strategy, node->kind, node->size, 1);
-        a->blocks = node->next;
-        space_meta_give(&c->space, node, sizeof *node);
-    }
-}
-
 static void drop_attachment(arena *a, const attachment *node)
 {
     core *c = a->core;
@@ -351,25 +325,31 @@ static void drop_attachment(arena *a, const attachment *node)
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
     } else {
+        blocks_sweep(c, a->strategy, node->start, (unsigned char *)node->start + PAGE_SIZE * 2,
+                     a->name);
         guard_forget(node->start, node->size << PAGE_SHIFT);
         space_give(&c->space, node->start, node->size, 0);
         a->large -= node->size << PAGE_SHIFT;
     }
 }
 
-/* Cleanups see their blocks alive, so they run before the blocks of their time are dropped. */
+/* Cleanups see the blocks of their time alive: those are swept after the last of them. */
 static void drop_after(arena *a, uint64_t event)
 {
     while (a->attached != NULL && a->attached->event > event) {
         attachment *node = a->attached;
-        if (node->kind != ATTACHED_CLEANUP) {
-            drop_blocks(a, node->event - 1);
-        }
         a->attached = node->next;
         drop_attachment(a, node);
         space_meta_give(&a->core->space, node, sizeof *node);
     }
-    drop_blocks(a, event);
+}
+
+/* The blocks of the current span from `from` on die. */
+static void sweep_from(arena *a, unsigned char *from)
+{
+    const unsigned char *top = window_of(a)->cursor;
+    blocks_sweep(a->core, a->strategy, from, top, a->name);
+    guard_sweep(from, (size_t)(top - from));
 }
 
 static arena_span *span_of(const arena *a, const unsigned char *cursor)
@@ -386,7 +366,7 @@ static void leave_later_spans(arena *a, arena_span *span)
 {
     while (a->current != span) {
         arena_span *left = a->current;
-        guard_sweep(left->start, span_used(a, left));
+        sweep_from(a, left->start);
         a->current = left->previous;
         window_of(a)->cursor = a->current->left_at;
         a->used_before -= span_used(a, a->current);
@@ -403,7 +383,9 @@ void arena_rewind(arena *a, fief_mark mark)
         return;
     }
     leave_later_spans(a, span);
-    w->cursor = mark.cursor == NULL ? span->start : mark.cursor;
+    unsigned char *cursor = mark.cursor == NULL ? span->start : mark.cursor;
+    sweep_from(a, cursor);
+    w->cursor = cursor;
     if (mark.cursor == NULL || a->core->shut) {
         arena_set_limit(a);
     } else {
@@ -464,7 +446,7 @@ void arena_reset(arena *a)
         return;
     }
     leave_later_spans(a, a->first);
-    guard_sweep(a->first->start, span_used(a, a->first));
+    sweep_from(a, a->first->start);
     enter_span(a, a->first);
     give_back_excess(a);
 }
@@ -507,6 +489,9 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
         a->buffer = (arena_span){.start = start,
                                  .end = start + ((config->buffer_size - skip) & ~(size_t)7)};
         guard_claim(start, (size_t)(a->buffer.end - start));
+        if (c->space.ledger != NULL) {
+            a->annex = annex_open(&c->space, start, (size_t)(a->buffer.end - start));
+        }
         a->first = &a->buffer;
         enter_span(a, a->first);
     }
@@ -528,9 +513,16 @@ void arena_shut_down(arena *a)
 {
     core *c = a->core;
     drop_after(a, 0);
+    if (a->first != NULL) {
+        leave_later_spans(a, a->first);
+        sweep_from(a, a->first->start);
+    }
     for (arena_span *span = a->first, *next; span != NULL; span = next) {
         next = span->next;
         span_drop(a, span);
+    }
+    if (a->annex != NULL) {
+        annex_close(&c->space, a->annex);
     }
     for (arena **link = &c->arenas; *link != NULL; link = &(*link)->next) {
         if (*link == a) {

@@ -1,7 +1,6 @@
 #include "core/core.h"
 
 #include "base/size.h"
-#include "guard.h"
 #include "os/os.h"
 
 bool budget_admits(const core *c, fief_strategy strategy, size_t size)
@@ -81,22 +80,4 @@ const char *owner_name(const page *entry)
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->name;
     default: return "the heap";
     }
-}
-
-bool block_returns(core *c, void *block, size_t size, const char *owner)
-{
-    static const struct {
-        fief_misuse_class class_id;
-        const char *what;
-    } found[] = {
-        [GUARD_OVERFLOW] = {FIEF_MISUSE_OVERFLOW, "was written past its end"},
-        [GUARD_UNDERFLOW] = {FIEF_MISUSE_UNDERFLOW, "was written before its start"},
-        [GUARD_DOUBLE] = {FIEF_MISUSE_DOUBLE_FREE, "was free already"},
-    };
-    guard_verdict verdict = guard_return(block, size);
-    if (verdict != GUARD_INTACT) {
-        misuse(c, found[verdict].class_id, block, size, "a block of %s %s", owner,
-               found[verdict].what);
-    }
-    return verdict != GUARD_DOUBLE;
 }

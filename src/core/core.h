@@ -5,7 +5,7 @@
 #ifndef FIEF_CORE_H
 #define FIEF_CORE_H
 
-#include "core/space.h"
+#include "core/ledger.h"
 
 #include <fief/arena.h>
 #include <fief/heap.h>
@@ -33,7 +33,9 @@ typedef struct core {
     size_t limit, asked;
     tally tallies[FIEF_STRATEGIES];
     tally *kinds;  /* one a kind, and one more for blocks of none; NULL while windows are open */
-    unsigned kind; /* of the call that is being served */
+    unsigned kind; /* of the call that is being served; no_kind where it names none */
+    unsigned no_kind;
+    uint64_t operation; /* calls that were seen */
     fief_runtime *rt;
     fief_heap *heap;
     struct arena *arenas; /* newest first */
@@ -62,6 +64,7 @@ static inline bool enter(core *c, call from)
         return false;
     }
     c->from = from;
+    c->operation++;
     return true;
 }
 /* Reports; returns only where the host's handler does. `format` makes the sentence. */
@@ -71,9 +74,24 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
 bool align_is_sound(core *c, size_t align);
 /* What reports call the allocator of a span. */
 const char *owner_name(const page *entry);
-/* A block comes back, while windows are shut: reports what the guard found. False: it was dead
- * already, and nothing may change. */
-bool block_returns(core *c, void *block, size_t size, const char *owner);
+
+/* ---- blocks, while windows are shut ---- */
+/* A block goes out: redzones, budget, record. */
+void block_lend(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind);
+/* A block comes back: the same, undone. Damage is reported. */
+void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind,
+                     const char *owner);
+/* Every live block that starts in [from, to) comes back at once. */
+void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
+                  const char *owner);
+/* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
+bool block_is_live(core *c, void *block, size_t size, unsigned kind);
+/* The call stack of the host's call, as a number; 0: unknown. */
+static inline uint32_t call_stack(core *c)
+{
+    (void)c;
+    return 0;
+}
 
 /* ---- arena ---- */
 typedef struct arena_span {
@@ -92,17 +110,9 @@ typedef struct attachment {
     void *start; /* run, heap block, or the cleanup's argument */
     size_t size; /* pages, bytes */
     unsigned block_kind;
+    const unsigned char *cursor; /* the arena's, at the time */
     void (*function)(void *);
 } attachment;
-
-/* A block seen one by one, while the window is shut; newest first. */
-typedef struct arena_block {
-    struct arena_block *next;
-    unsigned char *start;
-    size_t size;
-    uint64_t event;
-    unsigned kind;
-} arena_block;
 
 typedef struct arena {
     fief_stack window; /* first: the public half (an arena's, or a stack's) */
@@ -111,11 +121,11 @@ typedef struct arena {
     const char *name;
     arena_span *first, *current;
     attachment *attached;
-    arena_block *blocks;
     size_t used_before, large, peak, keep, next_pages, max;
     bool closed; /* refuses: no unit is open */
     struct arena *next;
     arena_span buffer;
+    annex *annex; /* the buffer's records, while blocks are seen */
 } arena;
 
 /* With budget, fallback and on_full. */
@@ -152,7 +162,7 @@ typedef struct pool {
     size_t slot_size, step; /* step: with redzones */
     fief_vacant *parked;    /* the vacant list while the window is shut */
     pool_span *spans;       /* newest first; only the newest is being carved */
-    size_t carved, peak, lent;
+    size_t carved, peak, lent, asked; /* lent, asked: while the window is shut */
     struct pool *next;
 } pool;
 
@@ -160,9 +170,9 @@ typedef struct pool {
 pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
 void pool_shut_down(pool *p);
 /* pool_alloc with on_full, pool_take without; pool_give says whether the slot was taken back. */
-void *pool_alloc(pool *p);
-void *pool_take(pool *p);
-bool pool_give(pool *p, void *slot);
+void *pool_alloc(pool *p, size_t size);
+void *pool_take(pool *p, size_t size);
+bool pool_give(pool *p, void *slot, size_t size, unsigned kind);
 /* Is this the address of a slot that was carved? */
 bool pool_has_slot(const pool *p, const void *slot);
 

@@ -40,6 +40,12 @@ static void *vacant_pop(fief_vacant **list)
 
 enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20 };
 
+/* From one block's start to the next one's: a record's cell at least, where blocks have records. */
+static size_t raw_step(size_t rounded)
+{
+    return GUARD_SHUT && rounded + REDZONES < CELL ? CELL : rounded + REDZONES;
+}
+
 /* Bytes of the page that the bump passes over become vacant blocks rather than waste. */
 static void park_until(heap *h, unsigned char *end)
 {
@@ -47,14 +53,14 @@ static void park_until(heap *h, unsigned char *end)
         size_t room = (size_t)(end - h->bump);
         size_t largest = room < REDZONES ? 0 : (room - REDZONES) & ~h->window.round;
         largest = largest < FIEF_SMALL_MAX ? largest : FIEF_SMALL_MAX;
-        if (largest <= h->window.round) {
+        if (largest <= h->window.round || raw_step(largest) > room) {
             page *entry = space_page(&h->core->space, h->bump);
             space_page(&h->core->space, span_start(&h->core->space, entry))->tail += (uint16_t)room;
             h->bump = end;
             return;
         }
         vacant_push(&h->lists[largest / FIEF_GRAIN], h->bump + GUARD_REDZONE, largest);
-        h->bump += largest + REDZONES;
+        h->bump += raw_step(largest);
     }
 }
 
@@ -85,7 +91,7 @@ static void *small_take(heap *h, size_t rounded)
     if (*list != NULL) {
         return vacant_pop(list);
     }
-    size_t step = rounded + REDZONES;
+    size_t step = raw_step(rounded);
     if (step > (size_t)(h->bump_end - h->bump) && !small_span(h, step)) {
         return NULL;
     }
@@ -106,7 +112,7 @@ static void *small_take_aligned(heap *h, size_t rounded, size_t align)
     if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
         return vacant_pop(list);
     }
-    size_t step = rounded + REDZONES;
+    size_t step = raw_step(rounded);
     if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) && !small_span(h, align + step)) {
         return NULL;
     }
@@ -188,8 +194,7 @@ static void *take(heap *h, size_t size, size_t align)
         return NULL;
     }
     if (h->core->shut) {
-        guard_lend(block, size);
-        budget_take(h->core, FIEF_HEAP, h->core->kind, size);
+        block_lend(h->core, FIEF_HEAP, block, size, h->core->kind);
     }
     count_live(h, size);
     return block;
@@ -255,13 +260,16 @@ static bool is_inside(const heap *h, const page *entry, const void *block)
 }
 
 /* Checks that every mode can afford out of line: is this a block of ours, of about this size? */
-static bool must_be_a_block(heap *h, void *block, size_t size)
+static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL) {
         report_foreign(h, entry, block, size);
         return false;
+    }
+    if (GUARD_SHUT) {
+        return block_is_live(c, block, size, kind);
     }
     medium_place place =
         entry->kind == PAGE_MEDIUM ? medium_find(entry->owner, block) : MEDIUM_BLOCK;
@@ -284,14 +292,11 @@ static bool must_be_a_block(heap *h, void *block, size_t size)
 void heap_give(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
-    if (!must_be_a_block(h, block, size)) {
+    if (!must_be_a_block(h, block, size, kind)) {
         return;
     }
     if (c->shut) {
-        if (!block_returns(c, block, size, "the heap")) {
-            return;
-        }
-        budget_give(c, FIEF_HEAP, kind, size, 1);
+        block_take_back(c, FIEF_HEAP, block, size, kind, "the heap");
     }
     count_dead(h, size);
     raw_give(h, block, size);
@@ -381,7 +386,7 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
     if (block == NULL) {
         return heap_alloc(h, new_size, FIEF_GRAIN);
     }
-    if (size_is_absurd(new_size) || !must_be_a_block(h, block, old_size)) {
+    if (size_is_absurd(new_size) || !must_be_a_block(h, block, old_size, c->kind)) {
         return NULL;
     }
     if (!c->shut && in_place(h, block, old_size, new_size)) {
@@ -434,7 +439,7 @@ static void *unsized_take(heap *h, size_t size, size_t align)
         return align > FIEF_ALIGN ? take(h, size, align) : take(h, whole_pages(size), FIEF_GRAIN);
     }
     pool *p = unsized_pool(h, size == 0 ? 1 : size);
-    void *block = p != NULL ? pool_take(p) : NULL;
+    void *block = p != NULL ? pool_take(p, p->slot_size) : NULL;
     if (block != NULL) {
         count_live(h, p->slot_size);
     }
@@ -490,7 +495,7 @@ void heap_give_unsized(heap *h, void *block)
     const page *entry = space_page(&c->space, block);
     if (entry != NULL && entry->kind == PAGE_UNSIZED) {
         pool *p = entry->owner;
-        if (pool_give(p, block)) {
+        if (pool_give(p, block, p->slot_size, c->no_kind)) {
             count_dead(h, p->slot_size);
         }
     } else if (entry != NULL && entry->kind == PAGE_SMALL) {

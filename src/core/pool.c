@@ -102,10 +102,10 @@ static void *pool_attempt(pool *p)
     return slot;
 }
 
-void *pool_take(pool *p)
+void *pool_take(pool *p, size_t size)
 {
     core *c = p->core;
-    if (!budget_admits(c, p->strategy, p->slot_size)) {
+    if (!budget_admits(c, p->strategy, size)) {
         return NULL;
     }
     void *slot = pool_attempt(p);
@@ -113,28 +113,28 @@ void *pool_take(pool *p)
         return NULL;
     }
     if (c->shut) {
-        guard_lend(slot, p->slot_size);
-        budget_take(c, p->strategy, p->kind, p->slot_size);
+        block_lend(c, p->strategy, slot, size, p->kind);
         p->lent++;
+        p->asked += size;
     }
     size_t live = c->shut ? p->lent : p->carved;
     p->peak = live > p->peak ? live : p->peak;
     return slot;
 }
 
-void *pool_alloc(pool *p)
+void *pool_alloc(pool *p, size_t size)
 {
     void *slot;
     do {
-        slot = pool_take(p);
-    } while (slot == NULL && core_full(p->core, p->strategy, p->slot_size));
+        slot = pool_take(p, size);
+    } while (slot == NULL && core_full(p->core, p->strategy, size));
     return slot;
 }
 
 void *fief_pool_refill(fief_pool *window)
 {
     pool *p = whole(window);
-    return enter(p->core, CALL()) ? pool_alloc(p) : NULL;
+    return enter(p->core, CALL()) ? pool_alloc(p, p->slot_size) : NULL;
 }
 
 bool pool_has_slot(const pool *p, const void *slot)
@@ -168,18 +168,16 @@ static bool must_be_a_slot(pool *p, void *slot)
     return false;
 }
 
-bool pool_give(pool *p, void *slot)
+bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
 {
     core *c = p->core;
-    if (!must_be_a_slot(p, slot)) {
+    if (!must_be_a_slot(p, slot) || (GUARD_SHUT && !block_is_live(c, slot, size, kind))) {
         return false;
     }
     if (c->shut) {
-        if (!block_returns(c, slot, p->slot_size, p->name)) {
-            return false;
-        }
-        budget_give(c, p->strategy, p->kind, p->slot_size, 1);
+        block_take_back(c, p->strategy, slot, size, p->kind, p->name);
         p->lent--;
+        p->asked -= size;
     }
     vacant_push(list_of(p), slot, p->slot_size);
     return true;
@@ -189,7 +187,7 @@ void fief_pool_give_slow(fief_pool *window, void *slot)
 {
     pool *p = whole(window);
     if (slot != NULL && enter(p->core, CALL())) {
-        (void)pool_give(p, slot);
+        (void)pool_give(p, slot, p->slot_size, p->core->no_kind);
     }
 }
 
@@ -307,6 +305,7 @@ pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_s
                 .kind = c->kind, .slot_size = slot_size,
                 .step = fief_round_up(slot_size, grain) + 2 * (size_t)GUARD_REDZONE,
                 .next = c->pools};
+    p->step = GUARD_SHUT && p->step < CELL ? CELL : p->step;
     p->window.open = !c->shut;
     c->pools = p;
     return p;
@@ -320,7 +319,7 @@ void pool_shut_down(pool *p)
         span_drop(p, span);
     }
     if (c->shut) {
-        budget_give(c, p->strategy, p->kind, p->lent * p->slot_size, p->lent);
+        budget_give(c, p->strategy, p->kind, p->asked, p->lent);
     }
     for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {
         if (*link == p) {

@@ -1,5 +1,5 @@
 /* range: address space with its metadata; see space.h. */
-#include "core/space.h"
+#include "core/ledger.h"
 
 #include "base/size.h"
 #include "os/os.h"
@@ -65,19 +65,66 @@ static size_t head_for(size_t root_size)
     return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + OS_PAGE;
 }
 
-size_t range_minimum(size_t root_size)
+size_t range_minimum(size_t root_size, bool ledger)
 {
-    return FIEF_ALIGN + head_for(root_size) + more_bytes(5) + map_bytes(5) + 5 * (size_t)PAGE_SIZE;
+    size_t least = more_bytes(5) + map_bytes(5) + 5 * (size_t)PAGE_SIZE;
+    return FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
 }
 
-fief_range *range_in(void *buffer, size_t size, size_t root_size)
+static size_t ledger_bytes(size_t pages)
+{
+    return (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
+}
+
+static bool commit_ledger(fief_range *r, uint32_t from, uint32_t until)
+{
+    unsigned char *start = (unsigned char *)r->ledger + ledger_bytes(from);
+    return from >= until || os_commit(start, ledger_bytes(until - from));
+}
+
+bool range_ledger(fief_range *r)
+{
+    if (r->ledger == NULL) {
+        r->ledger = os_reserve(ledger_bytes(r->pages));
+        r->ledger_pages = 0;
+    }
+    if (r->ledger == NULL || !commit_ledger(r, r->ledger_pages, r->committed)) {
+        return false;
+    }
+    r->ledger_pages = r->committed > r->ledger_pages ? r->committed : r->ledger_pages;
+    return true;
+}
+
+bool range_commit(fief_range *r, uint32_t until, bool ledger)
+{
+    unsigned char *start = r->base + ((size_t)r->committed << PAGE_SHIFT);
+    if (ledger && !commit_ledger(r, r->ledger_pages, until)) {
+        return false;
+    }
+    r->ledger_pages = ledger && until > r->ledger_pages ? until : r->ledger_pages;
+    if (!os_commit(start, (size_t)(until - r->committed) << PAGE_SHIFT)) {
+        return false;
+    }
+    r->committed = until;
+    return true;
+}
+
+fief_range *range_in(void *buffer, size_t size, size_t root_size, bool ledger)
 {
     size_t skip = (0 - (uintptr_t)buffer) & (FIEF_ALIGN - 1);
     unsigned char *start = (unsigned char *)buffer + skip;
     size_t head_size = fief_round_up(head_for(root_size), FIEF_ALIGN);
     memset(start, 0, sizeof(fief_range));
     fief_range *r = range_at(start, head_size);
-    lay_out(r, start + head_size, size - skip - head_size, 0);
+    size -= skip + head_size;
+    if (ledger) { /* at the end: of five bytes, four are for spans and one for records */
+        size_t part = size / ((1 << LEDGER_SHIFT) + 1) & ~(size_t)(FIEF_ALIGN - 1);
+        size -= part;
+        r->ledger = (record *)(void *)(start + head_size + size);
+        memset(r->ledger, 0, part);
+        r->ledger_pages = UINT32_MAX;
+    }
+    lay_out(r, start + head_size, size, 0);
     memset(r->map, 0, map_bytes(r->pages));
     r->head_used = r->head_limit; /* the caller's bytes are not zero */
     r->more_used = r->more_limit;
@@ -89,6 +136,9 @@ fief_range *range_in(void *buffer, size_t size, size_t root_size)
 void range_close(fief_range *r)
 {
     if (r->reserve != NULL) {
+        if (r->ledger != NULL) {
+            os_release(r->ledger, ledger_bytes(r->pages));
+        }
         os_release(r->reserve, r->reserve_size);
         os_release(r, r->head_size);
     }

@@ -1,4 +1,4 @@
-#include "core/space.h"
+#include "core/ledger.h"
 
 #include "base/size.h"
 #include "os/os.h"
@@ -15,6 +15,24 @@ void space_open(space *s, fief_range *r, size_t retain)
                  .meta_used = r->head_used};
     memset(s->bins, 0xFF, sizeof s->bins); /* NO_PAGE */
     r->taken = true;
+}
+
+bool space_keep_ledger(space *s)
+{
+    s->ledger = range_ledger(s->range) ? s->range->ledger : NULL;
+    return s->ledger != NULL;
+}
+
+/* The records of pages [first, first + pages) are forgotten. */
+static void ledger_forget(const space *s, uint32_t first, size_t pages)
+{
+    record *from = ledger_at(s, page_start(s, first));
+    size_t bytes = (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
+    if (pages > 1 && s->range->reserve != NULL) {
+        os_discard(from, bytes);
+    } else {
+        memset(from, 0, bytes);
+    }
 }
 
 static bool in_head(const space *s)
@@ -37,6 +55,9 @@ static void leave(const space *s)
         os_discard(r->base + s->retain, touched - s->retain);
     }
     memset(r->map, 0, s->frontier * sizeof *r->map);
+    if (s->ledger != NULL && s->frontier != 0) {
+        ledger_forget(s, 0, s->frontier);
+    }
     r->taken = false;
 }
 
@@ -160,10 +181,9 @@ static bool advance(space *s, size_t pages)
         size_t step = r->committed / 4 > COMMIT_STEP ? r->committed / 4 : COMMIT_STEP;
         size_t until = r->committed + step > end ? r->committed + step : end;
         until = until < s->pages ? until : s->pages;
-        if (!os_commit(page_start(s, r->committed), (until - r->committed) << PAGE_SHIFT)) {
+        if (!range_commit(r, (uint32_t)until, s->ledger != NULL)) {
             return false;
         }
-        r->committed = (uint32_t)until;
     }
     s->frontier = (uint32_t)end;
     return true;
@@ -223,6 +243,9 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
     size_t freed = pages - keep_pages, bytes = freed << PAGE_SHIFT;
     s->held -= bytes;
+    if (s->ledger != NULL) {
+        ledger_forget(s, first + (uint32_t)keep_pages, freed);
+    }
     if (keep_pages > 0) {
         s->map[first].length = (uint32_t)keep_pages;
     }

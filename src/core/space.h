@@ -3,6 +3,7 @@
  *     head     | fief_range | runtime, rows, first descriptors |          64 KiB, mapped apart
  *     reserve  | more descriptors | page map | fence | spans ............ |
  *                                                     ^base               ^base + pages
+ *     ledger   | a record for each block | a quarter of the spans' size, where blocks are seen
  * A span is a run of pages with one owner. The map has an entry a page, outside the spans, so that
  * no overflow of user data can forge it; owner(p) is a subtraction, a compare and a load. Pages
  * below `committed` are usable; pages below `frontier` have been handed out at least once; free
@@ -46,6 +47,8 @@ struct fief_range {
     unsigned char *more_cursor, *more_limit;
     unsigned char *head_used, *more_used; /* high-water marks of earlier runtimes */
     unsigned char *reserve;               /* NULL: the caller's buffer */
+    struct record *ledger;                /* NULL: nobody has needed it yet */
+    uint32_t ledger_pages;                /* whose records are usable */
     size_t head_size, reserve_size;
     bool map_ready, taken, kept;
 };
@@ -53,14 +56,20 @@ struct fief_range {
 /* A new range, halved until the OS agrees; NULL when it refuses every half. */
 fief_range *range_open(size_t reserve_bytes);
 /* A range laid out in the caller's own bytes. */
-fief_range *range_in(void *buffer, size_t size, size_t root_size);
+fief_range *range_in(void *buffer, size_t size, size_t root_size, bool ledger);
 void range_close(fief_range *range);
+/* Makes pages up to `until` usable, with their records if the ledger is kept. */
+bool range_commit(fief_range *range, uint32_t until, bool ledger);
+/* Makes the ledger usable for the pages that are committed. */
+bool range_ledger(fief_range *range);
 /* The smallest buffer that range_in accepts. */
-size_t range_minimum(size_t root_size);
+size_t range_minimum(size_t root_size, bool ledger);
 
 typedef struct space {
     unsigned char *base;
     page *map;
+    struct record *ledger; /* NULL: blocks are not seen */
+    struct annex *annexes;
     uint32_t pages, frontier;
     uint32_t bins[SPACE_BINS];
     uint32_t bin_bits;
@@ -73,6 +82,8 @@ typedef struct space {
 
 /* Moves into the range, which must not be taken. */
 void space_open(space *s, fief_range *range, size_t retain);
+/* From here on each block has a record. False when memory is short. */
+bool space_keep_ledger(space *s);
 /* Moves out; a range that is not kept is closed. `s` may lie in the range itself. */
 void space_close(const space *s);
 

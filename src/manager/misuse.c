@@ -19,6 +19,7 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "The pointer lies inside a block: free takes the address that the allocation returned."},
     [FIEF_MISUSE_FOREIGN_FREE] = {"foreign-free", "The pointer is no memory of this runtime."},
     [FIEF_MISUSE_WRONG_SIZE] = {"wrong-size", "Free and resize take the size that was asked for."},
+    [FIEF_MISUSE_WRONG_KIND] = {"wrong-kind", "A block is given back under the kind it was made as."},
     [FIEF_MISUSE_OVERFLOW] = {"overflow", "Bytes behind a block's end were written."},
     [FIEF_MISUSE_UNDERFLOW] = {"underflow", "Bytes before a block's start were written."},
     [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free", "A dead block was written."},

@@ -37,9 +37,19 @@ static bool numbers_check(const fief_config *config, fief_error *error)
     return true;
 }
 
+/* Somebody must see each block: the guard, a count, a limit. Then the windows stay shut. */
+static bool sees_blocks(const fief_config *config)
+{
+    bool sees = GUARD_SHUT || config->count_blocks || config->limit_bytes != 0;
+    for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
+        sees = sees || config->limits[i] != 0;
+    }
+    return sees;
+}
+
 static bool place_check(const fief_config *config, fief_error *error)
 {
-    size_t least = range_minimum(sizeof(runtime));
+    size_t least = range_minimum(sizeof(runtime), sees_blocks(config));
     if (config->buffer != NULL && config->buffer_size < least) {
         return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
                       config->buffer_size, least);
@@ -64,10 +74,9 @@ static void core_init(runtime *r, const fief_config *config)
     c->on_full = config->on_full;
     c->on_misuse = config->on_misuse;
     c->user = config->user;
-    c->shut = GUARD_SHUT || config->count_blocks || config->limit_bytes != 0;
+    c->shut = sees_blocks(config);
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
         c->tallies[i].limit = config->limits[i];
-        c->shut = c->shut || config->limits[i] != 0;
     }
 }
 
@@ -82,7 +91,10 @@ static arena *arena_named(core *c, fief_strategy strategy, const char *name,
 static bool allocators_open(runtime *r, const fief_config *config)
 {
     core *c = &r->core;
-    c->kind = config->kind_count; /* none */
+    c->kind = c->no_kind = config->kind_count;
+    if (c->shut && !space_keep_ledger(&c->space)) {
+        return false;
+    }
     if (c->shut) {
         c->kinds = space_keep(&c->space, sizeof *c->kinds * (config->kind_count + (size_t)1));
     }
@@ -109,7 +121,8 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
     if (config->range != NULL) {
         return config->range;
     }
-    return config->buffer != NULL ? range_in(config->buffer, config->buffer_size, sizeof(runtime))
+    return config->buffer != NULL ? range_in(config->buffer, config->buffer_size, sizeof(runtime),
+                                               sees_blocks(config))
                                   : range_open(reserve);
 }
 
@@ -290,7 +303,7 @@ size_t fief_close(fief_runtime *rt)
 static void *row_alloc(const fief_row *row, size_t size)
 {
     switch (row->strategy) {
-    case FIEF_POOL: return pool_alloc(row->allocator);
+    case FIEF_POOL: return pool_alloc(row->allocator, size);
     case FIEF_HEAP: return heap_alloc(row->allocator, size, FIEF_GRAIN);
     case FIEF_STACK: return arena_alloc(row->allocator, size, FIEF_GRAIN);
     default: return arena_alloc(row->allocator, size, FIEF_ALIGN);
@@ -332,7 +345,7 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
     }
     r->core.kind = kind;
     void *block = row_alloc(row, size);
-    r->core.kind = rt->kind_count;
+    r->core.kind = r->core.no_kind;
     return block != NULL ? memset(block, 0, size) : NULL;
 }
 
@@ -368,7 +381,7 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
                "fief_free(%s) was given a block that belongs to %s, whose blocks die together",
                r->kinds[kind].name, owner_name(entry));
     } else if (own != NULL) {
-        (void)pool_give(own, block);
+        (void)pool_give(own, block, size, kind);
     } else {
         heap_give(&r->heap, block, size, kind);
     }
@@ -387,7 +400,7 @@ void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
     }
     r->core.kind = kind;
     void *moved = heap_resize(&r->heap, block, old_size, new_size);
-    r->core.kind = rt->kind_count;
+    r->core.kind = r->core.no_kind;
     if (moved != NULL && new_size > old_size) {
         memset((char *)moved + old_size, 0, new_size - old_size);
     }

@@ -10,20 +10,12 @@
 
 enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
 #define GUARD_MODE "ASan-annotated"
-typedef enum guard_verdict {
-    GUARD_INTACT,
-    GUARD_OVERFLOW,
-    GUARD_UNDERFLOW,
-    GUARD_DOUBLE
-} guard_verdict;
+typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
 
 static inline void guard_claim(void *start, size_t size) { __asan_poison_memory_region(start, size); }
 static inline void guard_lend(void *block, size_t size) { __asan_unpoison_memory_region(block, size); }
 static inline guard_verdict guard_return(void *block, size_t size)
 {
-    if (size != 0 && __asan_address_is_poisoned(block)) {
-        return GUARD_DOUBLE;
-    }
     __asan_poison_memory_region(block, size);
     return GUARD_INTACT;
 }

@@ -7,12 +7,7 @@
 
 enum { GUARD_REDZONE = 0, GUARD_SHUT = 0 };
 #define GUARD_MODE "release"
-typedef enum guard_verdict {
-    GUARD_INTACT,
-    GUARD_OVERFLOW,
-    GUARD_UNDERFLOW,
-    GUARD_DOUBLE
-} guard_verdict;
+typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
 
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_lend(void *block, size_t size) { (void)block; (void)size; }

@@ -17,15 +17,9 @@
 #include <string.h>
 
 enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
-enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD,
-       GUARD_DEAD_FRONT = 0xFD };
+enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD };
 #define GUARD_MODE "debug-poisoned"
-typedef enum guard_verdict {
-    GUARD_INTACT,
-    GUARD_OVERFLOW,
-    GUARD_UNDERFLOW,
-    GUARD_DOUBLE
-} guard_verdict;
+typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
 
 static inline size_t guard_back(size_t size)
 {
@@ -55,16 +49,12 @@ static inline void guard_lend(void *block, size_t size)
 static inline guard_verdict guard_return(void *block, size_t size)
 {
     unsigned char *bytes = block;
-    if (guard_all(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_DEAD_FRONT)) {
-        return GUARD_DOUBLE;
-    }
     if (!guard_all(bytes + size, guard_back(size), GUARD_BACK_BYTE)) {
         return GUARD_OVERFLOW;
     }
     if (!guard_all(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_FRONT_BYTE)) {
         return GUARD_UNDERFLOW;
     }
-    memset(bytes - GUARD_REDZONE, GUARD_DEAD_FRONT, GUARD_REDZONE);
     memset(bytes, GUARD_DEAD, size);
     return GUARD_INTACT;
 }
