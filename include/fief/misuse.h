@@ -10,6 +10,7 @@ typedef enum fief_misuse_class {
     FIEF_MISUSE_WRONG_ALLOCATOR,
     FIEF_MISUSE_DOUBLE_FREE,
     FIEF_MISUSE_INTERIOR_FREE,
+    FIEF_MISUSE_STACK_FREE,
     FIEF_MISUSE_FOREIGN_FREE,
     FIEF_MISUSE_WRONG_SIZE,
     FIEF_MISUSE_WRONG_KIND,
@@ -29,20 +30,43 @@ typedef enum fief_misuse_class {
     FIEF_MISUSE_CLASSES
 } fief_misuse_class;
 
+enum { FIEF_DEPTH_MAX = 16 };
+
+/* Where something happened: return addresses, the host's own line first. */
+typedef struct fief_site {
+    uint64_t operation; /* calls that the runtime had seen; 0: unknown */
+    uint64_t where;     /* what the host's config.where said; 0: nothing */
+    size_t count;
+    const void *frames[FIEF_DEPTH_MAX];
+} fief_site;
+
+/* One misuse. Borrowed: it lives until the handler returns. */
 typedef struct fief_misuse {
     fief_misuse_class class_id;
-    const char *runtime;   /* the runtime's name */
-    const void *address;   /* the pointer that was given, or NULL */
-    size_t size;           /* the size that was given, or 0 */
-    const void *used_at;   /* return addresses; NULL where unknown */
-    const void *allocated_at;
-    const void *died_at;
-    char text[160];        /* one sentence */
+    const char *runtime;  /* the runtime's name */
+    const char *mode;     /* "release", "debug-poisoned", "ASan-annotated" */
+    uint64_t operation;
+    const void *address;  /* the pointer that was given, or NULL */
+    size_t size;          /* the size that was given, or 0 */
+    char text[160];       /* one sentence */
+    const void *block;    /* the block that the address lies in, or near; NULL: none is known */
+    size_t block_size;
+    bool block_is_live;
+    const char *kind;     /* its kind's name, or NULL */
+    const char *strategy; /* its strategy's name, or NULL */
+    fief_site used, died, allocated;
+    void *user;           /* the host's */
+    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
 } fief_misuse;
 
 /* The class's name as reports print it ("double-free"), and what it means, in short. */
 FIEF_API const char *fief_misuse_name(fief_misuse_class class_id);
 FIEF_API const char *fief_misuse_explain(fief_misuse_class class_id);
+/* The report for a person, and as one line of JSON ("fief-misuse/1"). As snprintf: at most `size`
+ * bytes with the terminator, and the length that the whole would have. Sites become function,
+ * file:line where the library was built with libdw and debug information is there. */
+FIEF_API size_t fief_misuse_text(const fief_misuse *misuse, char *buffer, size_t size);
+FIEF_API size_t fief_misuse_json(const fief_misuse *misuse, char *buffer, size_t size);
 
 FIEF_END
 #endif

@@ -48,6 +48,9 @@ typedef struct fief_config {
     const fief_arena_config *vm_arena, *compiler_arena, *frame_stack; /* NULL: as they come */
     unsigned align;             /* of the heap: 16 (default) or 8 */
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
+    unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
+    uint64_t (*where)(void *user); /* the host's own location, kept beside them: "script.lua:12" */
+    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /* as snprintf */
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
     bool (*on_misuse)(const fief_misuse *misuse, void *user);    /* NULL: print and abort */
     void *user;

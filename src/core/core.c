@@ -72,6 +72,21 @@ bool align_is_sound(core *c, size_t align)
     return false;
 }
 
+uint32_t call_stack(core *c)
+{
+    if (c->depot == NULL) {
+        return 0;
+    }
+    if (c->stack_operation != c->operation) {
+        const void *frames[FIEF_DEPTH_MAX] = {c->from.site};
+        size_t count = frames_walk(c->from.frame, c->stack, frames, c->depth);
+        uint64_t where = c->where != NULL ? c->where(c->user) : 0;
+        c->stack_number = depot_put(c->depot, frames, count != 0 ? count : 1, where);
+        c->stack_operation = c->operation;
+    }
+    return c->stack_number;
+}
+
 const char *owner_name(const page *entry)
 {
     switch (entry->kind) {

@@ -5,6 +5,7 @@
 #ifndef FIEF_CORE_H
 #define FIEF_CORE_H
 
+#include "core/depot.h"
 #include "core/ledger.h"
 
 #include <fief/arena.h>
@@ -43,6 +44,14 @@ typedef struct core {
     const char *name;
     size_t thread;
     call from; /* the host's call that is being served */
+    depot *depot;
+    bounds stack; /* the owning thread's */
+    unsigned depth;
+    uint32_t stack_number; /* of stack_operation: a call asks once */
+    uint64_t stack_operation;
+    uint64_t (*where)(void *);
+    size_t (*where_text)(uint64_t, char *, size_t, void *);
+    bool reporting;
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -86,12 +95,8 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
                   const char *owner);
 /* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
 bool block_is_live(core *c, void *block, size_t size, unsigned kind);
-/* The call stack of the host's call, as a number; 0: unknown. */
-static inline uint32_t call_stack(core *c)
-{
-    (void)c;
-    return 0;
-}
+/* The call stack of the host's call, as the depot's number; 0: unknown. */
+uint32_t call_stack(core *c);
 
 /* ---- arena ---- */
 typedef struct arena_span {

@@ -1,11 +1,14 @@
 /* misuse: names, explanations, and the report. */
-#include "core/core.h"
+#include "manager/runtime.h"
+
+#include "manager/report.h"
 
 #include "guard.h"
 #include "os/os.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct class_text {
     const char *name, *explain;
@@ -13,24 +16,35 @@ typedef struct class_text {
 
 static const class_text classes[FIEF_MISUSE_CLASSES] = {
     [FIEF_MISUSE_WRONG_ALLOCATOR] = {"wrong-allocator",
-        "A block was given to an allocator that does not own it: ask fief_owner(rt, p) first."},
-    [FIEF_MISUSE_DOUBLE_FREE] = {"double-free", "A block that is free was freed again."},
+        "A block goes back to the allocator that made it: ask fief_owner(rt, p) first."},
+    [FIEF_MISUSE_DOUBLE_FREE] = {"double-free",
+        "The block is free: find the second owner, or clear the pointer where it died."},
     [FIEF_MISUSE_INTERIOR_FREE] = {"interior-free",
         "The pointer lies inside a block: free takes the address that the allocation returned."},
-    [FIEF_MISUSE_FOREIGN_FREE] = {"foreign-free", "The pointer is no memory of this runtime."},
-    [FIEF_MISUSE_WRONG_SIZE] = {"wrong-size", "Free and resize take the size that was asked for."},
-    [FIEF_MISUSE_WRONG_KIND] = {"wrong-kind", "A block is given back under the kind it was made as."},
-    [FIEF_MISUSE_OVERFLOW] = {"overflow", "Bytes behind a block's end were written."},
-    [FIEF_MISUSE_UNDERFLOW] = {"underflow", "Bytes before a block's start were written."},
-    [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free", "A dead block was written."},
-    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment", "Alignments are powers of two up to 64 KiB."},
-    [FIEF_MISUSE_BAD_KIND] = {"bad-kind", "The kind or the context is outside the table."},
-    [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy", "The table has no strategy for this cell."},
+    [FIEF_MISUSE_STACK_FREE] = {"stack-free",
+        "The pointer lies on the C stack: what a function declares is not freed."},
+    [FIEF_MISUSE_FOREIGN_FREE] = {"foreign-free",
+        "The pointer is no memory of this runtime: free it where it was made."},
+    [FIEF_MISUSE_WRONG_SIZE] = {"wrong-size",
+        "Free and resize take the size that was asked for: keep it, or use the unsized calls."},
+    [FIEF_MISUSE_WRONG_KIND] = {"wrong-kind",
+        "A block is given back under the kind it was made as: does its header say another?"},
+    [FIEF_MISUSE_OVERFLOW] = {"overflow",
+        "Bytes behind the block's end were written: look for a length that counts one too few."},
+    [FIEF_MISUSE_UNDERFLOW] = {"underflow",
+        "Bytes before the block's start were written: look for an index that became negative."},
+    [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free",
+        "A dead block was written: somebody kept its address."},
+    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment", "Alignments are powers of two up to 65536."},
+    [FIEF_MISUSE_BAD_KIND] = {"bad-kind", "Kinds are rows of the table, contexts its columns."},
+    [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy",
+        "The table has no strategy for this kind in this context: add one, or set .any."},
     [FIEF_MISUSE_NO_UNIT] = {"no-unit", "Temporaries live in a unit: call fief_unit_begin first."},
-    [FIEF_MISUSE_UNIT_ORDER] = {"unit-order", "Units end innermost first."},
+    [FIEF_MISUSE_UNIT_ORDER] = {"unit-order", "Units end innermost first, each once."},
     [FIEF_MISUSE_NOT_LIFO] = {"not-lifo", "A stack pops its newest block first."},
     [FIEF_MISUSE_WRONG_ARENA] = {"wrong-arena", "A mark belongs to the arena that made it."},
-    [FIEF_MISUSE_STALE_MARK] = {"stale-mark", "The arena was rewound below the mark, or reset."},
+    [FIEF_MISUSE_STALE_MARK] = {"stale-mark",
+        "The arena was rewound below the mark, or reset: take a new one."},
     [FIEF_MISUSE_WRONG_THREAD] = {"wrong-thread",
         "A runtime belongs to one thread at a time: fief_adopt moves it."},
     [FIEF_MISUSE_LEAK] = {"leak", "Blocks of dynamic lifetime were alive at fief_close."},
@@ -46,34 +60,76 @@ const char *fief_misuse_explain(fief_misuse_class class_id)
     return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].explain : "";
 }
 
+/* ---- what is known of the block ---- */
+
+static fief_strategy strategy_of(const page *entry)
+{
+    switch (entry->kind) {
+    case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
+    case PAGE_POOL: return FIEF_POOL;
+    default: return FIEF_HEAP;
+    }
+}
+
+static void describe_block(const core *c, fief_misuse *m)
+{
+    const space *s = &c->space;
+    const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
+    const record *r = m->address != NULL ? ledger_find(s, m->address) : NULL;
+    if (entry != NULL && entry->used) {
+        m->strategy = fief_strategy_name(strategy_of(entry));
+    }
+    if (r == NULL) {
+        return;
+    }
+    m->block = ledger_block(s, r);
+    m->block_size = record_size(s, r);
+    m->block_is_live = r->state == BLOCK_LIVE;
+    m->kind = r->kind != c->no_kind ? kind_name(whole_runtime(c->rt), (unsigned)r->kind) : NULL;
+    depot_get(c->depot, (uint32_t)r->born, &m->allocated);
+    m->allocated.operation = r->operation;
+    if (!m->block_is_live) {
+        depot_get(c->depot, (uint32_t)r->died, &m->died);
+    }
+}
+
+static void describe_call(core *c, fief_misuse *m)
+{
+    depot_get(c->depot, call_stack(c), &m->used);
+    if (m->used.count == 0 && c->from.site != NULL) {
+        m->used.count = 1;
+        m->used.frames[0] = c->from.site;
+    }
+    m->used.operation = c->operation;
+}
+
 static void print_report(const fief_misuse *m)
 {
-    char text[640];
-    int length = snprintf(text, sizeof text,
-                          "fief: misuse[%s]: %s\n"
-                          "  address %p, size %zu, used at %p\n"
-                          "  help: %s\n"
-                          "  runtime \"%s\", fief " FIEF_VERSION " " GUARD_MODE "\n"
-                          "SUMMARY: fief: %s\n",
-                          fief_misuse_name(m->class_id), m->text, m->address, m->size, m->used_at,
-                          fief_misuse_explain(m->class_id), m->runtime,
-                          fief_misuse_name(m->class_id));
-    os_print_error(text, length < 0 ? 0 : (size_t)length < sizeof text ? (size_t)length
-                                                                       : sizeof text - 1);
+    static char text[8192]; /* a stack may be what is broken */
+    size_t length = fief_misuse_text(m, text, sizeof text);
+    os_print_error(text, length < sizeof text ? length : sizeof text - 1);
 }
 
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...)
 {
-    fief_misuse report = {.class_id = class_id, .runtime = c->name, .address = address,
-                          .size = size, .used_at = c->from.site};
+    fief_misuse m = {.class_id = class_id, .runtime = c->name, .mode = GUARD_MODE,
+                     .operation = c->operation, .address = address, .size = size,
+                     .user = c->user, .where_text = c->where_text};
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(report.text, sizeof report.text, format, args);
+    (void)vsnprintf(m.text, sizeof m.text, format, args);
     va_end(args);
-    if (c->on_misuse != NULL && c->on_misuse(&report, c->user)) {
-        return;
+    if (!c->reporting) { /* else this is a misuse in a handler: say less */
+        c->reporting = true;
+        describe_call(c, &m);
+        describe_block(c, &m);
+        bool refused = c->on_misuse != NULL && c->on_misuse(&m, c->user);
+        c->reporting = false;
+        if (refused) {
+            return;
+        }
     }
-    print_report(&report);
+    print_report(&m);
     os_abort();
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIMIT_MINIMUM = 4096 };
+enum { LIMIT_MINIMUM = 4096, DEPTH_DEFAULT = 4 };
 static const size_t reserve_default = (size_t)64 << 30, retain_default = (size_t)4 << 20;
 
 /* ---- open ---- */
@@ -33,6 +33,10 @@ static bool numbers_check(const fief_config *config, fief_error *error)
     }
     if (config->align != 0 && config->align != 8 && config->align != 16) {
         return refuse(error, FIEF_BAD_CONFIG, "align is %u, not 8 or 16", config->align);
+    }
+    if (config->stack_depth > FIEF_DEPTH_MAX) {
+        return refuse(error, FIEF_BAD_CONFIG, "stack_depth is %u; the most is %d",
+                      config->stack_depth, FIEF_DEPTH_MAX);
     }
     return true;
 }
@@ -74,6 +78,9 @@ static void core_init(runtime *r, const fief_config *config)
     c->on_full = config->on_full;
     c->on_misuse = config->on_misuse;
     c->user = config->user;
+    c->where = config->where;
+    c->where_text = config->where_text;
+    c->depth = config->stack_depth != 0 ? config->stack_depth : DEPTH_DEFAULT;
     c->shut = sees_blocks(config);
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
         c->tallies[i].limit = config->limits[i];
@@ -139,6 +146,15 @@ static runtime *move_in(fief_range *range, size_t retain)
     return r;
 }
 
+/* Only guarded builds tell sites; without a depot they go on and tell fewer. */
+static void open_depot(core *c)
+{
+    if (GUARD_SHUT) {
+        c->depot = depot_open();
+        os_stack(&c->stack.start, &c->stack.end);
+    }
+}
+
 fief_runtime *fief_open(const fief_config *given)
 {
     fief_config config = given != NULL ? *given : (fief_config){0};
@@ -161,6 +177,7 @@ fief_runtime *fief_open(const fief_config *given)
     if (r != NULL) {
         core_init(r, &config);
         if (allocators_open(r, &config)) {
+            open_depot(&r->core);
             return &r->window;
         }
         space_close(&r->core.space);
@@ -191,90 +208,14 @@ bool fief_range_close(fief_range *range)
 
 void fief_adopt(fief_runtime *rt)
 {
-    whole_runtime(rt)->core.thread = os_thread();
+    core *c = &whole_runtime(rt)->core;
+    c->thread = os_thread();
+    if (GUARD_SHUT) {
+        os_stack(&c->stack.start, &c->stack.end);
+    }
 }
 
 /* ---- close ---- */
-
-/* What the host still holds of dynamic lifetime: blocks, and bytes. While windows are open the
- * heap knows its bytes alone, and those stand for one block. */
-typedef struct lost {
-    size_t blocks, bytes;
-} lost;
-
-static lost count_lost(const runtime *r)
-{
-    const core *c = &r->core;
-    const tally *in_pools = &c->tallies[FIEF_POOL], *in_heap = &c->tallies[FIEF_HEAP];
-    if (c->shut) {
-        return (lost){in_pools->blocks + in_heap->blocks, in_pools->asked + in_heap->asked};
-    }
-    lost l = {r->heap.window.live != 0, r->heap.window.live};
-    for (const pool *p = c->pools; p != NULL; p = p->next) {
-        size_t live = p->strategy == FIEF_POOL ? fief_pool_live(&p->window) : 0;
-        l.blocks += live;
-        l.bytes += live * p->slot_size;
-    }
-    return l;
-}
-
-static void print_line(const char *format, ...) FIEF_PRINTF(1, 2);
-static void print_line(const char *format, ...)
-{
-    char line[200];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (length > 0) {
-        os_print_error(line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
-    }
-}
-
-/* The pools go as they are reported; what the kinds count after that is the heap's. */
-static void report_pools(core *c)
-{
-    for (pool *p = c->pools, *next; p != NULL; p = next) {
-        next = p->next;
-        size_t live = fief_pool_live(&p->window);
-        if (p->strategy == FIEF_POOL && live != 0) {
-            print_line("%9zu %9zu  %-16s pool\n", live, live * p->slot_size, p->name);
-        }
-        if (p->strategy == FIEF_POOL) {
-            pool_shut_down(p);
-        }
-    }
-}
-
-static void report_heap(const runtime *r)
-{
-    for (unsigned kind = 0; r->core.shut && kind <= r->window.kind_count; kind++) {
-        const tally *t = &r->core.kinds[kind];
-        if (t->blocks != 0) {
-            print_line("%9zu %9zu  %-16s heap\n", t->blocks, t->asked, kind_name(r, kind));
-        }
-    }
-    if (!r->core.shut && r->heap.window.live != 0) {
-        print_line("        - %9zu  %-16s heap\n"
-                   "  help: .count_blocks = true, or a guarded build, tells blocks and kinds\n",
-                   r->heap.window.live, "(not counted)");
-    }
-}
-
-/* Reports what leaked, and returns how many blocks. */
-static size_t report_leaks(runtime *r)
-{
-    lost l = count_lost(r);
-    if (l.blocks != 0) {
-        print_line("fief: misuse[leak]: runtime \"%s\" closed with %zu blocks, %zu bytes alive\n"
-                   "   blocks     bytes  kind             strategy\n",
-                   r->core.name, l.blocks, l.bytes);
-        report_pools(&r->core);
-        report_heap(r);
-        print_line("SUMMARY: fief: leak %zu blocks %zu bytes\n", l.blocks, l.bytes);
-    }
-    return l.blocks;
-}
 
 size_t fief_close(fief_runtime *rt)
 {
@@ -294,6 +235,7 @@ size_t fief_close(fief_runtime *rt)
     arena_shut_down(r->vm); /* takes the heap blocks along that stood in for arena blocks */
     size_t leaked = report_leaks(r);
     guard_forget(c->space.base, (size_t)c->space.frontier << PAGE_SHIFT);
+    depot_close(c->depot);
     space_close(&c->space);
     return leaked;
 }

@@ -28,6 +28,9 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
     return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
 }
 
+/* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
+size_t report_leaks(runtime *r);
+
 /* table.c: the host's table, checked and resolved. */
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error);
 bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count);

@@ -1,7 +1,7 @@
 /* stats: where the bytes are. One field table feeds the text and the JSON. */
+#include "manager/report.h"
 #include "manager/runtime.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 static const char *const strategy_names[FIEF_STRATEGIES] = {
@@ -156,22 +156,6 @@ static const field fields[] = {
 };
 enum { FIELDS = sizeof fields / sizeof fields[0], NAME_WIDTH = 15 };
 
-typedef struct writer {
-    char *buffer;
-    size_t size, length;
-} writer;
-
-static void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
-static void put(writer *w, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t room = w->length < w->size ? w->size - w->length : 0;
-    int length = vsnprintf(room != 0 ? w->buffer + w->length : NULL, room, format, args);
-    w->length += length < 0 ? 0 : (size_t)length;
-    va_end(args);
-}
-
 /* ---- text ---- */
 
 typedef struct words {
@@ -274,19 +258,6 @@ size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
 }
 
 /* ---- JSON ---- */
-
-static void put_string(writer *w, const char *text)
-{
-    put(w, "\"");
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) {
-            put(w, "\\u%04x", (unsigned)(unsigned char)*c);
-        } else {
-            put(w, "%c", *c);
-        }
-    }
-    put(w, "\"");
-}
 
 static void put_object(writer *w, const char *name, const fief_count *count, bool first)
 {

@@ -96,6 +96,23 @@ size_t os_thread(void)
     return 1;
 }
 
+void os_stack(const void **ret_start, const void **ret_end)
+{
+    *ret_start = *ret_end = NULL;
+}
+
+int os_process(void)
+{
+    return 1;
+}
+
+size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
+                   void *buffer, size_t size, int milliseconds)
+{
+    (void)milliseconds;
+    return work(argument, buffer, size);
+}
+
 void os_print_error(const char *text, size_t length)
 {
     (void)fwrite(text, 1, length, stderr);

@@ -20,8 +20,14 @@ bool os_move(void *from, void *to, size_t size);
 void os_small_pages(void *start, size_t size);
 /* Touches the pages ahead of use; a hint. */
 void os_populate(void *start, size_t size);
-/* A number for the calling thread, never 0. */
+/* A number for the calling thread, never 0; the bounds of its stack (empty: unknown); the process. */
 size_t os_thread(void);
+void os_stack(const void **ret_start, const void **ret_end);
+int os_process(void);
+/* Calls work(argument, buffer, size) in a child process and brings back the bytes of `buffer` that
+ * it says it wrote. 0 where no child could be made, or it crashed, or took too long. */
+size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
+                   void *buffer, size_t size, int milliseconds);
 void os_print_error(const char *text, size_t length);
 _Noreturn void os_abort(void);
 

@@ -1,8 +1,16 @@
 /* os/posix: the system calls. */
 #include "os/os.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -64,6 +72,88 @@ size_t os_thread(void)
 {
     static _Thread_local char here;
     return (size_t)&here;
+}
+
+int os_process(void)
+{
+    return (int)getpid();
+}
+
+void os_stack(const void **ret_start, const void **ret_end)
+{
+    pthread_attr_t attributes;
+    void *start = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        (void)pthread_attr_getstack(&attributes, &start, &size);
+        (void)pthread_attr_destroy(&attributes);
+    }
+    *ret_start = start;
+    *ret_end = (char *)start + size;
+}
+
+/* ---- a child that may fail ---- */
+
+typedef struct answer {
+    size_t length;
+    unsigned char bytes[];
+} answer;
+
+/* As fork, but without its handlers, which a signal handler must not run, and without a SIGCHLD that
+ * the host would wonder about. */
+static pid_t clone_quietly(void)
+{
+    return (pid_t)syscall(SYS_clone, 0L, NULL, NULL, NULL, NULL);
+}
+
+/* The child holds the other end of the pipe: when it is gone, so is that. */
+static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
+{
+    struct pollfd end = {.fd = pipe_end, .events = POLLIN};
+    while (poll(&end, 1, milliseconds) < 0 && errno == EINTR) {
+    }
+    if (end.revents == 0) {
+        (void)kill(child, SIGKILL);
+    }
+    while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {
+    }
+}
+
+static void be_child(size_t (*work)(void *, void *, size_t), void *argument, answer *shared,
+                     size_t size)
+{
+    for (int number = 1; number < NSIG; number++) {
+        (void)signal(number, SIG_DFL);
+    }
+    size_t length = work(argument, shared->bytes, size);
+    __atomic_store_n(&shared->length, length, __ATOMIC_RELEASE);
+    _exit(0);
+}
+
+size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
+                   void *buffer, size_t size, int milliseconds)
+{
+    int ends[2];
+    size_t room = sizeof(answer) + size, length = 0;
+    answer *shared = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        return 0;
+    }
+    if (pipe2(ends, O_CLOEXEC) == 0) {
+        pid_t child = clone_quietly();
+        if (child == 0) {
+            be_child(work, argument, shared, size);
+        }
+        (void)close(ends[1]);
+        if (child > 0) {
+            wait_for_end(ends[0], child, milliseconds);
+            length = __atomic_load_n(&shared->length, __ATOMIC_ACQUIRE);
+        }
+        (void)close(ends[0]);
+    }
+    memcpy(buffer, shared->bytes, length);
+    (void)munmap(shared, room);
+    return length;
 }
 
 void os_print_error(const char *text, size_t length)

@@ -1,0 +1,112 @@
+/* depot: see depot.h. */
+#include "core/depot.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+enum { HEADS = 1 << 16, WORD = 8 };
+static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
+
+typedef struct stack {
+    uint32_t next, count;
+    uint64_t where;
+    const void *frames[];
+} stack;
+
+struct depot {
+    size_t used; /* bytes */
+    uint32_t heads[HEADS];
+};
+
+depot *depot_open(void)
+{
+    depot *d = os_map(depot_size);
+    if (d != NULL) {
+        os_small_pages(d, depot_size);
+        d->used = (sizeof *d + WORD - 1) / WORD * WORD;
+    }
+    return d;
+}
+
+void depot_close(depot *d)
+{
+    if (d != NULL) {
+        os_release(d, depot_size);
+    }
+}
+
+static stack *stack_at(const depot *d, uint32_t number)
+{
+    return (stack *)(uintptr_t)((const char *)d + (size_t)number * WORD);
+}
+
+static uint32_t hash_of(const void *const *frames, size_t count, uint64_t where)
+{
+    uint64_t hash = where;
+    for (size_t i = 0; i < count; i++) {
+        hash = (hash ^ (uintptr_t)frames[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
+    return (uint32_t)(hash >> 32) % HEADS;
+}
+
+uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where)
+{
+    uint32_t *head = &d->heads[hash_of(frames, count, where)];
+    size_t bytes = count * sizeof *frames;
+    for (uint32_t number = *head; number != 0; number = stack_at(d, number)->next) {
+        const stack *s = stack_at(d, number);
+        if (s->count == count && s->where == where && memcmp(s->frames, frames, bytes) == 0) {
+            return number;
+        }
+    }
+    if (sizeof(stack) + bytes > depot_size - d->used) {
+        return 0;
+    }
+    uint32_t number = (uint32_t)(d->used / WORD);
+    stack *fresh = stack_at(d, number);
+    *fresh = (stack){.next = *head, .count = (uint32_t)count, .where = where};
+    memcpy(fresh->frames, frames, bytes);
+    d->used += sizeof *fresh + bytes;
+    *head = number;
+    return number;
+}
+
+void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
+{
+    ret_site->count = 0;
+    ret_site->where = 0;
+    if (d == NULL || number == 0) {
+        return;
+    }
+    const stack *s = stack_at(d, number);
+    ret_site->count = s->count < FIEF_DEPTH_MAX ? s->count : FIEF_DEPTH_MAX;
+    ret_site->where = s->where;
+    memcpy(ret_site->frames, s->frames, ret_site->count * sizeof s->frames[0]);
+}
+
+size_t depot_held(const depot *d)
+{
+    return d != NULL ? d->used : 0;
+}
+
+/* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
+ * in that register: what does not point further up the same stack ends the walk. */
+size_t frames_walk(const void *frame, bounds stack, const void **frames, size_t most)
+{
+    size_t count = 0;
+    uintptr_t at = (uintptr_t)frame, end = (uintptr_t)stack.end;
+    bool within = at >= (uintptr_t)stack.start && at < end;
+    while (within && count < most && at % sizeof(void *) == 0 && end - at >= 2 * sizeof(void *)) {
+        const void *pair[2];
+        memcpy(pair, (const void *)at, sizeof pair);
+        if ((uintptr_t)pair[1] < 4096) {
+            break;
+        }
+        frames[count++] = pair[1];
+        within = (uintptr_t)pair[0] > at && (uintptr_t)pair[0] < end;
+        at = (uintptr_t)pair[0];
+    }
+    return count;
+}

@@ -1,0 +1,33 @@
+/* depot: call stacks, each kept once and known by a 24-bit number.
+ *
+ *     heads    | 0 | 17 | 0 | ...                       the newest stack of each hash
+ *     stacks   | next, count, where, frames... | next, count, where, frames... |
+ *
+ * A program allocates from few places often, so a record holds a number and the depot the frames.
+ * Frames are found by frame pointers, within the stack's bounds; a host built without them gives
+ * its own line and no more. Idea: the stack depot of the sanitizers. */
+#ifndef FIEF_DEPOT_H
+#define FIEF_DEPOT_H
+
+#include <fief/misuse.h>
+
+typedef struct depot depot;
+
+/* NULL when memory is short; stacks are then unknown, and nothing else changes. */
+depot *depot_open(void);
+void depot_close(depot *d);
+/* The number of these frames; 0 when the depot is full. */
+uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where);
+/* The frames of a number; count 0 where it is unknown. */
+void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
+/* Bytes in use. */
+size_t depot_held(const depot *d);
+
+typedef struct bounds {
+    const void *start, *end;
+} bounds;
+
+/* Return addresses by frame pointers, from `frame` on, within the stack; returns how many. */
+size_t frames_walk(const void *frame, bounds stack, const void **frames, size_t most);
+
+#endif

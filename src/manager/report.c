@@ -1,0 +1,211 @@
+/* report: the text and the JSON of a misuse. */
+#include "manager/report.h"
+
+#include "os/os.h"
+#include "sites/sites.h"
+
+#include <fief/misuse.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void put(writer *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t room = w->length < w->size ? w->size - w->length : 0;
+    int length = vsnprintf(room != 0 ? w->buffer + w->length : NULL, room, format, args);
+    w->length += length < 0 ? 0 : (size_t)length;
+    va_end(args);
+}
+
+void put_string(writer *w, const char *text)
+{
+    put(w, "\"");
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) {
+            put(w, "\\u%04x", (unsigned)(unsigned char)*c);
+        } else {
+            put(w, "%c", *c);
+        }
+    }
+    put(w, "\"");
+}
+
+/* ---- sites ---- */
+
+enum { FRAMES_MAX = 32, SITES = 3 };
+
+typedef struct found {
+    site_text frames[FRAMES_MAX];
+    size_t count;
+} found;
+
+/* All three sites are asked for at once: one child for a report. */
+static void find_sites(const fief_misuse *m, found *ret_found)
+{
+    const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated};
+    static site_text texts[SITES * FRAMES_MAX];
+    const void *addresses[SITES * FIEF_DEPTH_MAX];
+    size_t count = 0, at = 0;
+    for (size_t i = 0; i < SITES; i++) {
+        memcpy(&addresses[count], sites[i]->frames, sites[i]->count * sizeof addresses[0]);
+        count += sites[i]->count;
+    }
+    size_t total = sites_find(addresses, count, texts, sizeof texts / sizeof texts[0]);
+    for (size_t i = 0; i < SITES; i++) {
+        ret_found[i].count = 0;
+        for (size_t frame = 0; frame < sites[i]->count; frame++) {
+            while (at < total && texts[at].pc == sites[i]->frames[frame]) {
+                if (ret_found[i].count < FRAMES_MAX) {
+                    ret_found[i].frames[ret_found[i].count++] = texts[at];
+                }
+                at++;
+            }
+        }
+    }
+}
+
+void put_place(writer *w, const site_text *text)
+{
+    if (text->line != 0) {
+        put(w, "%s:%u", text->file, text->line);
+    } else {
+        put(w, "(%s+0x%llx)", text->file, (unsigned long long)text->offset);
+    }
+}
+
+static void put_site(writer *w, const char *what, const fief_site *site, const found *frames,
+                     const fief_misuse *m)
+{
+    if (site->count == 0 && site->operation == 0) {
+        return;
+    }
+    put(w, "  %s", what);
+    if (site->operation != 0) {
+        put(w, "  operation %llu", (unsigned long long)site->operation);
+    }
+    char where[200] = "";
+    if (site->where != 0 && m->where_text != NULL) {
+        (void)m->where_text(site->where, where, sizeof where, m->user);
+        put(w, ", %s", where);
+    }
+    put(w, "\n");
+    for (size_t i = 0; i < frames->count; i++) {
+        const site_text *text = &frames->frames[i];
+        put(w, "    #%zu %p in %s ", i, text->pc, text->function[0] ? text->function : "??");
+        put_place(w, text);
+        put(w, "\n");
+        if (i == 0 && text->source[0] != '\0') {
+            put(w, "     > %u | %s\n", text->line, text->source);
+        }
+    }
+}
+
+static const char *quoted(const char *kind, char *buffer, size_t size)
+{
+    (void)snprintf(buffer, size, kind != NULL ? "'%s', " : "a block of ", kind);
+    return buffer;
+}
+
+static void put_block(writer *w, const fief_misuse *m)
+{
+    char kind[64];
+    if (m->block == NULL) {
+        if (m->address != NULL) {
+            put(w, "  %p%s%s\n", m->address, m->strategy != NULL ? " lies in the " : "",
+                m->strategy != NULL ? m->strategy : "");
+        }
+        return;
+    }
+    size_t offset = (size_t)((uintptr_t)m->address - (uintptr_t)m->block);
+    put(w, "  %p is %zu bytes %s %s%zu bytes, %s, %s\n", m->address,
+        offset < m->block_size || offset == 0 ? offset : offset - m->block_size,
+        offset < m->block_size || offset == 0 ? "into" : "behind",
+        quoted(m->kind, kind, sizeof kind), m->block_size,
+        m->strategy != NULL ? m->strategy : "of the host's buffer",
+        m->block_is_live ? "alive" : "dead");
+}
+
+static void put_summary(writer *w, const fief_misuse *m, const found *used)
+{
+    put(w, "SUMMARY: fief: %s", fief_misuse_name(m->class_id));
+    if (used->count != 0) {
+        put(w, " ");
+        put_place(w, &used->frames[0]);
+        put(w, " in %s", used->frames[0].function[0] ? used->frames[0].function : "??");
+    }
+    put(w, "\n");
+}
+
+size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
+{
+    static found sites[SITES];
+    writer w = {buffer, size, 0};
+    const char *name = fief_misuse_name(m->class_id);
+    find_sites(m, sites);
+    put(&w, "==%d==fief: misuse[%s]: %s\n", os_process(), name, m->text);
+    put_block(&w, m);
+    put_site(&w, "used at", &m->used, &sites[0], m);
+    put_site(&w, "died at", &m->died, &sites[1], m);
+    put_site(&w, "allocated at", &m->allocated, &sites[2], m);
+    put(&w, "  help: %s\n", fief_misuse_explain(m->class_id));
+    if (sites_hint() != NULL) {
+        put(&w, "  note: %s\n", sites_hint());
+    }
+    put(&w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    put_summary(&w, m, &sites[0]);
+    return w.length;
+}
+
+/* ---- JSON ---- */
+
+static void put_frames(writer *w, const char *name, const fief_site *site, const found *frames)
+{
+    put(w, "\"%s\":{\"operation\":%llu,\"frames\":[", name, (unsigned long long)site->operation);
+    for (size_t i = 0; i < frames->count && i < 4; i++) {
+        const site_text *text = &frames->frames[i];
+        put(w, "%s{\"function\":", i > 0 ? "," : "");
+        put_string(w, text->function);
+        put(w, ",\"file\":");
+        put_string(w, text->file);
+        put(w, ",\"line\":%u}", text->line);
+    }
+    put(w, "]}");
+}
+
+size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
+{
+    static found sites[SITES];
+    writer w = {buffer, size, 0};
+    find_sites(m, sites);
+    put(&w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
+        fief_misuse_name(m->class_id));
+    put_string(&w, m->runtime);
+    put(&w, ",\"mode\":\"%s\",\"operation\":%llu,\"text\":", m->mode,
+        (unsigned long long)m->operation);
+    put_string(&w, m->text);
+    put(&w, ",\"block\":");
+    if (m->block != NULL) {
+        put(&w, "{\"offset_bytes\":%zu,\"size_bytes\":%zu,\"alive\":%s,\"kind\":",
+            (size_t)((uintptr_t)m->address - (uintptr_t)m->block), m->block_size,
+            m->block_is_live ? "true" : "false");
+        put_string(&w, m->kind != NULL ? m->kind : "");
+        put(&w, ",\"strategy\":");
+        put_string(&w, m->strategy != NULL ? m->strategy : "");
+        put(&w, "}");
+    } else {
+        put(&w, "null");
+    }
+    put(&w, ",\"sites\":{");
+    put_frames(&w, "used", &m->used, &sites[0]);
+    put(&w, ",");
+    put_frames(&w, "died", &m->died, &sites[1]);
+    put(&w, ",");
+    put_frames(&w, "allocated", &m->allocated, &sites[2]);
+    put(&w, "},\"help\":");
+    put_string(&w, fief_misuse_explain(m->class_id));
+    put(&w, "}");
+    return w.length;
+}

@@ -1,0 +1,26 @@
+/* sites: return addresses become function, file and line. libdw.c asks elfutils, in a child process,
+ * so that a broken heap or a lock that is held cannot stop the report; plain.c gives module+offset.
+ * meson chooses. */
+#ifndef FIEF_SITES_H
+#define FIEF_SITES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct site_text {
+    const void *pc;
+    char function[96]; /* "" where unknown */
+    char file[200];    /* the source file, or the module */
+    unsigned line;     /* 0: `file` is a module, and offset lies in it */
+    uint64_t offset;
+    char source[120]; /* the line itself, or "" */
+} site_text;
+
+/* The frames behind these return addresses, inlined ones too, the library's own left out: at most
+ * `most`, in order. Returns how many. */
+size_t sites_find(const void *const *addresses, size_t count, site_text *ret_texts, size_t most);
+/* What to do for more, or NULL. */
+const char *sites_hint(void);
+
+#endif
