@@ -48,6 +48,7 @@ typedef struct fief_config {
     const fief_arena_config *vm_arena, *compiler_arena, *frame_stack; /* NULL: as they come */
     unsigned align;             /* of the heap: 16 (default) or 8 */
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
+    size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
     uint64_t (*where)(void *user); /* the host's own location, kept beside them: "script.lua:12" */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /* as snprintf */
@@ -224,6 +225,9 @@ FIEF_API void fief_free_string(fief_runtime *rt, char *string);
 /* Which strategy a pointer belongs to: any pointer whatever, foreign ones included
  * (FIEF_NO_STRATEGY). */
 FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
+/* In a guarded build: looks at every block, alive or waiting, and reports what was written outside
+ * or after. Returns how many blocks it looked at; 0 in a release build. */
+FIEF_API size_t fief_check(fief_runtime *rt);
 /* Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 

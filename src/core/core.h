@@ -28,6 +28,11 @@ typedef struct call {
 } call;
 #define CALL() ((call){__builtin_return_address(0), __builtin_frame_address(0)})
 
+typedef struct quarantine {
+    uint32_t *ring; /* cells of the ledger */
+    size_t entries, first, count, bytes, budget;
+} quarantine;
+
 typedef struct core {
     space space;
     bool shut;
@@ -44,6 +49,7 @@ typedef struct core {
     const char *name;
     size_t thread;
     call from; /* the host's call that is being served */
+    quarantine quarantine;
     depot *depot;
     bounds stack; /* the owning thread's */
     unsigned depth;
@@ -93,10 +99,20 @@ void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, 
 /* Every live block that starts in [from, to) comes back at once. */
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner);
+/* Looks at the redzones of every live block; returns how many. */
+size_t blocks_check(core *c);
 /* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
 bool block_is_live(core *c, void *block, size_t size, unsigned kind);
 /* The call stack of the host's call, as the depot's number; 0: unknown. */
 uint32_t call_stack(core *c);
+
+/* ---- quarantine, in guarded builds ---- */
+bool quarantine_open(core *c, size_t budget);
+/* A dead block waits; the oldest go back to their allocators. */
+void quarantine_put(core *c, void *block);
+void quarantine_drain(core *c);
+/* Looks at every block that waits. */
+void quarantine_check(core *c);
 
 /* ---- arena ---- */
 typedef struct arena_span {
@@ -178,6 +194,8 @@ void pool_shut_down(pool *p);
 void *pool_alloc(pool *p, size_t size);
 void *pool_take(pool *p, size_t size);
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind);
+/* A slot that was given may be taken again. */
+void pool_reuse(pool *p, void *slot);
 /* Is this the address of a slot that was carved? */
 bool pool_has_slot(const pool *p, const void *slot);
 
@@ -212,6 +230,8 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size);
 void heap_give(heap *h, void *block, size_t size, unsigned kind);
 void *heap_alloc_unsized(heap *h, size_t size, size_t align);
 void heap_give_unsized(heap *h, void *block);
+/* A block that was given may be taken again. */
+void heap_reuse(heap *h, void *block, size_t size);
 /* Gives what holds no live block back to the space. */
 void heap_trim(heap *h);
 

@@ -205,7 +205,7 @@ void *heap_take(heap *h, size_t size)
     return take(h, size, FIEF_GRAIN);
 }
 
-static void raw_give(heap *h, void *block, size_t size)
+void heap_reuse(heap *h, void *block, size_t size)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
@@ -299,7 +299,11 @@ void heap_give(heap *h, void *block, size_t size, unsigned kind)
         block_take_back(c, FIEF_HEAP, block, size, kind, "the heap");
     }
     count_dead(h, size);
-    raw_give(h, block, size);
+    if (GUARD_SHUT) {
+        quarantine_put(c, block);
+    } else {
+        heap_reuse(h, block, size);
+    }
 }
 
 void *heap_alloc(heap *h, size_t size, size_t align)

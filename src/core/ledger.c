@@ -203,6 +203,26 @@ bool block_is_live(core *c, void *block, size_t size, unsigned kind)
     return true;
 }
 
+size_t blocks_check(core *c)
+{
+    const space *s = &c->space;
+    size_t looked = 0;
+    for (uint32_t i = 0; i < s->frontier; i++) {
+        const page *entry = &s->map[i];
+        const record *end = ledger_at(s, page_start(s, i)) + (PAGE_SIZE >> CELL_SHIFT);
+        record *r = entry->used ? ledger_at(s, page_start(s, i)) : NULL;
+        for (r = r != NULL ? ledger_next(r, end) : r; r != NULL && r < end; r = ledger_next(r + 1, end)) {
+            if (r->state == BLOCK_LIVE) {
+                unsigned char *block = ledger_block(s, r);
+                size_t size = record_size(s, r);
+                report_damage(c, block, size, guard_look(block, size), owner_name(entry));
+                looked++;
+            }
+        }
+    }
+    return looked;
+}
+
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner)
 {

@@ -168,6 +168,11 @@ static bool must_be_a_slot(pool *p, void *slot)
     return false;
 }
 
+void pool_reuse(pool *p, void *slot)
+{
+    vacant_push(list_of(p), slot, p->slot_size);
+}
+
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
 {
     core *c = p->core;
@@ -179,7 +184,11 @@ bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
         p->lent--;
         p->asked -= size;
     }
-    vacant_push(list_of(p), slot, p->slot_size);
+    if (GUARD_SHUT) {
+        quarantine_put(c, slot);
+    } else {
+        pool_reuse(p, slot);
+    }
     return true;
 }
 
@@ -224,14 +233,25 @@ static void mark_vacant(pool *p)
     }
 }
 
+/* Where blocks have records, slots in quarantine are in no list. */
+static bool is_live(const pool *p, const pool_span *span, size_t i)
+{
+    if (GUARD_SHUT) {
+        return ledger_at(&p->core->space, slot_at(p, span, i))->state == BLOCK_LIVE;
+    }
+    return (span->bits[i / 64] >> (i % 64) & 1) == 0;
+}
+
 size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *argument)
 {
     pool *p = whole(window);
-    mark_vacant(p);
+    if (!GUARD_SHUT) {
+        mark_vacant(p);
+    }
     size_t visited = 0;
     for (pool_span *span = p->spans; span != NULL; span = span->next) {
         for (size_t i = 0, carved = span->carved; i < carved; i++) {
-            if ((span->bits[i / 64] >> (i % 64) & 1) == 0) {
+            if (is_live(p, span, i)) {
                 visit(slot_at(p, span, i), argument);
                 visited++;
             }

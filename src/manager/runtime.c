@@ -10,6 +10,7 @@
 
 enum { LIMIT_MINIMUM = 4096, DEPTH_DEFAULT = 4 };
 static const size_t reserve_default = (size_t)64 << 30, retain_default = (size_t)4 << 20;
+static const size_t quarantine_default = (size_t)4 << 20;
 
 /* ---- open ---- */
 
@@ -147,9 +148,10 @@ static runtime *move_in(fief_range *range, size_t retain)
 }
 
 /* Only guarded builds tell sites; without a depot they go on and tell fewer. */
-static void open_depot(core *c)
+static void open_evidence(core *c, size_t quarantine_bytes)
 {
     if (GUARD_SHUT) {
+        (void)quarantine_open(c, quarantine_bytes != 0 ? quarantine_bytes : quarantine_default);
         c->depot = depot_open();
         os_stack(&c->stack.start, &c->stack.end);
     }
@@ -177,7 +179,7 @@ fief_runtime *fief_open(const fief_config *given)
     if (r != NULL) {
         core_init(r, &config);
         if (allocators_open(r, &config)) {
-            open_depot(&r->core);
+            open_evidence(&r->core, config.quarantine_bytes);
             return &r->window;
         }
         space_close(&r->core.space);
@@ -227,6 +229,7 @@ size_t fief_close(fief_runtime *rt)
     if (!enter(c, CALL())) {
         return 0;
     }
+    quarantine_drain(c);
     arena_shut_down(r->frames);
     arena_shut_down(r->unit);
     while (c->arenas != NULL && c->arenas != r->vm) {
@@ -361,6 +364,16 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
     }
+}
+
+size_t fief_check(fief_runtime *rt)
+{
+    runtime *r = whole_runtime(rt);
+    if (!GUARD_SHUT || !enter(&r->core, CALL())) {
+        return 0;
+    }
+    quarantine_check(&r->core);
+    return blocks_check(&r->core);
 }
 
 size_t fief_trim(fief_runtime *rt)

@@ -2,7 +2,9 @@
  *
  *     claim    the space gave us a run            -> nothing in it is lent
  *     lend     a block goes out                   -> its bytes are the host's; redzones around it
- *     return   a block comes back                 -> were the redzones intact?
+ *     look     a block is looked at               -> are the redzones intact?
+ *     return   a block comes back                 -> the same, and its bytes die
+ *     is_dead  it has waited                      -> has nobody written it since?
  *     sweep    a run of blocks comes back at once
  *     open     we are about to look into our own bytes
  *     forget   the range goes to the OS or the caller
@@ -28,12 +30,7 @@ static inline size_t guard_back(size_t size)
 
 static inline bool guard_all(const unsigned char *bytes, size_t count, unsigned char value)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (bytes[i] != value) {
-            return false;
-        }
-    }
-    return true;
+    return count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
 
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
@@ -46,17 +43,28 @@ static inline void guard_lend(void *block, size_t size)
     memset(bytes + size, GUARD_BACK_BYTE, guard_back(size));
 }
 
-static inline guard_verdict guard_return(void *block, size_t size)
+static inline guard_verdict guard_look(const void *block, size_t size)
 {
-    unsigned char *bytes = block;
+    const unsigned char *bytes = block;
     if (!guard_all(bytes + size, guard_back(size), GUARD_BACK_BYTE)) {
         return GUARD_OVERFLOW;
     }
     if (!guard_all(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_FRONT_BYTE)) {
         return GUARD_UNDERFLOW;
     }
-    memset(bytes, GUARD_DEAD, size);
     return GUARD_INTACT;
+}
+
+static inline guard_verdict guard_return(void *block, size_t size)
+{
+    guard_verdict verdict = guard_look(block, size);
+    memset(block, GUARD_DEAD, size);
+    return verdict;
+}
+
+static inline bool guard_is_dead(const void *block, size_t size)
+{
+    return guard_all(block, size, GUARD_DEAD);
 }
 
 static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }

@@ -1,0 +1,102 @@
+/* quarantine: dead blocks of pools and the heap wait here, oldest out first, so that an address is
+ * not handed out again while somebody may still hold it. What leaves is looked at: its bytes must be
+ * as they were when it died. The ring holds cells of the ledger, four bytes each; the budget counts
+ * the blocks with their redzones, their records and the ring. */
+#include "core/core.h"
+
+#include "guard.h"
+
+enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)), LOOK_AHEAD = 4 };
+
+bool quarantine_open(core *c, size_t budget)
+{
+    quarantine *q = &c->quarantine;
+    size_t entries = budget / (CELL + ENTRY_BYTES);
+    if (entries == 0) {
+        return true;
+    }
+    q->ring = space_keep(&c->space, entries * sizeof *q->ring);
+    q->entries = q->ring != NULL ? entries : 0;
+    q->budget = budget - entries * sizeof *q->ring;
+    return q->ring != NULL;
+}
+
+static size_t weight(const core *c, const record *r)
+{
+    size_t size = record_size(&c->space, r) + 2 * (size_t)GUARD_REDZONE;
+    return (size < CELL ? CELL : size) + sizeof *r;
+}
+
+static record *oldest(const core *c, size_t behind)
+{
+    const quarantine *q = &c->quarantine;
+    size_t at = q->first + behind;
+    return &c->space.ledger[q->ring[at < q->entries ? at : at - q->entries]];
+}
+
+/* The block goes back to its allocator, whole as it died, or somebody wrote it since. */
+static void release(core *c, const record *r)
+{
+    space *s = &c->space;
+    unsigned char *block = ledger_block(s, r);
+    size_t size = record_size(s, r);
+    const page *entry = space_page(s, block);
+    if (!guard_is_dead(block, size)) {
+        misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, block, size, "a dead block was written");
+    }
+    if (entry->kind == PAGE_POOL || entry->kind == PAGE_UNSIZED) {
+        pool_reuse(entry->owner, block);
+    } else {
+        heap_reuse((heap *)(void *)c->heap, block, size);
+    }
+}
+
+static void release_oldest(core *c)
+{
+    quarantine *q = &c->quarantine;
+    record *r = oldest(c, 0);
+    if (q->count > LOOK_AHEAD) {
+        __builtin_prefetch(ledger_block(&c->space, oldest(c, LOOK_AHEAD)));
+    }
+    q->bytes -= weight(c, r);
+    q->first = q->first + 1 < q->entries ? q->first + 1 : 0;
+    q->count--;
+    release(c, r);
+}
+
+void quarantine_put(core *c, void *block)
+{
+    quarantine *q = &c->quarantine;
+    record *r = ledger_at(&c->space, block);
+    size_t size = weight(c, r);
+    if (q->entries == 0 || size > q->budget / 4) {
+        release(c, r);
+        return;
+    }
+    while (q->count == q->entries || q->bytes + size > q->budget) {
+        release_oldest(c);
+    }
+    size_t at = q->first + q->count;
+    q->ring[at < q->entries ? at : at - q->entries] = (uint32_t)(r - c->space.ledger);
+    q->count++;
+    q->bytes += size;
+}
+
+void quarantine_drain(core *c)
+{
+    while (c->quarantine.count > 0) {
+        release_oldest(c);
+    }
+}
+
+void quarantine_check(core *c)
+{
+    for (size_t i = 0; i < c->quarantine.count; i++) {
+        const record *r = oldest(c, i);
+        unsigned char *block = ledger_block(&c->space, r);
+        if (!guard_is_dead(block, record_size(&c->space, r))) {
+            misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, block, record_size(&c->space, r),
+                   "a dead block was written");
+        }
+    }
+}
