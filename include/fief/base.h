@@ -25,6 +25,8 @@
 #define FIEF_INLINE static inline __attribute__((always_inline, unused))
 /* Keeps `return refill(...)` from becoming a jump: a jump would move the site to the caller. */
 #define FIEF_NO_TAIL_CALL() __asm__ volatile("")
+/* The compiler may not turn the branch that this stands in into arithmetic. */
+#define FIEF_KEEP_BRANCH(value) __asm__("" : "+r"(value))
 #define FIEF_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FIEF_PRINTF(at, first) __attribute__((format(printf, at, first)))
 

@@ -157,14 +157,8 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
                 block = slot;
             }
         } else if (row->strategy != FIEF_NO_STRATEGY) {
-            fief_arena *region = (fief_arena *)row->allocator;
-            size_t pad = (0 - (uintptr_t)region->cursor) & (FIEF_ALIGN - 1);
-            size_t step = fief_round_up(size, FIEF_GRAIN);
-            size_t room = (size_t)(region->limit - region->cursor);
-            if (FIEF_LIKELY(pad <= room && step - 1 < room - pad)) {
-                block = region->cursor + pad;
-                region->cursor += pad + step;
-            }
+            size_t align = row->strategy == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;
+            (void)fief_arena_try((fief_arena *)row->allocator, size, align, &block);
         }
         if (FIEF_LIKELY(block != NULL)) {
             return memset(block, 0, size);

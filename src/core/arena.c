@@ -143,9 +143,10 @@ static bool next_span(arena *a, size_t need)
 /* ---- blocks ---- */
 
 /* From one block's start to the next one's: a record's cell at least, where blocks have records. */
-static size_t raw_step(const arena *a, size_t size)
+static size_t raw_step(const arena *a, size_t size, size_t align)
 {
-    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN) + 2 * (size_t)GUARD_REDZONE;
+    size_t grain = align > FIEF_GRAIN ? FIEF_ALIGN : FIEF_GRAIN;
+    size_t step = fief_round_up(size == 0 ? 1 : size, grain) + 2 * (size_t)GUARD_REDZONE;
     return a->core->shut && step < CELL ? CELL : step;
 }
 
@@ -158,7 +159,7 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
     unsigned char *top = window_of(a)->cursor;
     unsigned char *end = a->core->shut ? end_of_room(a) : window_of(a)->limit;
     size_t pad = (0 - ((uintptr_t)top + GUARD_REDZONE)) & (align - 1);
-    size_t step = raw_step(a, size);
+    size_t step = raw_step(a, size, align);
     size_t room = (size_t)(end - top);
     if (pad > room || step > room - pad) {
         return NULL;
@@ -231,7 +232,7 @@ static bool cap_admits(const arena *a, size_t need)
 
 static unsigned char *own_block(arena *a, size_t size, size_t align)
 {
-    size_t need = raw_step(a, size) + align + FIEF_GRAIN;
+    size_t need = raw_step(a, size, align) + align + FIEF_GRAIN;
     unsigned char *block = bump(a, size, align);
     if (block != NULL) {
         return block;
@@ -285,8 +286,9 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
 {
     fief_arena *w = window_of(a);
     size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
-    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
-    bool is_last = (uintptr_t)w->cursor - (uintptr_t)start == old_step;
+    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_ALIGN);
+    size_t behind = (uintptr_t)w->cursor - (uintptr_t)start;
+    bool is_last = behind == old_step || behind == fief_round_up(old_step, FIEF_ALIGN);
     if (is_last && new_step <= (size_t)(w->limit - start)) {
         note_peak(a);
         w->cursor = start + new_step;

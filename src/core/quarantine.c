@@ -6,7 +6,8 @@
 
 #include "guard.h"
 
-enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)), LOOK_AHEAD = 4 };
+enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)), RECORD_AHEAD = 16,
+       BLOCK_AHEAD = 8 };
 
 bool quarantine_open(core *c, size_t budget)
 {
@@ -55,8 +56,9 @@ static void release_oldest(core *c)
 {
     quarantine *q = &c->quarantine;
     record *r = oldest(c, 0);
-    if (q->count > LOOK_AHEAD) {
-        __builtin_prefetch(ledger_block(&c->space, oldest(c, LOOK_AHEAD)));
+    if (q->count > RECORD_AHEAD) { /* all of this has been cold for a while */
+        __builtin_prefetch(oldest(c, RECORD_AHEAD));
+        __builtin_prefetch(ledger_block(&c->space, oldest(c, BLOCK_AHEAD)));
     }
     q->bytes -= weight(c, r);
     q->first = q->first + 1 < q->entries ? q->first + 1 : 0;
