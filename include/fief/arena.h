@@ -37,9 +37,9 @@ typedef struct fief_arena_config {
 /* A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
 typedef struct fief_mark {
     unsigned char *cursor;
-    unsigned char *limit;
+    const fief_arena *arena; /* not last: cursor and limit side by side would be read as one vector, */
+    unsigned char *limit;    /* which has to wait for the last store to the cursor */
     uint64_t events;
-    const fief_arena *arena;
 } fief_mark;
 
 /* A new arena of rt, or NULL when memory is short. `config` may be NULL. Closed by
@@ -55,7 +55,10 @@ FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
 FIEF_API __attribute__((noinline)) void *fief_arena_refill(fief_arena *arena, size_t size,
                                                            size_t align);
-FIEF_API __attribute__((noinline)) void fief_arena_rewind_slow(fief_arena *arena, fief_mark mark);
+/* The mark comes in pieces, in registers: as one it would be written to memory before the compare. */
+FIEF_API __attribute__((noinline)) void
+fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor, const fief_arena *marked,
+                       unsigned char *limit, uint64_t events);
 FIEF_API __attribute__((noinline)) void *fief_arena_resize_slow(fief_arena *arena, void *block,
                                                                 size_t old_size, size_t new_size,
                                                                 size_t align);
@@ -123,7 +126,7 @@ FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size,
 /* The arena's present position. */
 FIEF_INLINE fief_mark fief_arena_mark(const fief_arena *arena)
 {
-    fief_mark mark = {arena->cursor, arena->limit, arena->events, arena};
+    fief_mark mark = {arena->cursor, arena, arena->limit, arena->events};
     return mark;
 }
 
@@ -134,7 +137,7 @@ FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
         arena->cursor = mark.cursor;
         return;
     }
-    fief_arena_rewind_slow(arena, mark);
+    fief_arena_rewind_slow(arena, mark.cursor, mark.arena, mark.limit, mark.events);
     FIEF_NO_TAIL_CALL();
 }
 

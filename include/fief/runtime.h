@@ -138,30 +138,30 @@ FIEF_API __attribute__((noinline)) void fief_free_slow(fief_runtime *rt, unsigne
 FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
-        const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + context];
-        void *block = NULL;
+        const fief_row *row = &rt->rows[(size_t)kind * FIEF_CONTEXTS + context];
         if (row->strategy == FIEF_POOL) {
             fief_pool *slots = (fief_pool *)row->allocator;
             fief_vacant *slot = slots->vacant;
             if (FIEF_LIKELY(slot != NULL && size <= row->slot_size)) {
                 slots->vacant = slot->next;
-                block = slot;
+                return memset(slot, 0, size);
             }
         } else if (row->strategy == FIEF_HEAP) {
             fief_heap *shared = (fief_heap *)row->allocator;
             size_t rounded = (size + shared->round) & ~shared->round;
-            if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX && shared->vacant[rounded / 8] != NULL)) {
-                fief_vacant *slot = shared->vacant[rounded / 8];
-                shared->vacant[rounded / 8] = slot->next;
+            fief_vacant **list = &shared->vacant[rounded / FIEF_GRAIN];
+            if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX && *list != NULL)) {
+                fief_vacant *slot = *list;
+                *list = slot->next;
                 shared->live += rounded;
-                block = slot;
+                return memset(slot, 0, size);
             }
         } else if (row->strategy != FIEF_NO_STRATEGY) {
             size_t align = row->strategy == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;
-            (void)fief_arena_try((fief_arena *)row->allocator, size, align, &block);
-        }
-        if (FIEF_LIKELY(block != NULL)) {
-            return memset(block, 0, size);
+            void *block;
+            if (FIEF_LIKELY(fief_arena_try((fief_arena *)row->allocator, size, align, &block))) {
+                return memset(block, 0, size);
+            }
         }
     }
     void *fresh = fief_new_slow(rt, kind, context, size);

@@ -402,9 +402,11 @@ static bool mark_is_stale(const arena *a, fief_mark mark)
            (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor);
 }
 
-void fief_arena_rewind_slow(fief_arena *window, fief_mark mark)
+void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
+                            unsigned char *limit, uint64_t events)
 {
     arena *a = whole(window);
+    fief_mark mark = {cursor, marked, limit, events};
     if (!enter(a->core, CALL())) {
         return;
     }
