@@ -53,13 +53,13 @@ FIEF_API void fief_arena_reset(fief_arena *arena);
 /* Bytes between the first block and the cursor, over all spans, with large blocks. */
 FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
-FIEF_API __attribute__((noinline)) void *fief_arena_refill(fief_arena *arena, size_t size,
+FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size,
                                                            size_t align);
 /* The mark comes in pieces, in registers: as one it would be written to memory before the compare. */
-FIEF_API __attribute__((noinline)) void
+FIEF_API FIEF_NOINLINE void
 fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor, const fief_arena *marked,
                        unsigned char *limit, uint64_t events);
-FIEF_API __attribute__((noinline)) void *fief_arena_resize_slow(fief_arena *arena, void *block,
+FIEF_API FIEF_NOINLINE void *fief_arena_resize_slow(fief_arena *arena, void *block,
                                                                 size_t old_size, size_t new_size,
                                                                 size_t align);
 

@@ -19,6 +19,7 @@
 #define FIEF_END
 #endif
 
+#define FIEF_NOINLINE __attribute__((noinline))
 #define FIEF_API __attribute__((visibility("default")))
 /* The verbs are inlined at every optimisation level, so that the return address of the refill
  * behind them is the host's own line. */

@@ -21,10 +21,10 @@ struct fief_heap {
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1];
 };
 
-FIEF_API __attribute__((noinline)) void *fief_heap_refill(fief_heap *heap, size_t size);
-FIEF_API __attribute__((noinline)) void fief_heap_free_slow(fief_heap *heap, void *block,
+FIEF_API FIEF_NOINLINE void *fief_heap_refill(fief_heap *heap, size_t size);
+FIEF_API FIEF_NOINLINE void fief_heap_free_slow(fief_heap *heap, void *block,
                                                             size_t size);
-FIEF_API __attribute__((noinline)) void *fief_heap_resize_slow(fief_heap *heap, void *block,
+FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
                                                                size_t old_size, size_t new_size);
 
 /* `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
@@ -77,12 +77,12 @@ FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size
 /* `size` bytes at an address that is a multiple of `align` (a power of two up to 64 KiB; anything
  * else is misuse). Freed by fief_heap_free with its size; a resize keeps the heap's own alignment
  * only. */
-FIEF_API __attribute__((noinline)) void *fief_heap_alloc_aligned(fief_heap *heap, size_t size,
+FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned(fief_heap *heap, size_t size,
                                                                  size_t align);
 
 /* ---- for hosts that do not know sizes when they free ---- */
 
-FIEF_API __attribute__((noinline)) void *fief_heap_refill_unsized(fief_heap *heap, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_heap_refill_unsized(fief_heap *heap, size_t size);
 
 /* `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
@@ -102,13 +102,13 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 }
 
 /* Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
-FIEF_API __attribute__((noinline)) void fief_heap_free_unsized(fief_heap *heap, void *block);
+FIEF_API FIEF_NOINLINE void fief_heap_free_unsized(fief_heap *heap, void *block);
 /* As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
  * realloc, size 0 gives a block of no bytes and not NULL. */
-FIEF_API __attribute__((noinline)) void *fief_heap_resize_unsized(fief_heap *heap, void *block,
+FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block,
                                                                   size_t new_size);
 /* As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
-FIEF_API __attribute__((noinline)) void *
+FIEF_API FIEF_NOINLINE void *
 fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align);
 /* Bytes that may be used in a block of the unsized calls; 0 for any other pointer. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);

@@ -19,8 +19,8 @@ struct fief_pool {
  * multiple of 16. NULL when memory is short. Closed by fief_pool_close or fief_close. */
 FIEF_API fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size);
 FIEF_API void fief_pool_close(fief_pool *pool);
-FIEF_API __attribute__((noinline)) void *fief_pool_refill(fief_pool *pool);
-FIEF_API __attribute__((noinline)) void fief_pool_give_slow(fief_pool *pool, void *slot);
+FIEF_API FIEF_NOINLINE void *fief_pool_refill(fief_pool *pool);
+FIEF_API FIEF_NOINLINE void fief_pool_give_slow(fief_pool *pool, void *slot);
 
 /* A slot, not zeroed; NULL when memory is short. */
 FIEF_INLINE void *fief_pool_take(fief_pool *pool)

@@ -129,9 +129,9 @@ FIEF_INLINE fief_stack *fief_frame_stack(fief_runtime *rt)
     return rt->frames;
 }
 
-FIEF_API __attribute__((noinline)) void *fief_new_slow(fief_runtime *rt, unsigned kind,
+FIEF_API FIEF_NOINLINE void *fief_new_slow(fief_runtime *rt, unsigned kind,
                                                        unsigned context, size_t size);
-FIEF_API __attribute__((noinline)) void fief_free_slow(fief_runtime *rt, unsigned kind,
+FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind,
                                                        void *block, size_t size);
 
 /* A zeroed block of `kind` for `context`, where the table sends it. NULL after on_full declined. */

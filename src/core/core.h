@@ -170,6 +170,7 @@ enum { POOL_LARGEST_SLOT = 32 << 10 };
 typedef struct pool_span {
     struct pool_span *next;
     unsigned char *start;
+    uint32_t first; /* the slot that was carved first */
     uint32_t carved, vacant;
     uint64_t *bits;
 } pool_span;

@@ -510,6 +510,14 @@ void heap_give_unsized(heap *h, void *block)
     }
 }
 
+/* A tail call from the fast path: the return address is the host's. */
+static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block)
+{
+    if (block != NULL && enter(h->core, CALL())) {
+        heap_give_unsized(h, block);
+    }
+}
+
 void fief_heap_free_unsized(fief_heap *window, void *block)
 {
     heap *h = whole(window);
@@ -517,14 +525,15 @@ void fief_heap_free_unsized(fief_heap *window, void *block)
     if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED)) {
         pool *p = entry->owner;
         if (FIEF_LIKELY(p->window.open)) {
-            fief_pool_give(&p->window, block);
-            count_dead(h, p->slot_size);
+            fief_vacant *vacant = block;
+            vacant->next = p->window.vacant;
+            p->window.vacant = vacant;
+            window->peak = window->live > window->peak ? window->live : window->peak;
+            window->live -= p->slot_size;
             return;
         }
     }
-    if (block != NULL && enter(h->core, CALL())) {
-        heap_give_unsized(h, block);
-    }
+    free_unsized_slow(h, block);
 }
 
 void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)

@@ -26,6 +26,20 @@ static unsigned char *slot_at(const pool *p, const pool_span *span, size_t index
     return span->start + index * p->step + GUARD_REDZONE;
 }
 
+/* Carving begins somewhere in the span and goes around: spans are aligned to 64 KiB, and if each
+ * began at its start, the young slots of all pools would share a few sets of the caches. */
+static size_t carved_index(const pool *p, const pool_span *span, size_t nth)
+{
+    size_t index = span->first + nth, slots = slots_per_span(p);
+    return index < slots ? index : index - slots;
+}
+
+static uint32_t first_index(const pool *p, const unsigned char *start)
+{
+    uint32_t page = (uint32_t)((size_t)(start - p->core->space.base) >> PAGE_SHIFT);
+    return (uint32_t)((uint64_t)(page * 2654435769u) * slots_per_span(p) >> 32);
+}
+
 static fief_vacant **list_of(pool *p)
 {
     return p->core->shut ? &p->parked : &p->window.vacant;
@@ -52,7 +66,8 @@ static bool span_add(pool *p)
         return false;
     }
     guard_claim(start, PAGE_SIZE);
-    *span = (pool_span){.next = p->spans, .start = start, .bits = bits};
+    *span = (pool_span){.next = p->spans, .start = start, .bits = bits,
+                        .first = first_index(p, start)};
     p->spans = span;
     return true;
 }
@@ -96,7 +111,7 @@ static void *pool_attempt(pool *p)
                 return NULL;
             }
         }
-        slot = slot_at(p, p->spans, p->spans->carved++);
+        slot = slot_at(p, p->spans, carved_index(p, p->spans, p->spans->carved++));
         p->carved++;
     }
     return slot;
@@ -250,7 +265,8 @@ size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *ar
     }
     size_t visited = 0;
     for (pool_span *span = p->spans; span != NULL; span = span->next) {
-        for (size_t i = 0, carved = span->carved; i < carved; i++) {
+        for (size_t nth = 0, carved = span->carved; nth < carved; nth++) {
+            size_t i = carved_index(p, span, nth);
             if (is_live(p, span, i)) {
                 visit(slot_at(p, span, i), argument);
                 visited++;
