@@ -323,7 +323,7 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
     pool *own = pool_for(rt, kind, entry);
     if (entry != NULL && entry->kind == PAGE_ARENA) {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
-               "fief_free(%s) was given a block that belongs to %s, whose blocks die together",
+               "fief_free(%s) was given a block of %s",
                r->kinds[kind].name, owner_name(entry));
     } else if (own != NULL) {
         (void)pool_give(own, block, size, kind);
