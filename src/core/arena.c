@@ -34,7 +34,7 @@ static void set_top(arena *a, unsigned char *top)
 static unsigned char *end_of_room(const arena *a)
 {
     const arena_span *span = a->current;
-    size_t elsewhere = a->used_before + a->large, room = (size_t)(span->end - span->start);
+    size_t elsewhere = a->used_before + a->large - a->dead, room = (size_t)(span->end - span->start);
     if (a->max != 0) {
         size_t left = elsewhere < a->max ? (a->max - elsewhere) & ~(size_t)(FIEF_GRAIN - 1) : 0;
         room = room < left ? room : left;
@@ -73,7 +73,8 @@ static size_t span_used(const arena *a, const arena_span *span)
 
 size_t arena_used(const arena *a)
 {
-    return a->used_before + a->large + (a->current != NULL ? span_used(a, a->current) : 0);
+    size_t here = a->current != NULL ? span_used(a, a->current) : 0;
+    return a->used_before + a->large + here - a->dead;
 }
 
 static void note_peak(arena *a)
@@ -329,8 +330,7 @@ static void drop_attachment(arena *a, const attachment *node)
     } else {
         blocks_sweep(c, a->strategy, node->start, (unsigned char *)node->start + PAGE_SIZE * 2,
                      a->name);
-        guard_forget(node->start, node->size << PAGE_SHIFT);
-        space_give(&c->space, node->start, node->size, 0);
+        space_bury(&c->space, node->start, node->size, a->strategy);
         a->large -= node->size << PAGE_SHIFT;
     }
 }
@@ -346,12 +346,68 @@ static void drop_after(arena *a, uint64_t event)
     }
 }
 
+/* ---- what a guarded build does with dead bytes ---- */
+
+enum { OS_PAGE = 4096 };
+
+static unsigned char *page_after(const unsigned char *p)
+{
+    return (unsigned char *)fief_round_up((uintptr_t)p, OS_PAGE);
+}
+
+/* The part of a zone that shares its page with living blocks stays accessible, so we look at it. */
+static void zone_drop(arena *a)
+{
+    zone *z = a->zones;
+    unsigned char *end = page_after(z->start) < z->end ? page_after(z->start) : z->end;
+    if (!guard_is_dead(z->start, (size_t)(end - z->start))) {
+        misuse(a->core, FIEF_MISUSE_USE_AFTER_REWIND, z->start, (size_t)(end - z->start),
+               "bytes of %s were written after a rewind", a->name);
+    }
+    a->dead -= (size_t)(z->end - z->start);
+    a->zones = z->next;
+    space_meta_give(&a->core->space, z, sizeof *z);
+}
+
 /* The blocks of the current span from `from` on die. */
 static void sweep_from(arena *a, unsigned char *from)
 {
-    const unsigned char *top = window_of(a)->cursor;
-    blocks_sweep(a->core, a->strategy, from, top, a->name);
-    guard_sweep(from, (size_t)(top - from));
+    while (a->zones != NULL && a->zones->span == a->current && a->zones->start >= from) {
+        zone_drop(a);
+    }
+    blocks_sweep(a->core, a->strategy, from, window_of(a)->cursor, a->name);
+}
+
+/* Bytes from `from` to the top have died. In a guarded build their whole pages become inaccessible,
+ * and the arena goes on behind them; returns where. */
+static unsigned char *lay_to_rest(arena *a, unsigned char *from)
+{
+    unsigned char *top = window_of(a)->cursor, *first = page_after(from), *last = page_after(top);
+    arena_span *span = a->current;
+    guard_sweep(from, (size_t)((first < top ? first : top) - from));
+    zone *z = top > from && span->pages != 0 ? space_meta(&a->core->space, sizeof *z) : NULL;
+    if (z == NULL) {
+        guard_sweep(from, (size_t)(top - from));
+        return from;
+    }
+    if (first < last && !guard_bury(first, (size_t)(last - first))) {
+        guard_sweep(first, (size_t)(last - first));
+    }
+    *z = (zone){.next = a->zones, .span = span, .start = from, .end = last};
+    a->zones = z;
+    a->dead += (size_t)(last - from);
+    return last;
+}
+
+/* The span, whose blocks are dead, leaves the chain. */
+static void bury(arena *a, arena_span *span)
+{
+    *(span->previous != NULL ? &span->previous->next : &a->first) = span->next;
+    if (span->next != NULL) {
+        span->next->previous = span->previous;
+    }
+    space_bury(&a->core->space, span->start, span->pages, a->strategy);
+    space_meta_give(&a->core->space, span, sizeof *span);
 }
 
 static arena_span *span_of(const arena *a, const unsigned char *cursor)
@@ -372,10 +428,13 @@ static void leave_later_spans(arena *a, arena_span *span)
         a->current = left->previous;
         window_of(a)->cursor = a->current->left_at;
         a->used_before -= span_used(a, a->current);
+        if (GUARD_SHUT) {
+            bury(a, left);
+        }
     }
 }
 
-void arena_rewind(arena *a, fief_mark mark)
+void arena_rewind(arena *a, fief_mark mark, bool rest)
 {
     fief_arena *w = window_of(a);
     arena_span *span = mark.cursor == NULL ? a->first : span_of(a, mark.cursor);
@@ -386,7 +445,13 @@ void arena_rewind(arena *a, fief_mark mark)
     }
     leave_later_spans(a, span);
     unsigned char *cursor = mark.cursor == NULL ? span->start : mark.cursor;
+    bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
     sweep_from(a, cursor);
+    if (rests) {
+        cursor = lay_to_rest(a, cursor);
+    } else {
+        guard_sweep(cursor, (size_t)(w->cursor - cursor));
+    }
     w->cursor = cursor;
     if (mark.cursor == NULL || a->core->shut) {
         arena_set_limit(a);
@@ -395,11 +460,21 @@ void arena_rewind(arena *a, fief_mark mark)
     }
 }
 
+static bool is_in_zone(const arena *a, const unsigned char *p)
+{
+    const zone *z = a->zones;
+    while (z != NULL && (p <= z->start || p >= z->end)) {
+        z = z->next;
+    }
+    return z != NULL;
+}
+
 static bool mark_is_stale(const arena *a, fief_mark mark)
 {
     const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark.cursor);
     return mark.events > a->window.arena.events || (mark.cursor != NULL && span == NULL) ||
-           (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor);
+           (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor) ||
+           is_in_zone(a, mark.cursor);
 }
 
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
@@ -417,7 +492,7 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
     } else {
-        arena_rewind(a, mark);
+        arena_rewind(a, mark, true);
     }
 }
 
@@ -440,6 +515,23 @@ static void give_back_excess(arena *a)
     }
 }
 
+/* In a guarded build no span is used again: all are buried but the caller's buffer. */
+static void start_afresh(arena *a)
+{
+    for (arena_span *span = a->first, *next; span != NULL; span = next) {
+        next = span->next;
+        if (span->pages != 0) {
+            bury(a, span);
+        }
+    }
+    a->current = NULL;
+    window_of(a)->cursor = window_of(a)->limit = NULL;
+    if (a->first != NULL) {
+        guard_sweep(a->first->start, (size_t)(a->first->end - a->first->start));
+        enter_span(a, a->first);
+    }
+}
+
 void arena_reset(arena *a)
 {
     note_peak(a);
@@ -451,8 +543,12 @@ void arena_reset(arena *a)
     }
     leave_later_spans(a, a->first);
     sweep_from(a, a->first->start);
-    enter_span(a, a->first);
-    give_back_excess(a);
+    if (GUARD_SHUT) {
+        start_afresh(a);
+    } else {
+        enter_span(a, a->first);
+        give_back_excess(a);
+    }
 }
 
 void fief_arena_reset(fief_arena *window)
@@ -465,8 +561,9 @@ void fief_arena_reset(fief_arena *window)
 
 bool fief_arena_cleanup(fief_arena *window, void (*function)(void *), void *argument)
 {
-    return attach(whole(window), (attachment){.kind = ATTACHED_CLEANUP, .start = argument,
-                                              .function = function});
+    arena *a = whole(window);
+    return enter(a->core, CALL()) &&
+           attach(a, (attachment){.kind = ATTACHED_CLEANUP, .start = argument, .function = function});
 }
 
 size_t fief_arena_used(const fief_arena *window)
@@ -517,9 +614,12 @@ void arena_shut_down(arena *a)
 {
     core *c = a->core;
     drop_after(a, 0);
-    if (a->first != NULL) {
+    if (a->current != NULL) {
         leave_later_spans(a, a->first);
         sweep_from(a, a->first->start);
+    }
+    if (GUARD_SHUT) {
+        start_afresh(a);
     }
     for (arena_span *span = a->first, *next; span != NULL; span = next) {
         next = span->next;

@@ -93,6 +93,7 @@ const char *owner_name(const page *entry)
     case PAGE_ARENA: return ((const arena *)entry->owner)->name;
     case PAGE_POOL:
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->name;
+    case PAGE_DEAD: return "an arena's dead span";
     default: return "the heap";
     }
 }

@@ -135,6 +135,13 @@ typedef struct attachment {
     void (*function)(void *);
 } attachment;
 
+/* Bytes below the cursor that a rewind killed, in a guarded build: the arena goes on behind them. */
+typedef struct zone {
+    struct zone *next; /* older */
+    const arena_span *span;
+    unsigned char *start, *end;
+} zone;
+
 typedef struct arena {
     fief_stack window; /* first: the public half (an arena's, or a stack's) */
     core *core;
@@ -142,6 +149,8 @@ typedef struct arena {
     const char *name;
     arena_span *first, *current;
     attachment *attached;
+    zone *zones; /* newest first */
+    size_t dead; /* bytes in them */
     size_t used_before, large, peak, keep, next_pages, max;
     bool closed; /* refuses: no unit is open */
     struct arena *next;
@@ -151,8 +160,8 @@ typedef struct arena {
 
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
-/* Back to a mark that is known to be good. */
-void arena_rewind(arena *a, fief_mark mark);
+/* Back to a mark that is known to be good; `rest`: dead bytes may be kept from reuse. */
+void arena_rewind(arena *a, fief_mark mark, bool rest);
 void arena_reset(arena *a);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
 void arena_shut_down(arena *a);

@@ -231,6 +231,12 @@ void heap_reuse(heap *h, void *block, size_t size)
 static void report_foreign(heap *h, const page *entry, void *block, size_t size)
 {
     core *c = h->core;
+    if (entry != NULL && entry->kind == PAGE_DEAD) {
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
+               "given to the heap, but it was a block of %s, which died",
+               fief_strategy_name((fief_strategy)entry->tail));
+        return;
+    }
     if (entry == NULL || !entry->used) {
         misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size,
                "given to the heap, but no allocator of this runtime owns it");
@@ -264,7 +270,7 @@ static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
-    if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL) {
+    if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL || entry->kind == PAGE_DEAD) {
         report_foreign(h, entry, block, size);
         return false;
     }

@@ -210,7 +210,8 @@ size_t blocks_check(core *c)
     for (uint32_t i = 0; i < s->frontier; i++) {
         const page *entry = &s->map[i];
         const record *end = ledger_at(s, page_start(s, i)) + (PAGE_SIZE >> CELL_SHIFT);
-        record *r = entry->used ? ledger_at(s, page_start(s, i)) : NULL;
+        bool looks = entry->used && entry->kind != PAGE_DEAD;
+        record *r = looks ? ledger_at(s, page_start(s, i)) : NULL;
         for (r = r != NULL ? ledger_next(r, end) : r; r != NULL && r < end; r = ledger_next(r + 1, end)) {
             if (r->state == BLOCK_LIVE) {
                 unsigned char *block = ledger_block(s, r);

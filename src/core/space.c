@@ -1,6 +1,7 @@
 #include "core/ledger.h"
 
 #include "base/size.h"
+#include "guard.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -255,6 +256,51 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->dirty += bytes;
     }
     run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
+}
+
+/* ---- graves ---- */
+
+bool space_open_graves(space *s, uint32_t pages)
+{
+    s->graves = pages != 0 ? space_keep(s, pages * sizeof *s->graves) : NULL;
+    s->graves_size = s->graves_pages_max = s->graves != NULL ? pages : 0;
+    return s->graves != NULL;
+}
+
+static void exhume_oldest(space *s)
+{
+    uint32_t first = s->graves[s->graves_first], pages = s->map[first].length;
+    s->graves_first = s->graves_first + 1 < s->graves_size ? s->graves_first + 1 : 0;
+    s->graves_count--;
+    s->graves_pages -= pages;
+    s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
+    if (guard_exhume(page_start(s, first), (size_t)pages << PAGE_SHIFT)) {
+        space_give(s, page_start(s, first), pages, 0);
+    }
+}
+
+void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
+{
+    size_t bytes = pages << PAGE_SHIFT;
+    uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
+    bool fits = pages <= s->graves_pages_max && s->range->reserve != NULL;
+    while (fits && s->graves_pages + pages > s->graves_pages_max) {
+        exhume_oldest(s);
+    }
+    if (!fits || !guard_bury(span, bytes)) {
+        guard_forget(span, bytes);
+        space_give(s, span, pages, 0);
+        return;
+    }
+    own(s, first, 0, pages, PAGE_DEAD, NULL);
+    for (size_t i = 0; i < pages; i++) {
+        s->map[first + i].tail = (uint16_t)strategy;
+    }
+    uint32_t at = s->graves_first + s->graves_count;
+    s->graves[at < s->graves_size ? at : at - s->graves_size] = first;
+    s->graves_count++;
+    s->graves_pages += (uint32_t)pages;
+    s->held -= bytes;
 }
 
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)

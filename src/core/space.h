@@ -25,7 +25,8 @@ typedef enum page_kind {
     PAGE_UNSIZED, /* a pool of the heap's, for blocks that are freed without their size */
     PAGE_SMALL,
     PAGE_MEDIUM,
-    PAGE_LARGE
+    PAGE_LARGE,
+    PAGE_DEAD /* of an arena that moved on: kept so that a stale pointer is noticed (tail: strategy) */
 } page_kind;
 
 typedef struct page {
@@ -77,6 +78,8 @@ typedef struct space {
     unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
     size_t held, held_peak;
+    uint32_t *graves; /* dead spans, by their first page, oldest first; a ring */
+    uint32_t graves_size, graves_first, graves_count, graves_pages, graves_pages_max;
     size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */
 } space;
 
@@ -92,6 +95,10 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages);
 /* Gives the span's pages from keep_pages on back. */
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
+/* The span stays where it is, inaccessible, until `graves_pages_max` of its like are dead. */
+void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy);
+/* How many pages may be dead at a time; they cost their records. */
+bool space_open_graves(space *s, uint32_t pages);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
 /* Gives free pages to the OS; returns the bytes. */
 size_t space_trim(space *s);

@@ -73,7 +73,7 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
     }
     uint64_t event = w->events - (apart ? 1 : 0);
     fief_mark mark = {apart ? w->cursor : start - GUARD_REDZONE, w, w->limit, event};
-    arena_rewind(a, mark);
+    arena_rewind(a, mark, false);
     return true;
 }
 

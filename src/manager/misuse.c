@@ -35,6 +35,10 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "Bytes before the block's start were written: look for an index that became negative."},
     [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free",
         "A dead block was written: somebody kept its address."},
+    [FIEF_MISUSE_USE_AFTER_RESET] = {"use-after-reset",
+        "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
+    [FIEF_MISUSE_USE_AFTER_REWIND] = {"use-after-rewind",
+        "Copy what must outlive the mark before the rewind, or take it before the mark."},
     [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment", "Alignments are powers of two up to 65536."},
     [FIEF_MISUSE_BAD_KIND] = {"bad-kind", "Kinds are rows of the table, contexts its columns."},
     [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy",
@@ -66,6 +70,7 @@ static fief_strategy strategy_of(const page *entry)
 {
     switch (entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
+    case PAGE_DEAD: return (fief_strategy)entry->tail;
     case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
     }

@@ -151,7 +151,9 @@ static runtime *move_in(fief_range *range, size_t retain)
 static void open_evidence(core *c, size_t quarantine_bytes)
 {
     if (GUARD_SHUT) {
-        (void)quarantine_open(c, quarantine_bytes != 0 ? quarantine_bytes : quarantine_default);
+        size_t budget = quarantine_bytes != 0 ? quarantine_bytes : quarantine_default;
+        (void)quarantine_open(c, budget);
+        (void)space_open_graves(&c->space, (uint32_t)(budget >> (PAGE_SHIFT - LEDGER_SHIFT)));
         c->depot = depot_open();
         os_stack(&c->stack.start, &c->stack.end);
     }
@@ -361,6 +363,7 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     }
     switch ((page_kind)entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
+    case PAGE_DEAD: return FIEF_NO_STRATEGY;
     case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
     }
@@ -433,7 +436,7 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
     }
     r->depth--;
     if (r->depth > 0) {
-        arena_rewind(r->unit, unit.mark);
+        arena_rewind(r->unit, unit.mark, true);
         return;
     }
     arena_reset(r->unit);

@@ -77,6 +77,18 @@ void os_discard(void *start, size_t size)
     memset(start, 0, size);
 }
 
+bool os_fence(void *start, size_t size)
+{
+    memset(start, 0xEE, size);
+    return !fails();
+}
+
+bool os_unfence(void *start, size_t size)
+{
+    memset(start, 0, size);
+    return true;
+}
+
 bool os_move(void *from, void *to, size_t size)
 {
     (void)from;

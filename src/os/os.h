@@ -14,6 +14,9 @@ void os_release(void *start, size_t size);
 bool os_commit(void *start, size_t size);
 /* Drops the pages' contents; they read as zero again. */
 void os_discard(void *start, size_t size);
+/* Drops the pages' contents and makes any access to them fault; undoes that. */
+bool os_fence(void *start, size_t size);
+bool os_unfence(void *start, size_t size);
 /* Moves pages by their page tables; false: the caller copies. */
 bool os_move(void *from, void *to, size_t size);
 /* No huge pages here; a hint. */

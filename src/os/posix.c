@@ -16,6 +16,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -49,6 +53,18 @@ bool os_commit(void *start, size_t size)
 void os_discard(void *start, size_t size)
 {
     (void)madvise(start, size, MADV_DONTNEED);
+}
+
+/* Guard markers (Linux 6.13) cost no mapping of their own; mprotect does, and mappings are few. */
+bool os_fence(void *start, size_t size)
+{
+    return madvise(start, size, MADV_GUARD_INSTALL) == 0 ||
+           (madvise(start, size, MADV_DONTNEED) == 0 && mprotect(start, size, PROT_NONE) == 0);
+}
+
+bool os_unfence(void *start, size_t size)
+{
+    return madvise(start, size, MADV_GUARD_REMOVE) == 0 || os_commit(start, size);
 }
 
 /* DONTUNMAP leaves the old addresses mapped and empty, so the reserve never gets a hole. */

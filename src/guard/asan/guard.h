@@ -6,6 +6,8 @@
 
 #include <fief/base.h>
 
+#include "os/os.h"
+
 #include <sanitizer/asan_interface.h>
 
 enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
@@ -23,6 +25,19 @@ static inline guard_verdict guard_return(void *block, size_t size)
 static inline bool guard_is_dead(const void *block, size_t size) { (void)block; (void)size; return true; }
 static inline void guard_sweep(void *start, size_t size) { __asan_poison_memory_region(start, size); }
 static inline void guard_open(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
+/* Poisoned, not protected: ASan must see the access. */
+static inline bool guard_bury(void *start, size_t size)
+{
+    __asan_unpoison_memory_region(start, size);
+    os_discard(start, size);
+    __asan_poison_memory_region(start, size);
+    return true;
+}
+static inline bool guard_exhume(void *start, size_t size)
+{
+    __asan_unpoison_memory_region(start, size);
+    return true;
+}
 static inline void guard_forget(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
 
 #endif

@@ -21,6 +21,8 @@ static inline guard_verdict guard_return(void *block, size_t size)
 static inline bool guard_is_dead(const void *block, size_t size) { (void)block; (void)size; return true; }
 static inline void guard_sweep(void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
+static inline bool guard_bury(void *start, size_t size) { (void)start; (void)size; return false; }
+static inline bool guard_exhume(void *start, size_t size) { (void)start; (void)size; return true; }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
 
 #endif

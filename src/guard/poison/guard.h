@@ -6,6 +6,7 @@
  *     return   a block comes back                 -> the same, and its bytes die
  *     is_dead  it has waited                      -> has nobody written it since?
  *     sweep    a run of blocks comes back at once
+ *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
  *     open     we are about to look into our own bytes
  *     forget   the range goes to the OS or the caller
  *
@@ -13,6 +14,8 @@
  * the rounding, is checked. Fresh bytes read 0xCD, dead ones 0xDD. */
 #ifndef FIEF_GUARD_H
 #define FIEF_GUARD_H
+
+#include "os/os.h"
 
 #include <fief/base.h>
 
@@ -69,6 +72,8 @@ static inline bool guard_is_dead(const void *block, size_t size)
 
 static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }
 static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
+static inline bool guard_bury(void *start, size_t size) { return os_fence(start, size); }
+static inline bool guard_exhume(void *start, size_t size) { return os_unfence(start, size); }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
 
 #endif
