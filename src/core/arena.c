@@ -62,8 +62,10 @@ void arena_note_event(arena *a)
     fief_arena *w = window_of(a);
     w->events++;
     /* A full window needs no step: every rewind is out of line anyway. */
-    size_t room = (size_t)(w->limit - w->cursor);
-    w->limit -= room < LIMIT_STEP ? room : LIMIT_STEP;
+    if (w->limit != NULL) {
+        size_t room = (size_t)(w->limit - w->cursor);
+        w->limit -= room < LIMIT_STEP ? room : LIMIT_STEP;
+    }
 }
 
 static size_t span_used(const arena *a, const arena_span *span)
@@ -434,30 +436,37 @@ static void leave_later_spans(arena *a, arena_span *span)
     }
 }
 
-void arena_rewind(arena *a, fief_mark mark, bool rest)
+/* The span whole, and `cursor` in it, is the top again. */
+static void step_back_to(arena *a, arena_span *span, unsigned char *cursor, bool rest)
 {
     fief_arena *w = window_of(a);
-    arena_span *span = mark.cursor == NULL ? a->first : span_of(a, mark.cursor);
-    note_peak(a);
-    drop_after(a, mark.events);
-    if (span == NULL) {
-        return;
-    }
     leave_later_spans(a, span);
-    unsigned char *cursor = mark.cursor == NULL ? span->start : mark.cursor;
     bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
     sweep_from(a, cursor);
     if (rests) {
-        cursor = lay_to_rest(a, cursor);
+        w->cursor = lay_to_rest(a, cursor);
     } else {
         guard_sweep(cursor, (size_t)(w->cursor - cursor));
+        w->cursor = cursor;
     }
-    w->cursor = cursor;
-    if (mark.cursor == NULL || a->core->shut) {
-        arena_set_limit(a);
-    } else {
-        w->limit = mark.limit;
+}
+
+void arena_rewind(arena *a, fief_mark mark, bool rest)
+{
+    bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
+    arena_span *span = is_empty ? a->first : span_of(a, mark.cursor);
+    note_peak(a);
+    a->core->dying = BLOCK_REWOUND;
+    drop_after(a, mark.events);
+    if (span != NULL) {
+        step_back_to(a, span, is_empty ? span->start : mark.cursor, rest);
+        if (is_empty || a->core->shut) {
+            arena_set_limit(a);
+        } else {
+            window_of(a)->limit = mark.limit;
+        }
     }
+    a->core->dying = BLOCK_FREED;
 }
 
 static bool is_in_zone(const arena *a, const unsigned char *p)
@@ -535,17 +544,18 @@ static void start_afresh(arena *a)
 void arena_reset(arena *a)
 {
     note_peak(a);
+    a->core->dying = BLOCK_RESET;
     drop_after(a, 0);
     a->core->tallies[a->strategy].resets++;
     window_of(a)->events++;
-    if (a->first == NULL) {
-        return;
+    if (a->current != NULL) {
+        leave_later_spans(a, a->first);
+        sweep_from(a, a->first->start);
     }
-    leave_later_spans(a, a->first);
-    sweep_from(a, a->first->start);
+    a->core->dying = BLOCK_FREED;
     if (GUARD_SHUT) {
         start_afresh(a);
-    } else {
+    } else if (a->first != NULL) {
         enter_span(a, a->first);
         give_back_excess(a);
     }

@@ -51,12 +51,16 @@ bool core_full(core *c, fief_strategy strategy, size_t size)
     return false;
 }
 
-bool thread_is_owner(core *c, call from)
+bool may_enter(core *c, call from)
 {
-    if (c->thread == os_thread()) {
+    if (c->thread == os_thread() && !c->closed) {
         return true;
     }
     c->from = from;
+    if (c->closed) {
+        misuse(c, FIEF_MISUSE_USE_AFTER_CLOSE, NULL, 0, "the runtime is closed");
+        return false;
+    }
     misuse(c, FIEF_MISUSE_WRONG_THREAD, NULL, 0,
            "called from a thread that does not own the runtime");
     return false;

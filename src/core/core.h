@@ -39,6 +39,7 @@ typedef struct core {
     size_t limit, asked;
     tally tallies[FIEF_STRATEGIES];
     tally *kinds;  /* one a kind, and one more for blocks of none; NULL while windows are open */
+    block_state dying; /* how blocks die in this call */
     unsigned kind; /* of the call that is being served; no_kind where it names none */
     unsigned no_kind;
     uint64_t operation; /* calls that were seen */
@@ -57,7 +58,7 @@ typedef struct core {
     uint64_t stack_operation;
     uint64_t (*where)(void *);
     size_t (*where_text)(uint64_t, char *, size_t, void *);
-    bool reporting;
+    bool reporting, closed;
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -72,10 +73,10 @@ bool core_full(core *c, fief_strategy strategy, size_t size);
 
 /* Each out-of-line half of a public verb begins with it, and calls no other public verb: `from` is
  * the host's own line. False: the calling thread does not own the runtime, which is misuse. */
-bool thread_is_owner(core *c, call from);
+bool may_enter(core *c, call from);
 static inline bool enter(core *c, call from)
 {
-    if (c->shut && !thread_is_owner(c, from)) {
+    if (c->shut && !may_enter(c, from)) {
         return false;
     }
     c->from = from;

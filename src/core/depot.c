@@ -93,11 +93,11 @@ size_t depot_held(const depot *d)
 
 /* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
  * in that register: what does not point further up the same stack ends the walk. */
-size_t frames_walk(const void *frame, bounds stack, const void **frames, size_t most)
+size_t frames_walk(const void *frame, bounds within_stack, const void **frames, size_t most)
 {
     size_t count = 0;
-    uintptr_t at = (uintptr_t)frame, end = (uintptr_t)stack.end;
-    bool within = at >= (uintptr_t)stack.start && at < end;
+    uintptr_t at = (uintptr_t)frame, end = (uintptr_t)within_stack.end;
+    bool within = at >= (uintptr_t)within_stack.start && at < end;
     while (within && count < most && at % sizeof(void *) == 0 && end - at >= 2 * sizeof(void *)) {
         const void *pair[2];
         memcpy(pair, (const void *)at, sizeof pair);

@@ -28,6 +28,6 @@ typedef struct bounds {
 } bounds;
 
 /* Return addresses by frame pointers, from `frame` on, within the stack; returns how many. */
-size_t frames_walk(const void *frame, bounds stack, const void **frames, size_t most);
+size_t frames_walk(const void *frame, bounds within_stack, const void **frames, size_t most);
 
 #endif

@@ -51,7 +51,7 @@ static void park_until(heap *h, unsigned char *end)
 {
     while (h->bump < end) {
         size_t room = (size_t)(end - h->bump);
-        size_t largest = room < REDZONES ? 0 : (room - REDZONES) & ~h->window.round;
+        size_t largest = room <= REDZONES ? 0 : (room - REDZONES) & ~h->window.round;
         largest = largest < FIEF_SMALL_MAX ? largest : FIEF_SMALL_MAX;
         if (largest <= h->window.round || raw_step(largest) > room) {
             page *entry = space_page(&h->core->space, h->bump);

@@ -96,8 +96,8 @@ static void ledger_write(core *c, void *block, size_t size, unsigned kind)
     }
     size_t start = (uintptr_t)block % CELL / FIEF_GRAIN;
     *r = (record){.born = call_stack(c) & 0xFFFFFF, .kind = kind & 0x1FFF, .start = start & 7,
-                  .size = size < SIZE_IN_PAGES ? size : SIZE_IN_PAGES, .state = BLOCK_LIVE,
-                  .operation = c->operation};
+                  .size = (size < SIZE_IN_PAGES ? size : SIZE_IN_PAGES) & SIZE_IN_PAGES,
+                  .state = BLOCK_LIVE, .operation = c->operation & OPERATION_MAX};
     if (size >= SIZE_IN_PAGES) { /* in an annex no block is that large */
         page *head = head_of(s, block);
         if (head == NULL) {
@@ -110,7 +110,7 @@ static void ledger_write(core *c, void *block, size_t size, unsigned kind)
 
 static void ledger_died(core *c, record *r)
 {
-    r->state = BLOCK_DEAD;
+    r->state = c->dying;
     r->died = call_stack(c) & 0xFFFFFF;
 }
 
@@ -176,7 +176,7 @@ static void report_no_block(core *c, void *p, size_t size)
     const record *r = ledger_find(&c->space, p);
     uintptr_t start = r != NULL ? (uintptr_t)ledger_block(&c->space, r) : 0;
     bool inside = r != NULL && (uintptr_t)p - start < record_size(&c->space, r) + GUARD_REDZONE;
-    if (inside && r->state == BLOCK_DEAD) {
+    if (inside && r->state != BLOCK_LIVE) {
         misuse(c, FIEF_MISUSE_DOUBLE_FREE, p, size, "the block is free already");
     } else {
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, p, size, inside ? "points %zu bytes into a block"

@@ -36,8 +36,8 @@ static size_t carved_index(const pool *p, const pool_span *span, size_t nth)
 
 static uint32_t first_index(const pool *p, const unsigned char *start)
 {
-    uint32_t page = (uint32_t)((size_t)(start - p->core->space.base) >> PAGE_SHIFT);
-    return (uint32_t)((uint64_t)(page * 2654435769u) * slots_per_span(p) >> 32);
+    uint32_t number = (uint32_t)((size_t)(start - p->core->space.base) >> PAGE_SHIFT);
+    return (uint32_t)((uint64_t)(number * 2654435769u) * slots_per_span(p) >> 32);
 }
 
 static fief_vacant **list_of(pool *p)

@@ -4,6 +4,8 @@
 #include "base/size.h"
 #include "os/os.h"
 
+#include <string.h>
+
 enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22, OS_PAGE = 4096 };
 
 /* Bytes of descriptors that `pages` may need beside those in the head: 256 a page. */

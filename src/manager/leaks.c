@@ -110,7 +110,7 @@ static int by_bytes(const void *a, const void *b)
 /* The first frame of each row that is shown; "" where there is none. */
 static void find_places(const core *c, const table *t, site_text *ret_places)
 {
-    const void *addresses[ROWS_SHOWN];
+    const void *addresses[ROWS_SHOWN] = {NULL};
     size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
     for (size_t i = 0; i < shown; i++) {
         fief_site site;

@@ -39,6 +39,8 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
     [FIEF_MISUSE_USE_AFTER_REWIND] = {"use-after-rewind",
         "Copy what must outlive the mark before the rewind, or take it before the mark."},
+    [FIEF_MISUSE_USE_AFTER_CLOSE] = {"use-after-close",
+        "fief_close ended the runtime and every block of it: clear the pointers to both."},
     [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment", "Alignments are powers of two up to 65536."},
     [FIEF_MISUSE_BAD_KIND] = {"bad-kind", "Kinds are rows of the table, contexts its columns."},
     [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy",
@@ -115,12 +117,18 @@ static void print_report(const fief_misuse *m)
     os_print_error(text, length < sizeof text ? length : sizeof text - 1);
 }
 
+static fief_misuse about(const core *c, fief_misuse_class class_id, const void *address,
+                         size_t size)
+{
+    return (fief_misuse){.class_id = class_id, .runtime = c->name, .mode = GUARD_MODE,
+                         .operation = c->operation, .address = address, .size = size,
+                         .user = c->user, .where_text = c->where_text};
+}
+
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...)
 {
-    fief_misuse m = {.class_id = class_id, .runtime = c->name, .mode = GUARD_MODE,
-                     .operation = c->operation, .address = address, .size = size,
-                     .user = c->user, .where_text = c->where_text};
+    fief_misuse m = about(c, class_id, address, size);
     va_list args;
     va_start(args, format);
     (void)vsnprintf(m.text, sizeof m.text, format, args);
@@ -137,4 +145,31 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
     }
     print_report(&m);
     os_abort();
+}
+
+/* ---- an access to dead pages ---- */
+
+static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
+{
+    const record *r = ledger_find(&c->space, m->address);
+    if (c->closed) {
+        return FIEF_MISUSE_USE_AFTER_CLOSE;
+    }
+    return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND
+                                                  : FIEF_MISUSE_USE_AFTER_RESET;
+}
+
+void report_access(core *c, const void *address, bool is_write, const void *pc, const void *frame)
+{
+    fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, address, 0);
+    m.class_id = class_of_access(c, &m);
+    m.used.frames[0] = (const char *)pc + 1; /* frames are return addresses */
+    m.used.count = 1 + frames_walk(frame, c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
+    m.used.operation = c->operation;
+    describe_block(c, &m);
+    (void)snprintf(m.text, sizeof m.text, "%s a dead '%s'", is_write ? "write to" : "read of",
+                   m.kind != NULL ? m.kind : "block");
+    if (c->on_misuse == NULL || !c->on_misuse(&m, c->user)) {
+        print_report(&m);
+    }
 }

@@ -73,6 +73,7 @@ static void core_init(runtime *r, const fief_config *config)
     core *c = &r->core;
     c->rt = &r->window;
     c->heap = &r->heap.window;
+    c->dying = BLOCK_FREED;
     c->name = config->name != NULL ? config->name : "vm";
     c->thread = os_thread();
     c->limit = config->limit_bytes;
@@ -182,6 +183,7 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, config.quarantine_bytes);
+            watch_opened(r);
             return &r->window;
         }
         space_close(&r->core.space);
@@ -239,9 +241,7 @@ size_t fief_close(fief_runtime *rt)
     }
     arena_shut_down(r->vm); /* takes the heap blocks along that stood in for arena blocks */
     size_t leaked = report_leaks(r);
-    guard_forget(c->space.base, (size_t)c->space.frontier << PAGE_SHIFT);
-    depot_close(c->depot);
-    space_close(&c->space);
+    watch_closed(r);
     return leaked;
 }
 

@@ -28,6 +28,13 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
     return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
 }
 
+/* misuse.c: somebody touched a page of this runtime that is dead. */
+void report_access(core *c, const void *address, bool is_write, const void *pc, const void *frame);
+
+/* watch.c: which runtimes a fault may concern, in a debug build. Closed ones are kept for a while. */
+void watch_opened(runtime *r);
+void watch_closed(runtime *r);
+
 /* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
 size_t report_leaks(runtime *r);
 

@@ -162,17 +162,17 @@ typedef struct words {
     char text[24];
 } words;
 
-static words in_words(size_t value, unit unit)
+static words in_words(size_t value, unit as)
 {
     words out;
     size_t size = sizeof out.text;
     if (value == FIEF_NOT_COUNTED) {
         (void)snprintf(out.text, size, "-");
-    } else if (unit == PERCENT) {
+    } else if (as == PERCENT) {
         (void)snprintf(out.text, size, "%zu.%zu %%", value / 100, value / 10 % 10);
-    } else if (unit == BYTES && value >= (size_t)10 << 20) {
+    } else if (as == BYTES && value >= (size_t)10 << 20) {
         (void)snprintf(out.text, size, "%zu.%zu MiB", value >> 20, (value >> 10) % 1024 * 10 / 1024);
-    } else if (unit == BYTES) {
+    } else if (as == BYTES) {
         (void)snprintf(out.text, size, "%zu KiB", (value + 1023) >> 10);
     } else {
         (void)snprintf(out.text, size, "%zu", value);

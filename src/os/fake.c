@@ -89,6 +89,12 @@ bool os_unfence(void *start, size_t size)
     return true;
 }
 
+bool os_on_fault(os_fault_handler *handler)
+{
+    (void)handler;
+    return false;
+}
+
 bool os_move(void *from, void *to, size_t size)
 {
     (void)from;

@@ -17,6 +17,10 @@ void os_discard(void *start, size_t size);
 /* Drops the pages' contents and makes any access to them fault; undoes that. */
 bool os_fence(void *start, size_t size);
 bool os_unfence(void *start, size_t size);
+/* Calls handler(address, is_write, pc, frame) when a page may not be accessed; then whoever handled
+ * such faults before has them, and the access happens again. Once a process; true when installed. */
+typedef void os_fault_handler(const void *address, bool is_write, const void *pc, const void *frame);
+bool os_on_fault(os_fault_handler *handler);
 /* Moves pages by their page tables; false: the caller copies. */
 bool os_move(void *from, void *to, size_t size);
 /* No huge pages here; a hint. */

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -106,6 +108,54 @@ void os_stack(const void **ret_start, const void **ret_end)
     }
     *ret_start = start;
     *ret_end = (char *)start + size;
+}
+
+/* ---- faults ---- */
+
+static os_fault_handler *on_fault;
+static struct sigaction earlier[2];
+static const int fault_signals[2] = {SIGSEGV, SIGBUS};
+
+/* The earlier action is restored and the access happens again: a core file then shows its place. */
+static void handle_fault(int number, siginfo_t *info, void *context)
+{
+    const ucontext_t *machine = context;
+    bool is_write = false;
+    const void *pc = NULL, *frame = NULL;
+#ifdef __x86_64__
+    is_write = (machine->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+    pc = (const void *)(uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
+    frame = (const void *)(uintptr_t)machine->uc_mcontext.gregs[REG_RBP];
+#else
+    (void)machine;
+#endif
+    int error = errno;
+    (void)sigaction(number, &earlier[number == SIGBUS], NULL);
+    if (info->si_code > 0) { /* from the machine, not from kill() */
+        on_fault(info->si_addr, is_write, pc, frame);
+    }
+    errno = error;
+}
+
+bool os_on_fault(os_fault_handler *handler)
+{
+    struct sigaction ours = {.sa_sigaction = handle_fault,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    for (int i = 0; i < 2; i++) {
+        struct sigaction present;
+        if (sigaction(fault_signals[i], NULL, &present) != 0) {
+            return false;
+        }
+        if (present.sa_sigaction == handle_fault) {
+            continue;
+        }
+        on_fault = handler;
+        earlier[i] = present;
+        if (sigaction(fault_signals[i], &ours, NULL) != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- a child that may fail ---- */

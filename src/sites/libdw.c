@@ -189,13 +189,12 @@ static size_t answer(void *argument, void *buffer, size_t size)
     size_t most = size / sizeof *texts, found = 0;
     (void)unsetenv("DEBUGINFOD_URLS"); /* no network for a report */
     Dwfl *dwfl = dwfl_begin(&callbacks);
-    if (dwfl == NULL || dwfl_linux_proc_report(dwfl, os_process()) != 0 ||
-        dwfl_report_end(dwfl, NULL, NULL) != 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < q->count && found < most; i++) {
+    bool knows = dwfl != NULL && dwfl_linux_proc_report(dwfl, os_process()) == 0 &&
+                 dwfl_report_end(dwfl, NULL, NULL) == 0;
+    for (size_t i = 0; knows && i < q->count && found < most; i++) {
         found += find_one(dwfl, q->addresses[i], &texts[found], most - found);
     }
+    dwfl_end(dwfl);
     return found * sizeof *texts;
 }
 

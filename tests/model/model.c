@@ -12,7 +12,7 @@ typedef struct entry {
     unsigned char *block;
     size_t size;
     unsigned char fill;
-    enum { SIZED, UNSIZED, SLOT } how;
+    enum how { SIZED, UNSIZED, SLOT } how;
 } entry;
 
 static entry table[BLOCKS];
@@ -68,7 +68,7 @@ static void give(fief_runtime *rt, fief_pool *pool, entry *e, size_t step)
 
 static void take(fief_runtime *rt, fief_pool *pool, entry *e, size_t step)
 {
-    e->how = draw(3);
+    e->how = (enum how)draw(3);
     e->size = e->how == SLOT ? 80 : draw_size();
     if (e->how == SIZED) {
         e->block = fief_heap_alloc(fief_runtime_heap(rt), e->size);

@@ -10,7 +10,7 @@
 
 #include <sanitizer/asan_interface.h>
 
-enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
+enum { GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 0 };
 #define GUARD_MODE "ASan-annotated"
 typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
 

@@ -5,7 +5,7 @@
 
 #include <fief/base.h>
 
-enum { GUARD_REDZONE = 0, GUARD_SHUT = 0 };
+enum { GUARD_REDZONE = 0, GUARD_SHUT = 0, GUARD_FENCES = 0 };
 #define GUARD_MODE "release"
 typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
 

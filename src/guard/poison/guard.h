@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-enum { GUARD_REDZONE = 16, GUARD_SHUT = 1 };
+enum { GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 1 };
 enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD };
 #define GUARD_MODE "debug-poisoned"
 typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
