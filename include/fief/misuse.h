@@ -62,6 +62,8 @@ typedef struct fief_misuse {
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
 } fief_misuse;
 
+/* What was linked: "release", "debug-poisoned" or "ASan-annotated". */
+FIEF_API const char *fief_mode(void);
 /* The class's name as reports print it ("double-free"), and what it means, in short. */
 FIEF_API const char *fief_misuse_name(fief_misuse_class class_id);
 FIEF_API const char *fief_misuse_explain(fief_misuse_class class_id);

@@ -52,6 +52,7 @@ void arena_set_limit(arena *a)
 static void enter_span(arena *a, arena_span *span)
 {
     a->current = span;
+    span->entered = ++window_of(a)->events;
     window_of(a)->cursor = span->start;
     arena_set_limit(a);
 }
@@ -138,7 +139,6 @@ static bool next_span(arena *a, size_t need)
         old->left_at = window_of(a)->cursor;
         a->used_before += span_used(a, old);
     }
-    window_of(a)->events++;
     enter_span(a, span);
     return true;
 }
@@ -208,14 +208,14 @@ static unsigned char *large_block(arena *a, size_t size, size_t align)
     return start + GUARD_REDZONE + ((0 - ((uintptr_t)start + GUARD_REDZONE)) & (align - 1));
 }
 
-static unsigned char *fallback_block(arena *a, size_t size)
+static unsigned char *fallback_block(arena *a, size_t size, size_t align)
 {
     core *c = a->core;
     heap *h = (heap *)(void *)c->heap;
     if (h == NULL || !budget_admits(c, FIEF_HEAP, size)) {
         return NULL;
     }
-    unsigned char *block = heap_take(h, size);
+    unsigned char *block = heap_take(h, size, align);
     if (block == NULL) {
         return NULL;
     }
@@ -256,7 +256,7 @@ static unsigned char *arena_take(arena *a, size_t size, size_t align)
             block_lend(c, a->strategy, block, size, c->kind);
         }
     }
-    return block != NULL ? block : fallback_block(a, size);
+    return block != NULL ? block : fallback_block(a, size, align);
 }
 
 void *arena_alloc(arena *a, size_t size, size_t align)
@@ -291,7 +291,8 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
     size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
     size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_ALIGN);
     size_t behind = (uintptr_t)w->cursor - (uintptr_t)start;
-    bool is_last = behind == old_step || behind == fief_round_up(old_step, FIEF_ALIGN);
+    bool is_here = a->current != NULL && start >= a->current->start && start < w->cursor;
+    bool is_last = is_here && (behind == old_step || behind == fief_round_up(old_step, FIEF_ALIGN));
     if (is_last && new_step <= (size_t)(w->limit - start)) {
         note_peak(a);
         w->cursor = start + new_step;
@@ -330,8 +331,9 @@ static void drop_attachment(arena *a, const attachment *node)
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
     } else {
-        blocks_sweep(c, a->strategy, node->start, (unsigned char *)node->start + PAGE_SIZE * 2,
-                     a->name);
+        size_t first_pages = node->size < 2 ? node->size : 2; /* the block starts in one of them */
+        blocks_sweep(c, a->strategy, node->start,
+                     (unsigned char *)node->start + (first_pages << PAGE_SHIFT), a->name);
         space_bury(&c->space, node->start, node->size, a->strategy);
         a->large -= node->size << PAGE_SHIFT;
     }
@@ -386,12 +388,15 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
 {
     unsigned char *top = window_of(a)->cursor, *first = page_after(from), *last = page_after(top);
     arena_span *span = a->current;
-    guard_sweep(from, (size_t)((first < top ? first : top) - from));
-    zone *z = top > from && span->pages != 0 ? space_meta(&a->core->space, sizeof *z) : NULL;
-    if (z == NULL) {
+    if (top == from) {
+        return from;
+    }
+    zone *z = span->pages != 0 ? space_meta(&a->core->space, sizeof *z) : NULL;
+    if (z == NULL) { /* the caller's buffer, or no memory to write it down */
         guard_sweep(from, (size_t)(top - from));
         return from;
     }
+    guard_sweep(from, (size_t)(first - from)); /* what lies behind the top is nobody's yet */
     if (first < last && !guard_bury(first, (size_t)(last - first))) {
         guard_sweep(first, (size_t)(last - first));
     }
@@ -412,14 +417,16 @@ static void bury(arena *a, arena_span *span)
     space_meta_give(&a->core->space, span, sizeof *span);
 }
 
-static arena_span *span_of(const arena *a, const unsigned char *cursor)
+/* The span that a mark was made in. Spans may touch, so the address alone does not tell: a span that
+ * was entered after the mark is not the one. */
+static arena_span *span_of(const arena *a, fief_mark mark)
 {
-    for (arena_span *span = a->current; span != NULL; span = span->previous) {
-        if (cursor >= span->start && cursor <= span->end) {
-            return span;
-        }
+    arena_span *span = a->current;
+    while (span != NULL && (mark.cursor < span->start || mark.cursor > span->end ||
+                            span->entered > mark.events)) {
+        span = span->previous;
     }
-    return NULL;
+    return span;
 }
 
 static void leave_later_spans(arena *a, arena_span *span)
@@ -454,13 +461,14 @@ static void step_back_to(arena *a, arena_span *span, unsigned char *cursor, bool
 void arena_rewind(arena *a, fief_mark mark, bool rest)
 {
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
-    arena_span *span = is_empty ? a->first : span_of(a, mark.cursor);
+    arena_span *span = is_empty ? a->first : span_of(a, mark);
     note_peak(a);
     a->core->dying = BLOCK_REWOUND;
     drop_after(a, mark.events);
     if (span != NULL) {
         step_back_to(a, span, is_empty ? span->start : mark.cursor, rest);
-        if (is_empty || a->core->shut) {
+        bool limit_is_here = mark.limit > span->start && mark.limit <= span->end;
+        if (is_empty || a->core->shut || !limit_is_here) {
             arena_set_limit(a);
         } else {
             window_of(a)->limit = mark.limit;
@@ -480,7 +488,7 @@ static bool is_in_zone(const arena *a, const unsigned char *p)
 
 static bool mark_is_stale(const arena *a, fief_mark mark)
 {
-    const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark.cursor);
+    const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark);
     return mark.events > a->window.arena.events || (mark.cursor != NULL && span == NULL) ||
            (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor) ||
            is_in_zone(a, mark.cursor);
@@ -583,6 +591,24 @@ size_t fief_arena_used(const fief_arena *window)
 
 /* ---- life ---- */
 
+/* A span is ready: the current one, or the next behind the caller's buffer. */
+static bool presize(arena *a, size_t size)
+{
+    if (size_is_absurd(size)) {
+        return false;
+    }
+    if (a->current == NULL) {
+        return next_span(a, size);
+    }
+    arena_span *ready = span_new(a, pages_for(size));
+    if (ready == NULL) {
+        return false;
+    }
+    ready->previous = a->current;
+    a->current->next = ready;
+    return true;
+}
+
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config)
 {
     static const fief_arena_config none;
@@ -607,7 +633,7 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
         enter_span(a, a->first);
     }
     c->arenas = a;
-    if (config->presize != 0 && !(size_is_absurd(config->presize) ? false : next_span(a, config->presize))) {
+    if (config->presize != 0 && !presize(a, config->presize)) {
         arena_shut_down(a);
         return NULL;
     }

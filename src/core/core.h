@@ -97,6 +97,9 @@ void block_lend(core *c, fief_strategy strategy, void *block, size_t size, unsig
 /* A block comes back: the same, undone. Damage is reported. */
 void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind,
                      const char *owner);
+/* A block stays where it is and becomes smaller. */
+void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size, size_t new_size,
+                  unsigned kind);
 /* Every live block that starts in [from, to) comes back at once. */
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner);
@@ -120,6 +123,7 @@ typedef struct arena_span {
     struct arena_span *next, *previous;
     unsigned char *start, *end, *left_at; /* left_at: the cursor when the next span was begun */
     size_t pages;                         /* 0: the caller's buffer */
+    uint64_t entered;                     /* the arena's events when it became the current span */
 } arena_span;
 
 typedef enum attachment_kind { ATTACHED_RUN, ATTACHED_HEAP, ATTACHED_CLEANUP } attachment_kind;
@@ -236,7 +240,7 @@ typedef struct heap {
 bool heap_init(heap *h, core *c, size_t align);
 /* heap_alloc with budget and on_full; heap_take without, for an arena's fallback. */
 void *heap_alloc(heap *h, size_t size, size_t align);
-void *heap_take(heap *h, size_t size);
+void *heap_take(heap *h, size_t size, size_t align);
 void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size);
 void heap_give(heap *h, void *block, size_t size, unsigned kind);
 void *heap_alloc_unsized(heap *h, size_t size, size_t align);
@@ -257,7 +261,7 @@ medium_place medium_find(const medium *m, const void *block);
 /* Is this the block's size, as far as granules tell? */
 bool medium_fits(const medium *m, const void *block, size_t size);
 /* Bytes that may be used: of a request for `size`; of a block. */
-size_t medium_usable(size_t size);
+size_t medium_usable(size_t size, size_t align);
 size_t medium_size_of(const medium *m, const void *block);
 /* Gives all but `keep` of the empty segments back. */
 void medium_trim(heap *h, size_t keep);

@@ -129,10 +129,15 @@ static size_t large_pages(size_t offset, size_t size)
     return pages_for(offset + size + GUARD_REDZONE);
 }
 
+/* Where a block lies in its pages: a redzone behind their start, or more, to be aligned. */
+static size_t large_start(size_t align)
+{
+    return align > FIEF_ALIGN && GUARD_REDZONE != 0 ? align : GUARD_REDZONE;
+}
+
 static void *large_take(heap *h, size_t size, size_t align)
 {
-    size_t offset = align > FIEF_ALIGN && GUARD_REDZONE != 0 ? align : GUARD_REDZONE;
-    size_t pages = large_pages(offset, size);
+    size_t offset = large_start(align), pages = large_pages(offset, size);
     unsigned char *start = space_take(&h->core->space, pages, PAGE_LARGE, h);
     if (start == NULL) {
         return NULL;
@@ -200,9 +205,9 @@ static void *take(heap *h, size_t size, size_t align)
     return block;
 }
 
-void *heap_take(heap *h, size_t size)
+void *heap_take(heap *h, size_t size, size_t align)
 {
-    return take(h, size, FIEF_GRAIN);
+    return take(h, size, align);
 }
 
 void heap_reuse(heap *h, void *block, size_t size)
@@ -249,13 +254,13 @@ static void report_foreign(heap *h, const page *entry, void *block, size_t size)
 /* The size is what the pages say, as far as every mode can tell. */
 static bool size_is_right(const heap *h, const page *entry, const void *block, size_t size)
 {
-    if (entry->kind != kind_for(h, size)) {
-        return false;
-    }
     if (entry->kind == PAGE_LARGE) {
         return large_pages(large_offset(h, entry, block), size) == large_head(h, entry)->length;
     }
-    return entry->kind == PAGE_SMALL || medium_fits(entry->owner, block, size);
+    if (entry->kind == PAGE_MEDIUM) {
+        return medium_fits(entry->owner, block, size);
+    }
+    return kind_for(h, size) == PAGE_SMALL;
 }
 
 static bool is_inside(const heap *h, const page *entry, const void *block)
@@ -348,17 +353,10 @@ void fief_heap_free_slow(fief_heap *window, void *block, size_t size)
 
 /* ---- resize ---- */
 
-static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
+static bool pages_resized(heap *h, void *block, size_t new_size)
 {
-    page_kind kind = kind_for(h, new_size);
-    if (kind != kind_for(h, old_size)) {
-        return false;
-    }
-    if (kind == PAGE_SMALL) {
-        return rounded_size(h, old_size) == rounded_size(h, new_size);
-    }
     const page *entry = space_page(&h->core->space, block);
-    if (kind == PAGE_MEDIUM) {
+    if (entry->kind == PAGE_MEDIUM) {
         return medium_resize(entry->owner, block, new_size);
     }
     unsigned char *start = span_start(&h->core->space, entry);
@@ -371,10 +369,36 @@ static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
     return pages == length || space_extend(&h->core->space, start, length, pages);
 }
 
+static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
+{
+    page_kind kind = kind_for(h, new_size);
+    if (kind != kind_for(h, old_size)) {
+        return false;
+    }
+    return kind == PAGE_SMALL ? rounded_size(h, old_size) == rounded_size(h, new_size)
+                              : pages_resized(h, block, new_size);
+}
+
+/* Shrinking never fails: where there is no memory to move to, the block stays, and may be larger than
+ * its size says for the rest of its life. */
+static void *shrink_here(heap *h, void *block, size_t old_size, size_t new_size)
+{
+    core *c = h->core;
+    if (space_page(&c->space, block)->kind != PAGE_SMALL) {
+        (void)pages_resized(h, block, new_size);
+    }
+    if (c->shut) {
+        block_shrink(c, FIEF_HEAP, block, old_size, new_size, c->kind);
+    }
+    count_dead(h, old_size);
+    count_live(h, new_size);
+    return block;
+}
+
 /* A large block that must move takes its pages along where the OS can. */
 static void *move_block(heap *h, void *block, size_t old_size, size_t new_size)
 {
-    void *moved = heap_take(h, new_size);
+    void *moved = heap_take(h, new_size, FIEF_GRAIN);
     if (moved == NULL) {
         return NULL;
     }
@@ -409,7 +433,8 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
         size_t more = new_size > old_size ? new_size - old_size : 0;
         moved = budget_admits(c, FIEF_HEAP, more) ? move_block(h, block, old_size, new_size) : NULL;
     } while (moved == NULL && new_size > old_size && core_full(c, FIEF_HEAP, new_size));
-    return moved;
+    return moved != NULL || new_size > old_size ? moved
+                                                : shrink_here(h, block, old_size, new_size);
 }
 
 void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, size_t new_size)
@@ -435,18 +460,19 @@ static pool *unsized_pool(heap *h, size_t size)
 }
 
 /* Blocks above the pools tell their size by their pages: we ask for all of it. */
-static size_t whole_pages(size_t size)
+static size_t whole_pages(size_t size, size_t align)
 {
+    size_t offset = large_start(align);
     return size <= HEAP_LARGEST_MEDIUM
-               ? medium_usable(size)
-               : (large_pages(GUARD_REDZONE, size) << PAGE_SHIFT) - REDZONES;
+               ? medium_usable(size, align)
+               : (large_pages(offset, size) << PAGE_SHIFT) - offset - GUARD_REDZONE;
 }
 
 static void *unsized_take(heap *h, size_t size, size_t align)
 {
     if (align > FIEF_ALIGN || size > FIEF_SMALL_MAX) {
         size = size > FIEF_SMALL_MAX ? size : FIEF_SMALL_MAX + 1;
-        return align > FIEF_ALIGN ? take(h, size, align) : take(h, whole_pages(size), FIEF_GRAIN);
+        return take(h, whole_pages(size, align), align);
     }
     pool *p = unsized_pool(h, size == 0 ? 1 : size);
     void *block = p != NULL ? pool_take(p, p->slot_size) : NULL;
@@ -575,7 +601,8 @@ static void count_vacant(heap *h)
     space *s = &h->core->space;
     for (size_t i = 1; i <= FIEF_SMALL_MAX / FIEF_GRAIN; i++) {
         for (fief_vacant *block = h->lists[i]; block != NULL; block = block->next) {
-            s->map[space_page(s, block)->first].prev += (uint32_t)(i * FIEF_GRAIN);
+            page *head = &s->map[space_page(s, block)->first];
+            head->prev += head->kind == PAGE_SMALL ? (uint32_t)(i * FIEF_GRAIN) : 0;
         }
     }
 }
@@ -583,7 +610,7 @@ static void count_vacant(heap *h)
 static bool is_empty(const space *s, const page *entry)
 {
     const page *head = &s->map[entry->first];
-    return head->prev == (head->length << PAGE_SHIFT) - head->tail;
+    return head->kind == PAGE_SMALL && head->prev == (head->length << PAGE_SHIFT) - head->tail;
 }
 
 static void drop_vacant_of_empty_spans(heap *h)

@@ -170,6 +170,21 @@ void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, 
     budget_give(c, strategy, kind, size, 1);
 }
 
+void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size, size_t new_size,
+                  unsigned kind)
+{
+    if (is_recorded(c, strategy)) {
+        kind = (unsigned)ledger_at(&c->space, block)->kind;
+    }
+    report_damage(c, block, old_size, guard_look(block, old_size), "the heap");
+    guard_shrink(block, old_size, new_size);
+    budget_give(c, strategy, kind, old_size, 1);
+    budget_take(c, strategy, kind, new_size);
+    if (is_recorded(c, strategy)) {
+        ledger_write(c, block, new_size, kind);
+    }
+}
+
 /* What a pointer that is no live block's start is, for who wants to free it. */
 static void report_no_block(core *c, void *p, size_t size)
 {

@@ -64,9 +64,16 @@ static size_t length_at(const medium *m, size_t at)
     return next_bit(m->starts, at + 1, free_at, true) - at;
 }
 
-size_t medium_usable(size_t size)
+/* Where a block lies in its first granules. */
+static size_t offset_for(size_t align)
 {
-    size_t usable = (granules(GUARD_REDZONE, size) << MEDIUM_SHIFT) - 2 * (size_t)GUARD_REDZONE;
+    return align > FIEF_ALIGN && GUARD_REDZONE != 0 ? GRANULE : GUARD_REDZONE;
+}
+
+size_t medium_usable(size_t size, size_t align)
+{
+    size_t offset = offset_for(align);
+    size_t usable = (granules(offset, size) << MEDIUM_SHIFT) - offset - GUARD_REDZONE;
     return usable < HEAP_LARGEST_MEDIUM ? usable : HEAP_LARGEST_MEDIUM;
 }
 
@@ -145,8 +152,7 @@ static void mark(medium *m, size_t first, size_t count, bool used)
 
 void *medium_take(heap *h, size_t size, size_t align)
 {
-    bool wide = align > FIEF_ALIGN && GUARD_REDZONE != 0;
-    size_t offset = wide ? GRANULE : GUARD_REDZONE, count = granules(offset, size);
+    size_t offset = offset_for(align), count = granules(offset, size);
     size_t stride = align > GRANULE ? align >> MEDIUM_SHIFT : 1;
     size_t phase = (0 - (offset >> MEDIUM_SHIFT)) & (stride - 1), at = MEDIUM_GRANULES;
     medium *m = h->mediums;

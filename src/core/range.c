@@ -69,8 +69,8 @@ static size_t head_for(size_t root_size)
 
 size_t range_minimum(size_t root_size, bool ledger)
 {
-    size_t least = more_bytes(5) + map_bytes(5) + 5 * (size_t)PAGE_SIZE;
-    return FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
+    size_t least = more_bytes(6) + map_bytes(6) + 6 * (size_t)PAGE_SIZE;
+    return 2 * FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
 }
 
 static size_t ledger_bytes(size_t pages)

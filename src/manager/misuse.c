@@ -56,6 +56,11 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
     [FIEF_MISUSE_LEAK] = {"leak", "Blocks of dynamic lifetime were alive at fief_close."},
 };
 
+const char *fief_mode(void)
+{
+    return GUARD_MODE;
+}
+
 const char *fief_misuse_name(fief_misuse_class class_id)
 {
     return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].name : "unknown";

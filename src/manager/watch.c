@@ -55,7 +55,11 @@ static void release(runtime *r)
 {
     core *c = &r->core;
     (void)replace(r, NULL);
-    guard_forget(c->space.base, (size_t)c->space.frontier << PAGE_SHIFT);
+    size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
+    guard_forget(c->space.base, bytes);
+    if (c->space.range->kept && bytes != 0) {
+        (void)guard_exhume(c->space.base, bytes);
+    }
     depot_close(c->depot);
     space_close(&c->space);
 }

@@ -22,6 +22,11 @@ static inline guard_verdict guard_return(void *block, size_t size)
     __asan_poison_memory_region(block, size);
     return GUARD_INTACT;
 }
+static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
+{
+    __asan_poison_memory_region(block, old_size);
+    __asan_unpoison_memory_region(block, new_size);
+}
 static inline bool guard_is_dead(const void *block, size_t size) { (void)block; (void)size; return true; }
 static inline void guard_sweep(void *start, size_t size) { __asan_poison_memory_region(start, size); }
 static inline void guard_open(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }

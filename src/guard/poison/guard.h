@@ -4,6 +4,7 @@
  *     lend     a block goes out                   -> its bytes are the host's; redzones around it
  *     look     a block is looked at               -> are the redzones intact?
  *     return   a block comes back                 -> the same, and its bytes die
+ *     shrink   a block becomes smaller where it lies
  *     is_dead  it has waited                      -> has nobody written it since?
  *     sweep    a run of blocks comes back at once
  *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
@@ -63,6 +64,12 @@ static inline guard_verdict guard_return(void *block, size_t size)
     guard_verdict verdict = guard_look(block, size);
     memset(block, GUARD_DEAD, size);
     return verdict;
+}
+
+/* What is cut off becomes part of the redzone behind. */
+static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
+{
+    memset((unsigned char *)block + new_size, GUARD_BACK_BYTE, old_size - new_size + guard_back(old_size));
 }
 
 static inline bool guard_is_dead(const void *block, size_t size)
