@@ -110,7 +110,8 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized(fief_heap *heap, void *blo
 /* As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
 FIEF_API FIEF_NOINLINE void *
 fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align);
-/* Bytes that may be used in a block of the unsized calls; 0 for any other pointer. */
+/* Bytes that may be used in a block of the unsized calls. 0 for a pointer that is no block, and for
+ * sized blocks of up to 512 bytes, whose pages don't tell. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);
 
 FIEF_END

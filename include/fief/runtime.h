@@ -77,8 +77,8 @@ struct fief_runtime {
 /* A unit of compilation; plain data, returned by begin and handed to end. */
 typedef struct fief_unit {
     fief_mark mark;
-    unsigned depth;
     unsigned number;
+    unsigned outer; /* the unit around it; 0: none */
 } fief_unit;
 
 /* The usual kinds of an interpreter, in this order. */

@@ -71,7 +71,7 @@ void arena_note_event(arena *a)
 
 static size_t span_used(const arena *a, const arena_span *span)
 {
-    return (size_t)((span == a->current ? a->window.arena.cursor : span->left_at) - span->start);
+    return (size_t)((span == a->current ? a->window.arena.cursor : span->left.cursor) - span->start);
 }
 
 size_t arena_used(const arena *a)
@@ -136,7 +136,7 @@ static bool next_span(arena *a, size_t need)
         span = fresh;
     }
     if (old != NULL) {
-        old->left_at = window_of(a)->cursor;
+        old->left = *window_of(a);
         a->used_before += span_used(a, old);
     }
     enter_span(a, span);
@@ -171,16 +171,33 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
     return top + pad + GUARD_REDZONE;
 }
 
+/* Spans are entered to push, so an empty one is as good as none. */
+unsigned char *arena_position(const arena *a)
+{
+    const fief_arena *w = &a->window.arena;
+    bool is_empty = a->current == NULL || (a->current == a->first && w->cursor == a->current->start);
+    return is_empty ? NULL : w->cursor;
+}
+
 static bool attach(arena *a, attachment what)
 {
     attachment *node = space_meta(&a->core->space, sizeof *node);
     if (node == NULL) {
         return false;
     }
-    arena_note_event(a);
+    fief_arena *w = window_of(a);
     *node = what;
-    node->cursor = window_of(a)->cursor;
-    node->event = window_of(a)->events;
+    node->below = arena_position(a);
+    arena_note_event(a);
+    /* A grain of the stack, so that a pop of what lies below does not go inline. */
+    bool takes = a->strategy == FIEF_STACK && a->current != NULL &&
+                 end_of_room(a) >= w->cursor + FIEF_GRAIN;
+    if (takes) {
+        w->cursor += FIEF_GRAIN;
+        w->limit = w->limit < w->cursor ? w->cursor : w->limit;
+    }
+    node->above = arena_position(a);
+    node->event = w->events;
     node->next = a->attached;
     a->attached = node;
     return true;
@@ -197,15 +214,20 @@ static unsigned char *large_block(arena *a, size_t size, size_t align)
         return NULL;
     }
     guard_claim(start, pages << PAGE_SHIFT);
-    if (!attach(a, (attachment){.kind = ATTACHED_RUN, .start = start, .size = pages})) {
+    unsigned char *block =
+        start + GUARD_REDZONE + ((0 - ((uintptr_t)start + GUARD_REDZONE)) & (align - 1));
+    if (!attach(a, (attachment){.kind = ATTACHED_RUN, .start = start, .size = pages,
+                                .block = block, .asked = size})) {
         space_give(&c->space, start, pages, 0);
         return NULL;
     }
     a->large += pages << PAGE_SHIFT;
     if (window_of(a)->limit > window_of(a)->cursor && a->max != 0) {
+        unsigned char *limit = window_of(a)->limit;
         arena_set_limit(a); /* the cap came nearer */
+        window_of(a)->limit = window_of(a)->limit < limit ? window_of(a)->limit : limit;
     }
-    return start + GUARD_REDZONE + ((0 - ((uintptr_t)start + GUARD_REDZONE)) & (align - 1));
+    return block;
 }
 
 static unsigned char *fallback_block(arena *a, size_t size, size_t align)
@@ -220,7 +242,7 @@ static unsigned char *fallback_block(arena *a, size_t size, size_t align)
         return NULL;
     }
     if (!attach(a, (attachment){.kind = ATTACHED_HEAP, .start = block, .size = size,
-                                .block_kind = c->kind})) {
+                                .block = block, .asked = size, .block_kind = c->kind})) {
         heap_give(h, block, size, c->kind);
         return NULL;
     }
@@ -326,8 +348,14 @@ static void drop_attachment(arena *a, const attachment *node)
     core *c = a->core;
     if (node->kind == ATTACHED_CLEANUP) {
         call from = c->from; /* the host may call us from there */
+        unsigned kind = c->kind;
+        block_state dying = c->dying;
+        c->kind = c->no_kind;
+        c->dying = BLOCK_FREED;
         node->function(node->start);
         c->from = from;
+        c->kind = kind;
+        c->dying = dying;
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
     } else {
@@ -435,7 +463,7 @@ static void leave_later_spans(arena *a, arena_span *span)
         arena_span *left = a->current;
         sweep_from(a, left->start);
         a->current = left->previous;
-        window_of(a)->cursor = a->current->left_at;
+        window_of(a)->cursor = a->current->left.cursor;
         a->used_before -= span_used(a, a->current);
         if (GUARD_SHUT) {
             bury(a, left);
@@ -443,38 +471,36 @@ static void leave_later_spans(arena *a, arena_span *span)
     }
 }
 
-/* The span whole, and `cursor` in it, is the top again. */
-static void step_back_to(arena *a, arena_span *span, unsigned char *cursor, bool rest)
+void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest)
 {
     fief_arena *w = window_of(a);
-    leave_later_spans(a, span);
-    bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
-    sweep_from(a, cursor);
-    if (rests) {
-        w->cursor = lay_to_rest(a, cursor);
-    } else {
-        guard_sweep(cursor, (size_t)(w->cursor - cursor));
-        w->cursor = cursor;
+    note_peak(a);
+    drop_after(a, event);
+    if (span != NULL) {
+        leave_later_spans(a, span);
+        bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
+        sweep_from(a, cursor);
+        if (rests) {
+            cursor = lay_to_rest(a, cursor);
+        } else {
+            guard_sweep(cursor, (size_t)(w->cursor - cursor));
+        }
+        w->cursor = w->limit = cursor;
     }
 }
 
-void arena_rewind(arena *a, fief_mark mark, bool rest)
+void arena_rewind(arena *a, fief_mark mark)
 {
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
     arena_span *span = is_empty ? a->first : span_of(a, mark);
-    note_peak(a);
     a->core->dying = BLOCK_REWOUND;
-    drop_after(a, mark.events);
-    if (span != NULL) {
-        step_back_to(a, span, is_empty ? span->start : mark.cursor, rest);
-        bool limit_is_here = mark.limit > span->start && mark.limit <= span->end;
-        if (is_empty || a->core->shut || !limit_is_here) {
-            arena_set_limit(a);
-        } else {
-            window_of(a)->limit = mark.limit;
-        }
-    }
+    arena_undo(a, span, is_empty && span != NULL ? span->start : mark.cursor, mark.events, true);
     a->core->dying = BLOCK_FREED;
+    if (is_empty || a->core->shut) {
+        arena_set_limit(a);
+    } else {
+        window_of(a)->limit = mark.limit;
+    }
 }
 
 static bool is_in_zone(const arena *a, const unsigned char *p)
@@ -509,7 +535,7 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
     } else {
-        arena_rewind(a, mark, true);
+        arena_rewind(a, mark);
     }
 }
 

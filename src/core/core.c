@@ -42,8 +42,11 @@ void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, si
 bool core_full(core *c, fief_strategy strategy, size_t size)
 {
     call from = c->from; /* the host may call us from there */
+    unsigned kind = c->kind;
+    c->kind = c->no_kind;
     bool again = c->on_full != NULL && c->on_full(c->rt, size, c->user);
     c->from = from;
+    c->kind = kind;
     if (again) {
         return true;
     }

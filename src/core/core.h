@@ -121,9 +121,10 @@ void quarantine_check(core *c);
 /* ---- arena ---- */
 typedef struct arena_span {
     struct arena_span *next, *previous;
-    unsigned char *start, *end, *left_at; /* left_at: the cursor when the next span was begun */
-    size_t pages;                         /* 0: the caller's buffer */
-    uint64_t entered;                     /* the arena's events when it became the current span */
+    unsigned char *start, *end;
+    size_t pages;      /* 0: the caller's buffer */
+    uint64_t entered;  /* the arena's events when it became the current span */
+    fief_arena left;   /* the window when the next span was begun */
 } arena_span;
 
 typedef enum attachment_kind { ATTACHED_RUN, ATTACHED_HEAP, ATTACHED_CLEANUP } attachment_kind;
@@ -136,7 +137,9 @@ typedef struct attachment {
     void *start; /* run, heap block, or the cleanup's argument */
     size_t size; /* pages, bytes */
     unsigned block_kind;
-    const unsigned char *cursor; /* the arena's, at the time */
+    const void *block;         /* what the host has of it */
+    size_t asked;
+    unsigned char *below, *above; /* the arena's position before and after */
     void (*function)(void *);
 } attachment;
 
@@ -165,8 +168,13 @@ typedef struct arena {
 
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
-/* Back to a mark that is known to be good; `rest`: dead bytes may be kept from reuse. */
-void arena_rewind(arena *a, fief_mark mark, bool rest);
+/* Back to a mark that is known to be good. */
+void arena_rewind(arena *a, fief_mark mark);
+/* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`: dead
+ * bytes may be kept from reuse. The window stays shut. */
+void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
+/* Where a block that is pushed now begins to count; NULL: nothing lies below. */
+unsigned char *arena_position(const arena *a);
 void arena_reset(arena *a);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
 void arena_shut_down(arena *a);
@@ -197,7 +205,8 @@ typedef struct pool {
     unsigned kind;
     size_t slot_size, step; /* step: with redzones */
     fief_vacant *parked;    /* the vacant list while the window is shut */
-    pool_span *spans;       /* newest first; only the newest is being carved */
+    pool_span *spans;       /* by address */
+    pool_span *newest;      /* the one that is being carved */
     size_t carved, peak, lent, asked; /* lent, asked: while the window is shut */
     struct pool *next;
 } pool;
@@ -260,8 +269,7 @@ bool medium_resize(medium *m, void *block, size_t new_size);
 medium_place medium_find(const medium *m, const void *block);
 /* Is this the block's size, as far as granules tell? */
 bool medium_fits(const medium *m, const void *block, size_t size);
-/* Bytes that may be used: of a request for `size`; of a block. */
-size_t medium_usable(size_t size, size_t align);
+/* Bytes that may be used, in whole granules. */
 size_t medium_size_of(const medium *m, const void *block);
 /* Gives all but `keep` of the empty segments back. */
 void medium_trim(heap *h, size_t keep);

@@ -459,25 +459,27 @@ static pool *unsized_pool(heap *h, size_t size)
     return (pool *)(void *)*window;
 }
 
-/* Blocks above the pools tell their size by their pages: we ask for all of it. */
-static size_t whole_pages(size_t size, size_t align)
+/* Blocks above the pools tell their size by their pages: what counts, and may be used, is a whole
+ * number of granules or pages, the same in every mode. */
+static size_t unsized_size(size_t size, size_t align)
 {
-    size_t offset = large_start(align);
-    return size <= HEAP_LARGEST_MEDIUM
-               ? medium_usable(size, align)
-               : (large_pages(offset, size) << PAGE_SHIFT) - offset - GUARD_REDZONE;
+    if (align <= FIEF_ALIGN && size <= FIEF_SMALL_MAX) {
+        return fief_round_up(size == 0 ? 1 : size, FIEF_ALIGN);
+    }
+    size = size <= FIEF_SMALL_MAX ? FIEF_SMALL_MAX + 1 : size;
+    return fief_round_up(size, size <= HEAP_LARGEST_MEDIUM ? (size_t)1 << MEDIUM_SHIFT : PAGE_SIZE);
 }
 
+/* Of a size that unsized_size made. */
 static void *unsized_take(heap *h, size_t size, size_t align)
 {
-    if (align > FIEF_ALIGN || size > FIEF_SMALL_MAX) {
-        size = size > FIEF_SMALL_MAX ? size : FIEF_SMALL_MAX + 1;
-        return take(h, whole_pages(size, align), align);
+    if (size > FIEF_SMALL_MAX) {
+        return take(h, size, align);
     }
-    pool *p = unsized_pool(h, size == 0 ? 1 : size);
-    void *block = p != NULL ? pool_take(p, p->slot_size) : NULL;
+    pool *p = unsized_pool(h, size);
+    void *block = p != NULL ? pool_take(p, size) : NULL;
     if (block != NULL) {
-        count_live(h, p->slot_size);
+        count_live(h, size);
     }
     return block;
 }
@@ -488,10 +490,11 @@ void *heap_alloc_unsized(heap *h, size_t size, size_t align)
     if (size_is_absurd(size)) {
         return NULL;
     }
+    size_t whole_size = unsized_size(size, align);
     void *block;
     do {
-        block = budget_admits(c, FIEF_HEAP, size) ? unsized_take(h, size, align) : NULL;
-    } while (block == NULL && core_full(c, FIEF_HEAP, size));
+        block = budget_admits(c, FIEF_HEAP, whole_size) ? unsized_take(h, whole_size, align) : NULL;
+    } while (block == NULL && core_full(c, FIEF_HEAP, whole_size));
     return block;
 }
 
@@ -519,8 +522,8 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->slot_size;
     case PAGE_MEDIUM: return medium_size_of(entry->owner, block);
     case PAGE_LARGE:
-        return ((size_t)large_head(h, entry)->length << PAGE_SHIFT) -
-               large_offset(h, entry, block) - GUARD_REDZONE;
+        return (((size_t)large_head(h, entry)->length << PAGE_SHIFT) -
+                large_offset(h, entry, block) - GUARD_REDZONE) & ~(size_t)(PAGE_SIZE - 1);
     default: return 0;
     }
 }

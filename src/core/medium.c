@@ -70,18 +70,10 @@ static size_t offset_for(size_t align)
     return align > FIEF_ALIGN && GUARD_REDZONE != 0 ? GRANULE : GUARD_REDZONE;
 }
 
-size_t medium_usable(size_t size, size_t align)
-{
-    size_t offset = offset_for(align);
-    size_t usable = (granules(offset, size) << MEDIUM_SHIFT) - offset - GUARD_REDZONE;
-    return usable < HEAP_LARGEST_MEDIUM ? usable : HEAP_LARGEST_MEDIUM;
-}
-
 size_t medium_size_of(const medium *m, const void *block)
 {
     size_t length = length_at(m, granule_of(m, block)) << MEDIUM_SHIFT;
-    size_t usable = length - offset_of(m, block) - GUARD_REDZONE;
-    return usable < HEAP_LARGEST_MEDIUM ? usable : HEAP_LARGEST_MEDIUM;
+    return (length - offset_of(m, block) - GUARD_REDZONE) & ~(size_t)(GRANULE - 1);
 }
 
 bool medium_fits(const medium *m, const void *block, size_t size)

@@ -1,5 +1,5 @@
-/* pool: see include/fief/pool.h. Spans are carved newest first; vacancy is a list, and a bitmap is
- * made from it only when somebody walks or trims. */
+/* pool: see include/fief/pool.h. Only the newest span is being carved; vacancy is a list, and a
+ * bitmap is made from it only when somebody walks or trims. */
 #include "core/core.h"
 
 #include "guard.h"
@@ -66,9 +66,13 @@ static bool span_add(pool *p)
         return false;
     }
     guard_claim(start, PAGE_SIZE);
-    *span = (pool_span){.next = p->spans, .start = start, .bits = bits,
-                        .first = first_index(p, start)};
-    p->spans = span;
+    *span = (pool_span){.start = start, .bits = bits, .first = first_index(p, start)};
+    pool_span **link = &p->spans;
+    while (*link != NULL && (*link)->start < start) {
+        link = &(*link)->next;
+    }
+    span->next = *link;
+    *link = p->newest = span;
     return true;
 }
 
@@ -106,12 +110,12 @@ static void *pool_attempt(pool *p)
     if (*list != NULL) {
         slot = vacant_pop(list);
     } else {
-        if (p->spans == NULL || p->spans->carved == slots_per_span(p)) {
-            if (!span_add(p)) {
-                return NULL;
-            }
+        bool is_full = p->newest == NULL || p->newest->carved == slots_per_span(p);
+        if (is_full && !span_add(p)) {
+            return NULL;
         }
-        slot = slot_at(p, p->spans, carved_index(p, p->spans, p->spans->carved++));
+        slot = slot_at(p, p->newest, carved_index(p, p->newest, p->newest->carved++));
+        space_page(&p->core->space, slot)->prev = p->newest->carved;
         p->carved++;
     }
     return slot;
@@ -158,8 +162,11 @@ bool pool_has_slot(const pool *p, const void *slot)
     if (entry == NULL || entry->kind != page_kind_of(p) || entry->owner != p) {
         return false;
     }
-    uintptr_t first = ((uintptr_t)slot & ~(uintptr_t)(PAGE_SIZE - 1)) + GUARD_REDZONE;
-    return ((uintptr_t)slot - first) % p->step == 0;
+    const unsigned char *start = span_start(&p->core->space, entry);
+    size_t offset = (uintptr_t)slot - (uintptr_t)start - GUARD_REDZONE, slots = slots_per_span(p);
+    size_t index = offset / p->step, first = first_index(p, start);
+    size_t nth = index >= first ? index - first : index + slots - first;
+    return offset % p->step == 0 && index < slots && nth < entry->prev;
 }
 
 /* Checks that every mode can afford out of line. */
@@ -251,6 +258,9 @@ static void mark_vacant(pool *p)
 /* Where blocks have records, slots in quarantine are in no list. */
 static bool is_live(const pool *p, const pool_span *span, size_t i)
 {
+    if (!pool_has_slot(p, slot_at(p, span, i))) {
+        return false;
+    }
     if (GUARD_SHUT) {
         return ledger_at(&p->core->space, slot_at(p, span, i))->state == BLOCK_LIVE;
     }
@@ -265,8 +275,7 @@ size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *ar
     }
     size_t visited = 0;
     for (pool_span *span = p->spans; span != NULL; span = span->next) {
-        for (size_t nth = 0, carved = span->carved; nth < carved; nth++) {
-            size_t i = carved_index(p, span, nth);
+        for (size_t i = 0, slots = slots_per_span(p); i < slots; i++) {
             if (is_live(p, span, i)) {
                 visit(slot_at(p, span, i), argument);
                 visited++;
@@ -315,6 +324,7 @@ size_t fief_pool_trim(fief_pool *window)
         pool_span *span = *link;
         if (span->vacant == span->carved) {
             *link = span->next;
+            p->newest = p->newest == span ? NULL : p->newest;
             p->carved -= span->carved;
             span_drop(p, span);
             bytes += PAGE_SIZE;

@@ -250,6 +250,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     if (keep_pages > 0) {
         s->map[first].length = (uint32_t)keep_pages;
     }
+    memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
     if (s->dirty + bytes > s->retain && s->range->reserve != NULL) {
         os_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {

@@ -8,35 +8,50 @@ static arena *whole(fief_stack *stack)
     return (arena *)(void *)stack;
 }
 
-/* An emptied span is stepped out of, so that the newest block is always below the cursor. */
+/* An emptied span is stepped out of, so that the newest block is always below the cursor. The window
+ * is as it was left, but where something was attached since that is still there: then its limit
+ * moves, as with any event, so that no older mark fits it. */
 static void step_back(arena *a)
 {
     fief_arena *w = &a->window.arena;
     while (a->current != NULL && a->current->previous != NULL && w->cursor == a->current->start) {
         arena_span *previous = a->current->previous;
-        a->used_before -= (size_t)(previous->left_at - previous->start);
+        a->used_before -= (size_t)(previous->left.cursor - previous->start);
         a->current = previous;
-        w->cursor = previous->left_at;
-        arena_set_limit(a);
-        if (a->attached != NULL) {
+        w->cursor = previous->left.cursor;
+        w->limit = previous->left.limit;
+        if (a->attached != NULL && a->attached->event > previous->left.events) {
             arena_note_event(a);
         }
     }
 }
 
-/* A block of its own, or one that the heap served, with nothing pushed since. */
-static bool is_attached_last(const arena *a, const unsigned char *block)
+/* ---- which is the newest ---- */
+
+/* What a pop takes away: a block, and the cleanups that were attached above it. */
+typedef struct newest {
+    const attachment *apart; /* the block is this one's; NULL: it lies in the span */
+    unsigned char *top;      /* its end, below the cleanups */
+    uint64_t event;          /* of what is attached below it */
+} newest;
+
+static newest find_newest(const arena *a)
 {
     const attachment *node = a->attached;
-    return node != NULL && node->kind != ATTACHED_CLEANUP && node->cursor == a->window.arena.cursor &&
-           (uintptr_t)block - (uintptr_t)node->start < FIEF_ALIGN_MAX;
+    newest n = {.top = arena_position(a)};
+    while (node != NULL && node->kind == ATTACHED_CLEANUP && node->above == n.top) {
+        n.top = node->below;
+        node = node->next;
+    }
+    n.apart = node != NULL && node->kind != ATTACHED_CLEANUP && node->above == n.top ? node : NULL;
+    n.event = node != NULL ? node->event - (n.apart != NULL ? 1 : 0) : 0;
+    return n;
 }
 
-/* In a window that is shut: no record behind this one, up to the cursor. */
-static bool is_last_of_span(const arena *a, const unsigned char *block)
+/* In a window that is shut: is the block's record the last living one below the top? */
+static bool is_last_record(const arena *a, unsigned char *block, const unsigned char *top)
 {
     const arena_span *span = a->current;
-    const unsigned char *top = a->window.arena.cursor;
     if (span == NULL || block < span->start || block >= top) {
         return false;
     }
@@ -46,7 +61,23 @@ static bool is_last_of_span(const arena *a, const unsigned char *block)
     while (next < end && next->state != BLOCK_LIVE) {
         next = ledger_next(next + 1, end);
     }
-    return next == end;
+    const record *own = ledger_at(s, block);
+    return next == end && own->state == BLOCK_LIVE && ledger_block(s, own) == block;
+}
+
+static bool is_it(const arena *a, const newest *n, unsigned char *block, size_t size)
+{
+    if (n->apart != NULL) {
+        return n->apart->block == block && n->apart->asked == size;
+    }
+    if (a->core->shut) {
+        const space *s = &a->core->space;
+        return n->top != NULL && is_last_record(a, block, n->top) &&
+               record_size(s, ledger_at(s, block)) == size;
+    }
+    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
+    return n->top != NULL && (uintptr_t)n->top - (uintptr_t)block == step &&
+           block >= a->current->start;
 }
 
 bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
@@ -57,23 +88,23 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
         return false;
     }
     step_back(a);
-    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
-    unsigned char *start = block;
-    bool is_newest;
-    bool apart = is_attached_last(a, start);
-    if (apart || !a->core->shut) {
-        is_newest = apart || (uintptr_t)w->cursor - (uintptr_t)start == step;
-    } else {
-        is_newest = is_last_of_span(a, start) && block_is_live(a->core, start, size, a->core->no_kind);
-    }
-    if (!is_newest) {
+    newest n = find_newest(a);
+    if (!is_it(a, &n, block, size)) {
         misuse(a->core, FIEF_MISUSE_NOT_LIFO, block, size,
                "popped a block that is not the newest of the stack");
         return false;
     }
-    uint64_t event = w->events - (apart ? 1 : 0);
-    fief_mark mark = {apart ? w->cursor : start - GUARD_REDZONE, w, w->limit, event};
-    arena_rewind(a, mark, false);
+    unsigned char *cursor = n.apart != NULL ? n.apart->below : (unsigned char *)block - GUARD_REDZONE;
+    unsigned char *limit = w->limit;
+    if (cursor == NULL && a->first != NULL) {
+        cursor = a->first->start;
+    }
+    arena_undo(a, a->current, cursor, n.event, false);
+    if (a->core->shut) {
+        arena_set_limit(a);
+    } else {
+        w->limit = limit > w->cursor ? limit : w->cursor;
+    }
     return true;
 }
 

@@ -415,12 +415,14 @@ fief_unit fief_unit_begin(fief_runtime *rt)
 {
     runtime *r = whole_runtime(rt);
     if (!enter(&r->core, CALL())) {
-        return (fief_unit){.depth = 0};
+        return (fief_unit){.number = 0};
     }
-    arena_refuse(r->unit, false);
-    r->depth++;
-    r->units++;
-    return (fief_unit){fief_arena_mark(&r->unit->window.arena), r->depth, r->units};
+    if (r->innermost == 0) {
+        arena_refuse(r->unit, false);
+    }
+    fief_unit unit = {fief_arena_mark(rt->unit), ++r->units, r->innermost};
+    r->innermost = unit.number;
+    return unit;
 }
 
 void fief_unit_end(fief_runtime *rt, fief_unit unit)
@@ -429,14 +431,14 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
     if (!enter(&r->core, CALL())) {
         return;
     }
-    if (r->depth == 0 || unit.depth != r->depth) {
-        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0, "unit %u is not the innermost open one",
-               unit.number);
+    if (r->innermost == 0 || unit.number != r->innermost) {
+        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+               "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
         return;
     }
-    r->depth--;
-    if (r->depth > 0) {
-        arena_rewind(r->unit, unit.mark, true);
+    r->innermost = unit.outer;
+    if (unit.outer != 0) {
+        arena_rewind(r->unit, unit.mark);
         return;
     }
     arena_reset(r->unit);

@@ -15,7 +15,7 @@ typedef struct runtime {
     arena *vm, *unit;
     arena *frames;
     const fief_kind *kinds;
-    unsigned depth, units;
+    unsigned innermost, units; /* the number of the innermost open unit; units so far */
 } runtime;
 
 static inline runtime *whole_runtime(const fief_runtime *rt)
