@@ -34,19 +34,20 @@ static void set_top(arena *a, unsigned char *top)
 static unsigned char *end_of_room(const arena *a)
 {
     const arena_span *span = a->current;
-    size_t elsewhere = a->used_before + a->large - a->dead, room = (size_t)(span->end - span->start);
+    unsigned char *cursor = a->window.arena.cursor;
+    size_t room = (size_t)(span->end - cursor);
     if (a->max != 0) {
-        size_t left = elsewhere < a->max ? (a->max - elsewhere) & ~(size_t)(FIEF_GRAIN - 1) : 0;
-        room = room < left ? room : left;
+        size_t used = arena_used(a), left = used < a->max ? a->max - used : 0;
+        room = room < left ? room : left & ~(size_t)(FIEF_GRAIN - 1);
     }
-    return span->start + room;
+    return cursor + room;
 }
 
 void arena_set_limit(arena *a)
 {
     fief_arena *w = window_of(a);
     bool stays_shut = a->closed || a->core->shut || a->current == NULL;
-    w->limit = stays_shut || end_of_room(a) < w->cursor ? w->cursor : end_of_room(a);
+    w->limit = stays_shut ? w->cursor : end_of_room(a);
 }
 
 static void enter_span(arena *a, arena_span *span)

@@ -520,7 +520,9 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
     }
     switch (entry->kind) {
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->slot_size;
-    case PAGE_MEDIUM: return medium_size_of(entry->owner, block);
+    case PAGE_MEDIUM:
+        return medium_find(entry->owner, block) == MEDIUM_BLOCK ? medium_size_of(entry->owner, block)
+                                                                : 0;
     case PAGE_LARGE:
         return (((size_t)large_head(h, entry)->length << PAGE_SHIFT) -
                 large_offset(h, entry, block) - GUARD_REDZONE) & ~(size_t)(PAGE_SIZE - 1);
@@ -583,6 +585,9 @@ void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)
     size_t usable = fief_heap_usable_size(window, block);
     if (usable == 0) {
         heap_give_unsized(h, block); /* not ours: reports, and changes nothing */
+        return NULL;
+    }
+    if (GUARD_SHUT && !block_is_live(h->core, block, usable, h->core->no_kind)) {
         return NULL;
     }
     if (new_size <= usable && new_size >= usable / 2) {

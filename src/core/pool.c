@@ -360,6 +360,7 @@ pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_s
 void pool_shut_down(pool *p)
 {
     core *c = p->core;
+    quarantine_drain(c); /* some of what waits there may be ours */
     for (pool_span *span = p->spans, *next; span != NULL; span = next) {
         next = span->next;
         span_drop(p, span);
