@@ -64,7 +64,7 @@ fief_range *range_open(size_t reserve_bytes)
 
 static size_t head_for(size_t root_size)
 {
-    return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + OS_PAGE;
+    return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + 3 * OS_PAGE;
 }
 
 size_t range_minimum(size_t root_size, bool ledger)
