@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22, OS_PAGE = 4096 };
+enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22, OS_PAGE = 4096,
+       HEAD_REST = 3 * OS_PAGE /* in a caller's buffer: what a runtime describes at its opening */ };
 
 /* Bytes of descriptors that `pages` may need beside those in the head: 256 a page. */
 static size_t more_bytes(size_t pages)
@@ -64,13 +65,13 @@ fief_range *range_open(size_t reserve_bytes)
 
 static size_t head_for(size_t root_size)
 {
-    return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + 3 * OS_PAGE;
+    return fief_round_up(sizeof(fief_range), 64) + fief_round_up(root_size, 64) + HEAD_REST;
 }
 
 size_t range_minimum(size_t root_size, bool ledger)
 {
-    size_t least = more_bytes(6) + map_bytes(6) + 6 * (size_t)PAGE_SIZE;
-    return 2 * FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
+    size_t least = more_bytes(6) + map_bytes(6) + (size_t)6 * PAGE_SIZE;
+    return (size_t)2 * FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
 }
 
 static size_t ledger_bytes(size_t pages)

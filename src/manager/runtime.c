@@ -371,12 +371,12 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
 
 size_t fief_check(fief_runtime *rt)
 {
-    runtime *r = whole_runtime(rt);
-    if (!GUARD_SHUT || !enter(&r->core, CALL())) {
+    core *c = &whole_runtime(rt)->core;
+    if (!enter(c, CALL()) || !GUARD_SHUT) {
         return 0;
     }
-    quarantine_check(&r->core);
-    return blocks_check(&r->core);
+    quarantine_check(c);
+    return blocks_check(c);
 }
 
 size_t fief_trim(fief_runtime *rt)

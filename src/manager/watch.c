@@ -67,8 +67,8 @@ static void release(runtime *r)
 /* Not where the next runtime, or the caller, wants the memory, or nothing is to be kept. */
 static bool can_stay(const core *c)
 {
-    const fief_range *range = c->space.range;
-    return GUARD_FENCES && range->reserve != NULL && !range->kept && c->quarantine.entries != 0;
+    return GUARD_FENCES && c->space.range->reserve != NULL && !c->space.range->kept &&
+           c->quarantine.entries != 0;
 }
 
 void watch_closed(runtime *r)
