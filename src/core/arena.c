@@ -172,12 +172,19 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
     return top + pad + GUARD_REDZONE;
 }
 
+unsigned char *arena_top(const arena *a)
+{
+    unsigned char *cursor = a->window.arena.cursor;
+    const zone *z = a->zones;
+    return z != NULL && z->span == a->current && z->end == cursor ? z->start : cursor;
+}
+
 /* Spans are entered to push, so an empty one is as good as none. */
 unsigned char *arena_position(const arena *a)
 {
-    const fief_arena *w = &a->window.arena;
-    bool is_empty = a->current == NULL || (a->current == a->first && w->cursor == a->current->start);
-    return is_empty ? NULL : w->cursor;
+    bool is_empty =
+        a->current == NULL || (a->current == a->first && arena_top(a) == a->current->start);
+    return is_empty ? NULL : arena_top(a);
 }
 
 static bool attach(arena *a, attachment what)
@@ -420,8 +427,9 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
     if (top == from) {
         return from;
     }
-    zone *z = span->pages != 0 ? space_meta(&a->core->space, sizeof *z) : NULL;
-    if (z == NULL) { /* the caller's buffer, or no memory to write it down */
+    bool ours = span->pages != 0 && a->core->space.range->reserve != NULL;
+    zone *z = ours ? space_meta(&a->core->space, sizeof *z) : NULL;
+    if (z == NULL) { /* the caller's bytes, or no memory to write it down */
         guard_sweep(from, (size_t)(top - from));
         return from;
     }
@@ -458,17 +466,23 @@ static arena_span *span_of(const arena *a, fief_mark mark)
     return span;
 }
 
-static void leave_later_spans(arena *a, arena_span *span)
+void arena_leave_span(arena *a)
+{
+    arena_span *left = a->current, *previous = left->previous;
+    sweep_from(a, left->start);
+    a->current = previous;
+    window_of(a)->cursor = previous->left.cursor;
+    window_of(a)->limit = previous->left.limit;
+    a->used_before -= span_used(a, previous);
+    if (GUARD_SHUT && left->pages != 0) {
+        bury(a, left);
+    }
+}
+
+static void leave_later_spans(arena *a, const arena_span *span)
 {
     while (a->current != span) {
-        arena_span *left = a->current;
-        sweep_from(a, left->start);
-        a->current = left->previous;
-        window_of(a)->cursor = a->current->left.cursor;
-        a->used_before -= span_used(a, a->current);
-        if (GUARD_SHUT) {
-            bury(a, left);
-        }
+        arena_leave_span(a);
     }
 }
 

@@ -173,7 +173,11 @@ void arena_rewind(arena *a, fief_mark mark);
 /* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`: dead
  * bytes may be kept from reuse. The window stays shut. */
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
-/* Where a block that is pushed now begins to count; NULL: nothing lies below. */
+/* The current span, whose blocks are dead, is left for the one before it, as that was left. */
+void arena_leave_span(arena *a);
+/* The end of the newest block's bytes: the cursor, but for dead ones below it. */
+unsigned char *arena_top(const arena *a);
+/* The same, NULL where nothing lies below. */
 unsigned char *arena_position(const arena *a);
 void arena_reset(arena *a);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);

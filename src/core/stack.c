@@ -13,14 +13,9 @@ static arena *whole(fief_stack *stack)
  * moves, as with any event, so that no older mark fits it. */
 static void step_back(arena *a)
 {
-    fief_arena *w = &a->window.arena;
-    while (a->current != NULL && a->current->previous != NULL && w->cursor == a->current->start) {
-        arena_span *previous = a->current->previous;
-        a->used_before -= (size_t)(previous->left.cursor - previous->start);
-        a->current = previous;
-        w->cursor = previous->left.cursor;
-        w->limit = previous->left.limit;
-        if (a->attached != NULL && a->attached->event > previous->left.events) {
+    while (a->current != NULL && a->current->previous != NULL && arena_top(a) == a->current->start) {
+        arena_leave_span(a);
+        if (a->attached != NULL && a->attached->event > a->current->left.events) {
             arena_note_event(a);
         }
     }

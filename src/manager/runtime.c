@@ -125,6 +125,17 @@ static bool allocators_open(runtime *r, const fief_config *config)
     return table_resolve(r, config->kinds, config->kind_count);
 }
 
+/* What was opened so far is closed; no guard leaves its marks in the caller's memory. */
+static void give_up(runtime *r)
+{
+    core *c = &r->core;
+    while (c->arenas != NULL) {
+        arena_shut_down(c->arenas);
+    }
+    guard_forget(c->space.base, (size_t)c->space.frontier << PAGE_SHIFT);
+    space_close(&c->space);
+}
+
 static fief_range *range_for(const fief_config *config, size_t reserve)
 {
     if (config->range != NULL) {
@@ -186,7 +197,7 @@ fief_runtime *fief_open(const fief_config *given)
             watch_opened(r);
             return &r->window;
         }
-        space_close(&r->core.space);
+        give_up(r);
     }
     (void)refuse(config.error, FIEF_NO_MEMORY, "no memory for the runtime's own descriptors");
     return NULL;
