@@ -266,11 +266,12 @@ static bool cap_admits(const arena *a, size_t need)
 static unsigned char *own_block(arena *a, size_t size, size_t align)
 {
     size_t need = raw_step(a, size, align) + align + FIEF_GRAIN;
-    unsigned char *block = bump(a, size, align);
+    bool apart = a->core->shut && size >= SIZE_IN_PAGES; /* its record says: look at the pages */
+    unsigned char *block = apart ? NULL : bump(a, size, align);
     if (block != NULL) {
         return block;
     }
-    if (need > (a->next_pages << PAGE_SHIFT) / 4 && need > PAGE_SIZE / 4) {
+    if (apart || (need > (a->next_pages << PAGE_SHIFT) / 4 && need > PAGE_SIZE / 4)) {
         return cap_admits(a, fief_round_up(need, PAGE_SIZE)) ? large_block(a, size, align) : NULL;
     }
     return cap_admits(a, need) && next_span(a, need) ? bump(a, size, align) : NULL;

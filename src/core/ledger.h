@@ -24,11 +24,11 @@ typedef enum block_state {
 
 typedef struct record {
     uint64_t born : 24, died : 24, kind : 13, start : 3; /* start: in grains, from the cell's */
-    uint64_t size : 20, state : 3, operation : 41;       /* size: all ones where it is larger */
+    uint64_t size : 27, state : 3, operation : 34;       /* size: all ones where it is larger */
 } record;
 
-#define OPERATION_MAX (((uint64_t)1 << 41) - 1)
-enum { CELL_SHIFT = 6, CELL = 1 << CELL_SHIFT, LEDGER_SHIFT = 2, SIZE_IN_PAGES = (1 << 20) - 1 };
+#define OPERATION_MAX (((uint64_t)1 << 34) - 1)
+enum { CELL_SHIFT = 6, CELL = 1 << CELL_SHIFT, LEDGER_SHIFT = 2, SIZE_IN_PAGES = (1 << 27) - 1 };
 
 /* Bytes outside the range that blocks lie in too: an arena's initial buffer. */
 typedef struct annex {
