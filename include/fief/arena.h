@@ -70,15 +70,18 @@ FIEF_INLINE bool fief_arena_try(fief_arena *arena, size_t size, size_t align, vo
 {
     unsigned char *p = arena->cursor;
     size_t step = fief_round_up(size, align > FIEF_GRAIN ? FIEF_ALIGN : FIEF_GRAIN);
+    if (!FIEF_LIKELY(align - 1 < FIEF_ALIGN_MAX && (align & (align - 1)) == 0)) {
+        return false;
+    }
     if (align > FIEF_GRAIN && !FIEF_LIKELY(((uintptr_t)p & (align - 1)) == 0)) {
-        p += (0 - (uintptr_t)p) & (align - 1);
-        FIEF_KEEP_BRANCH(p);
-        if (p > arena->limit) {
+        size_t pad = (0 - (uintptr_t)p) & (align - 1);
+        FIEF_KEEP_BRANCH(pad);
+        if (pad > (size_t)(arena->limit - p)) {
             return false;
         }
+        p += pad;
     }
-    if (FIEF_LIKELY(step - 1 < (size_t)(arena->limit - p) && align - 1 < FIEF_ALIGN_MAX &&
-                    (align & (align - 1)) == 0)) {
+    if (FIEF_LIKELY(step - 1 < (size_t)(arena->limit - p))) {
         arena->cursor = p + step;
         *ret_block = p;
         return true;

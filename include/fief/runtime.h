@@ -148,13 +148,15 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
             }
         } else if (row->strategy == FIEF_HEAP) {
             fief_heap *shared = (fief_heap *)row->allocator;
-            size_t rounded = (size + shared->round) & ~shared->round;
-            fief_vacant **list = &shared->vacant[rounded / FIEF_GRAIN];
-            if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX && *list != NULL)) {
+            if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
+                size_t rounded = (size + shared->round) & ~shared->round;
+                fief_vacant **list = &shared->vacant[rounded / FIEF_GRAIN];
                 fief_vacant *slot = *list;
-                *list = slot->next;
-                shared->live += rounded;
-                return memset(slot, 0, size);
+                if (FIEF_LIKELY(slot != NULL)) {
+                    *list = slot->next;
+                    shared->live += rounded;
+                    return memset(slot, 0, size);
+                }
             }
         } else if (row->strategy != FIEF_NO_STRATEGY) {
             size_t align = row->strategy == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;

@@ -119,7 +119,7 @@ fief_range *range_in(void *buffer, size_t size, size_t root_size, bool ledger)
     size_t head_size = fief_round_up(head_for(root_size), FIEF_ALIGN);
     memset(start, 0, sizeof(fief_range));
     fief_range *r = range_at(start, head_size);
-    size -= skip + head_size;
+    size = (size - skip - head_size) & ~(size_t)(FIEF_ALIGN - 1);
     if (ledger) { /* at the end: of five bytes, four are for spans and one for records */
         size_t part = size / ((1 << LEDGER_SHIFT) + 1) & ~(size_t)(FIEF_ALIGN - 1);
         size -= part;
