@@ -1,6 +1,7 @@
 /* depot: see depot.h. */
 #include "core/depot.h"
 
+#include "guard.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -101,6 +102,7 @@ size_t frames_walk(const void *frame, bounds within_stack, const void **frames, 
     while (within && count < most && at % sizeof(void *) == 0 && end - at >= 2 * sizeof(void *)) {
         const void *pair[2];
         memcpy(pair, (const void *)at, sizeof pair);
+        guard_trust(pair, sizeof pair);
         if ((uintptr_t)pair[1] < 4096) {
             break;
         }
