@@ -1,9 +1,11 @@
-#include <fief/fief.h>
+#include "support.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static fief_runtime *rt;
+static witness seen;
 static char order[8];
 static size_t ran;
 
@@ -14,13 +16,15 @@ static void note(void *letter)
 
 static void open_runtime(void)
 {
-    rt = fief_open(NULL);
+    rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .on_misuse = witness_misuse, .user = &seen});
     cr_assert_not_null(rt);
 }
 
 static void close_runtime(void)
 {
     cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(seen.count, 0, "misuse: %s", seen.text);
 }
 
 TestSuite(arena, .init = open_runtime, .fini = close_runtime);
@@ -94,8 +98,8 @@ Test(arena, cleanups_run_newest_first)
 Test(arena, callers_buffer_comes_first)
 {
     static _Alignas(16) char buffer[4096];
-    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.buffer = buffer,
-                                                             .buffer_size = sizeof buffer});
+    fief_arena *a =
+        fief_arena_open(rt, &(fief_arena_config){.buffer = buffer, .buffer_size = sizeof buffer});
     char *p = fief_arena_alloc(a, 64);
     cr_expect(p >= buffer && p < buffer + sizeof buffer);
     cr_expect_not_null(fief_arena_alloc(a, 8000));
@@ -112,4 +116,402 @@ Test(arena, printf_and_resize_of_the_last_block)
     cr_expect_str_eq(p, "fifteen letters");
     p = fief_arena_resize(a, p, 4000, 16);
     cr_expect_str_eq(p, "fifteen letters");
+}
+
+/* ---- capacity ---- */
+
+static void take_many(fief_arena *a, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_not_null(fief_arena_alloc(a, size));
+    }
+}
+
+Test(arena, presize_is_held_before_the_first_block)
+{
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.presize = 1 << 20});
+    size_t held = fief_stats_held(rt);
+    take_many(a, 900, 1000);
+    cr_expect_eq(fief_stats_held(rt), held);
+    fief_arena_close(a);
+    cr_expect_leq(fief_stats_held(rt) + (1 << 20), held);
+    cr_expect_null(fief_arena_open(rt, &(fief_arena_config){.presize = SIZE_MAX}));
+    cr_expect_null(fief_arena_open(rt, &(fief_arena_config){.presize = PTRDIFF_MAX}));
+}
+
+/* In a guarded build the dead bytes of an arena wait, and a reset begins with fresh ones. */
+Test(arena, a_reset_keeps_as_much_as_keep_bytes_says)
+{
+    size_t before = fief_stats_held(rt);
+    fief_arena *frugal = fief_arena_open(rt, &(fief_arena_config){.keep_bytes = 256 << 10});
+    take_many(frugal, 4000, 1000);
+    cr_expect_not_null(fief_arena_alloc(frugal, 1 << 20));
+    fief_arena_reset(frugal);
+    size_t kept = fief_stats_held(rt) - before;
+    cr_expect_leq(kept, (size_t)256 << 10);
+    take_many(frugal, 100, 1000);
+    cr_expect(is_guarded() || (kept > 0 && fief_stats_held(rt) - before == kept));
+    fief_arena_close(frugal);
+    cr_expect_eq(fief_stats_held(rt), before);
+
+    fief_arena *common = fief_arena_open(rt, NULL);
+    take_many(common, 2000, 1000);
+    size_t held = fief_stats_held(rt);
+    fief_arena_reset(common);
+    cr_expect(is_guarded() || fief_stats_held(rt) == held);
+    take_many(common, 2000, 1000);
+    cr_expect(is_guarded() || fief_stats_held(rt) == held);
+}
+
+Test(arena, large_blocks_leave_with_the_reset)
+{
+    fief_arena *a = fief_arena_open(rt, NULL);
+    take_many(a, 3, 100);
+    size_t held = fief_stats_held(rt);
+    for (int round = 0; round < 50; round++) {
+        fief_mark mark = fief_arena_mark(a);
+        unsigned char *large = fief_arena_alloc(a, 3 << 20);
+        cr_assert_not_null(large);
+        large[0] = large[(3 << 20) - 1] = 1;
+        if (round % 2 == 0) {
+            fief_arena_rewind(a, mark);
+        } else {
+            fief_arena_reset(a);
+        }
+        cr_assert_leq(fief_stats_held(rt), held);
+    }
+}
+
+/* The page behind a large block's run is somebody else's. */
+static void a_large_block_of_one_page_dies_alone(void)
+{
+    enum { BESIDE = 100 };
+    unsigned char *beside[BESIDE];
+    fief_runtime *counted =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
+    fief_arena *a = fief_arena_open(counted, NULL);
+    cr_assert_not_null(fief_arena_alloc(a, 40000));
+    for (size_t i = 0; i < BESIDE; i++) {
+        cr_assert_not_null(beside[i] = fief_heap_alloc(fief_runtime_heap(counted), 300));
+        fill(beside[i], 300, (unsigned)i);
+    }
+    fief_arena_reset(a);
+    cr_expect_eq(fief_stats_strategy(counted, FIEF_VM_ARENA).blocks, 0);
+    cr_expect_eq(fief_stats_strategy(counted, FIEF_HEAP).blocks, (size_t)BESIDE);
+    for (size_t i = 0; i < BESIDE; i++) {
+        cr_assert(holds(beside[i], 300, (unsigned)i), "block %zu beside it changed", i);
+        fief_heap_free(fief_runtime_heap(counted), beside[i], 300);
+    }
+    cr_expect_eq(fief_close(counted), 0);
+}
+
+/* ---- marks ---- */
+
+static unsigned char *watched_block;
+
+static void note_and_read(void *letter)
+{
+    cr_expect_eq(watched_block[99999], 7, "the block of the cleanup's time died before it");
+    note(letter);
+}
+
+Test(arena, rewinds_across_large_blocks_run_cleanups_in_order)
+{
+    static char letters[] = "abc";
+    fief_arena *a = fief_arena_open(rt, NULL);
+    take_many(a, 1, 100);
+    cr_assert(fief_arena_cleanup(a, note, &letters[0]));
+    size_t used = fief_arena_used(a);
+    fief_mark outer = fief_arena_mark(a);
+    watched_block = fief_arena_alloc(a, 100000);
+    memset(watched_block, 7, 100000);
+    cr_assert(fief_arena_cleanup(a, note_and_read, &letters[1]));
+    take_many(a, 500, 500);
+    size_t inner_used = fief_arena_used(a);
+    fief_mark inner = fief_arena_mark(a);
+    take_many(a, 2, 300000);
+    cr_assert(fief_arena_cleanup(a, note_and_read, &letters[2]));
+    fief_arena_rewind(a, inner);
+    cr_expect_str_eq(order, "c");
+    cr_expect_eq(fief_arena_used(a), inner_used);
+    fief_arena_rewind(a, outer);
+    cr_expect_str_eq(order, "cb");
+    cr_expect_eq(fief_arena_used(a), used);
+    fief_arena_reset(a);
+    cr_expect_str_eq(order, "cba");
+    cr_expect_eq(fief_arena_used(a), 0);
+}
+
+Test(arena, marks_of_others_and_of_dead_places_are_misuse)
+{
+    fief_arena *a = fief_arena_open(rt, NULL), *b = fief_arena_open(rt, NULL);
+    char *kept = fief_arena_strdup(a, "kept");
+    fief_mark early = fief_arena_mark(a);
+    take_many(a, 200, 1000);
+    fief_mark late = fief_arena_mark(a);
+    take_many(b, 10, 10);
+    size_t used = fief_arena_used(b);
+    fief_arena_rewind(b, early);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_ARENA));
+    cr_expect_eq(fief_arena_used(b), used);
+    fief_arena_rewind(a, early);
+    fief_arena_rewind(a, late);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_STALE_MARK));
+    cr_expect_str_eq(kept, "kept");
+}
+
+/* ---- marks, against a model ---- */
+
+enum { MOST_BLOCKS = 4000, MOST_LEVELS = 30 };
+
+typedef struct level {
+    fief_mark mark;
+    size_t blocks, cleanups, used, heap_used;
+} level;
+
+static struct {
+    unsigned char *start;
+    size_t size;
+} blocks[MOST_BLOCKS];
+static level levels[MOST_LEVELS];
+static size_t block_count, level_count, cleanup_count;
+
+static void expect_newest(void *number)
+{
+    cr_assert_eq((size_t)(uintptr_t)number, cleanup_count, "cleanups ran out of order");
+    cleanup_count--;
+}
+
+static size_t heap_used(void)
+{
+    return fief_stats_strategy(rt, FIEF_HEAP).used_bytes;
+}
+
+static void model_take(fief_arena *a, uint64_t *state, size_t align_shifts)
+{
+    if (block_count == MOST_BLOCKS) {
+        return;
+    }
+    size_t size = draw(state, draw(state, 15) == 0 ? 100000 : 700);
+    size_t align = (size_t)1 << draw(state, align_shifts);
+    unsigned char *start = fief_arena_alloc_aligned(a, size, align);
+    cr_assert_not_null(start);
+    cr_assert(is_multiple(start, align));
+    blocks[block_count].start = start;
+    blocks[block_count].size = size;
+    fill_ends(start, size, (unsigned)block_count++);
+}
+
+static void model_rewind(fief_arena *a, size_t to)
+{
+    level *l = &levels[to];
+    fief_arena_rewind(a, l->mark);
+    cr_assert_eq(seen.count, 0, "misuse: %s", seen.text);
+    cr_assert_eq(fief_arena_used(a), l->used);
+    cr_assert_eq(heap_used(), l->heap_used);
+    cr_assert_eq(cleanup_count, l->cleanups);
+    block_count = l->blocks;
+    for (size_t i = 0; i < block_count; i++) {
+        cr_assert(ends_hold(blocks[i].start, blocks[i].size, (unsigned)i), "block %zu changed", i);
+    }
+}
+
+static void model_step(fief_arena *a, uint64_t *state, size_t align_shifts)
+{
+    size_t what = draw(state, 100);
+    if (what < 6 && level_count < MOST_LEVELS) {
+        levels[level_count++] = (level){fief_arena_mark(a), block_count, cleanup_count,
+                                        fief_arena_used(a), heap_used()};
+    } else if (what < 12 && level_count > 0) {
+        level_count = draw(state, level_count);
+        model_rewind(a, level_count);
+    } else if (what < 16) {
+        cr_assert(fief_arena_cleanup(a, expect_newest, (void *)(uintptr_t)++cleanup_count));
+    } else {
+        model_take(a, state, align_shifts);
+    }
+}
+
+static void run_model(const fief_arena_config *config, size_t align_shifts)
+{
+    uint64_t state = 7;
+    fief_arena *a = fief_arena_open(rt, config);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 1500; i++) {
+            model_step(a, &state, align_shifts);
+        }
+        fief_arena_reset(a);
+        cr_assert_eq(fief_arena_used(a), 0);
+        cr_assert_eq(cleanup_count, 0);
+        block_count = level_count = 0;
+    }
+    fief_arena_close(a);
+    cr_expect_eq(heap_used(), 0);
+}
+
+Test(arena, marks_and_rewinds_against_a_model)
+{
+    static _Alignas(16) char buffer[20000];
+    run_model(NULL, 12);
+    run_model(&(fief_arena_config){.buffer = buffer, .buffer_size = sizeof buffer}, 9);
+    run_model(&(fief_arena_config){.presize = 1 << 20, .keep_bytes = 1 << 20}, 5);
+}
+
+Test(arena, marks_and_rewinds_at_a_cap_against_a_model)
+{
+    run_model(&(fief_arena_config){.max_bytes = 400000}, 5);
+}
+
+/* A runtime of its own, so that the pages are where we want them: what `below` gives back ends where
+ * the arena's first span begins, and a later span or run of the arena fills it. */
+static fief_runtime *touching;
+
+static fief_arena *arena_above_a_hole(size_t hole)
+{
+    touching = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .on_misuse = witness_misuse, .user = &seen});
+    fief_arena *below = fief_arena_open(touching, &(fief_arena_config){.presize = hole});
+    fief_arena *a = fief_arena_open(touching, &(fief_arena_config){.presize = 60000});
+    fief_arena_close(below);
+    return a;
+}
+
+static void expect_empty_and_close(fief_arena *a)
+{
+    cr_expect_eq(seen.count, 0, "misuse: %s", seen.text);
+    cr_expect_eq(fief_arena_used(a), 0);
+    cr_expect_eq(fief_close(touching), 0);
+}
+
+static void a_mark_at_the_start_of_a_span_that_touches_a_later_one(void)
+{
+    fief_arena *a = arena_above_a_hole(130000);
+    fief_mark empty = fief_arena_mark(a);
+    unsigned char *first = fief_arena_alloc(a, 1000);
+    take_many(a, 70, 1000);
+    unsigned char *later = fief_arena_alloc(a, 1000);
+    cr_expect(is_guarded() || later < first, "no span below the first one: nothing was tested");
+    fief_arena_rewind(a, empty);
+    expect_empty_and_close(a);
+}
+
+static void a_large_block_that_touches_the_span_is_not_its_last_block(void)
+{
+    fief_arena *a = arena_above_a_hole(131072);
+    fief_mark empty = fief_arena_mark(a);
+    unsigned char *large = fief_arena_alloc(a, 131072);
+    cr_assert_not_null(large);
+    large = fief_arena_resize(a, large, 131072, 64);
+    cr_assert_not_null(large);
+    fief_mark mark = fief_arena_mark(a);
+    unsigned char *small = fief_arena_alloc(a, 1000);
+    cr_expect(is_guarded() || small == large + 131072, "they do not touch: nothing was tested");
+    take_many(a, 10, 1000);
+    fief_arena_rewind(a, mark);
+    fief_arena_rewind(a, empty);
+    expect_empty_and_close(a);
+}
+
+Test(arena, spans_and_runs_may_touch)
+{
+    a_large_block_of_one_page_dies_alone();
+    a_mark_at_the_start_of_a_span_that_touches_a_later_one();
+    a_large_block_that_touches_the_span_is_not_its_last_block();
+}
+
+/* ---- the caller's buffer ---- */
+
+static void a_callers_buffer_may_be_small_and_crooked_and_is_given_back(void)
+{
+    static char buffer[4096];
+    for (size_t size = 0; size <= 80; size += 5) {
+        for (size_t offset = 0; offset < 20; offset += 3) {
+            fief_arena *a = fief_arena_open(
+                rt, &(fief_arena_config){.buffer = buffer + offset, .buffer_size = size});
+            cr_assert_not_null(a);
+            for (size_t i = 1; i < 40; i += 6) {
+                unsigned char *p = fief_arena_alloc(a, i);
+                cr_assert(p != NULL && is_multiple(p, FIEF_ALIGN));
+                fill(p, i, 1);
+            }
+            fief_arena_close(a);
+            memset(buffer, 0, sizeof buffer);
+        }
+    }
+    fief_arena *a =
+        fief_arena_open(rt, &(fief_arena_config){.buffer = buffer, .buffer_size = sizeof buffer});
+    cr_expect_not_null(fief_arena_alloc(a, 100000));
+    char *first = fief_arena_alloc(a, 64);
+    cr_expect(first >= buffer && first < buffer + sizeof buffer);
+    take_many(a, 100, 100);
+    fief_arena_reset(a);
+    first = fief_arena_alloc(a, 64);
+    cr_expect(first >= buffer && first < buffer + sizeof buffer);
+}
+
+static void the_buffer_comes_first_even_with_a_presize(void)
+{
+    static char buffer[4096];
+    fief_arena *a = fief_arena_open(
+        rt,
+        &(fief_arena_config){.buffer = buffer, .buffer_size = sizeof buffer, .presize = 1 << 17});
+    char *first = fief_arena_alloc(a, 64);
+    cr_expect(first >= buffer && first < buffer + sizeof buffer);
+    fief_arena_close(a);
+}
+
+Test(arena, a_callers_buffer_comes_first_and_is_given_back)
+{
+    a_callers_buffer_may_be_small_and_crooked_and_is_given_back();
+    the_buffer_comes_first_even_with_a_presize();
+}
+
+/* ---- resize and strings ---- */
+
+Test(arena, resize_keeps_the_prefix_in_place_and_moved)
+{
+    fief_arena *a = fief_arena_open(rt, NULL);
+    unsigned char *p = fief_arena_resize(a, NULL, 0, 100);
+    fill(p, 100, 1);
+    unsigned char *last = fief_arena_resize(a, p, 100, 200);
+    cr_expect(is_guarded() || last == p, "the last block grows in place");
+    cr_assert(holds(last, 100, 1));
+    fill(last, 200, 2);
+    cr_assert_not_null(fief_arena_alloc(a, 1));
+    unsigned char *moved = fief_arena_resize(a, last, 200, 300);
+    cr_assert(moved != last && holds(moved, 200, 2));
+    cr_expect_null(fief_arena_resize(a, moved, 300, SIZE_MAX));
+    cr_expect_null(fief_arena_resize(a, moved, 300, PTRDIFF_MAX));
+    cr_expect(holds(moved, 200, 2));
+    fill(moved, 300, 3);
+    unsigned char *large = fief_arena_resize(a, moved, 300, 500000);
+    cr_assert(large != NULL && holds(large, 300, 3));
+    fill(large, 500000, 4);
+    large = fief_arena_resize(a, large, 500000, 2000000);
+    cr_assert(large != NULL && holds(large, 500000, 4));
+    large = fief_arena_resize(a, large, 2000000, 10);
+    cr_assert(large != NULL && holds(large, 10, 4));
+    cr_expect_not_null(fief_arena_resize(a, large, 10, 0));
+}
+
+Test(arena, copies_and_long_strings)
+{
+    enum { LONG = 200000 };
+    fief_arena *a = fief_arena_open(rt, NULL);
+    char *unended = malloc(LONG); /* of its own, so that a sanitizer sees a read behind it */
+    memset(unended, 'x', LONG);
+    char *copy = fief_arena_strndup(a, unended, LONG);
+    cr_assert_eq(strlen(copy), (size_t)LONG);
+    cr_expect_eq(memcmp(copy, unended, LONG), 0);
+    cr_expect_str_eq(fief_arena_strndup(a, "short", LONG), "short");
+    cr_expect_str_eq(fief_arena_strndup(a, unended, 0), "");
+    cr_expect_eq(memcmp(fief_arena_memdup(a, unended, LONG), unended, LONG), 0);
+    cr_expect_not_null(fief_arena_memdup(a, unended, 0));
+    free(unended);
+    cr_expect_null(fief_arena_memdup(a, copy, SIZE_MAX));
+    char *printed = fief_arena_printf(a, "%d:%s:%c", -1, copy, 'z');
+    cr_assert_eq(strlen(printed), (size_t)LONG + 5);
+    cr_expect(memcmp(printed, "-1:x", 4) == 0 && strcmp(printed + LONG + 2, "x:z") == 0);
+    cr_expect_str_eq(fief_arena_strdup(a, ""), "");
+    cr_expect_str_eq(fief_arena_printf(a, "%s", ""), "");
 }

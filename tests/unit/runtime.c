@@ -1,12 +1,13 @@
-#include <fief/fief.h>
+#include "support.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 Test(runtime, new_is_zeroed_and_goes_where_the_table_says)
 {
-    fief_runtime *rt = fief_open(NULL);
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
     char *closure = fief_new(rt, FIEF_KIND_CLOSURE, FIEF_DYNAMIC, 64);
     char *text = fief_new(rt, FIEF_KIND_STRING, FIEF_DYNAMIC, 33);
     char *literal = fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, 33);
@@ -24,7 +25,7 @@ Test(runtime, new_is_zeroed_and_goes_where_the_table_says)
 
 Test(runtime, units_nest_and_their_temporaries_die)
 {
-    fief_runtime *rt = fief_open(NULL);
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
     fief_unit outer = fief_unit_begin(rt);
     char *kept = fief_temp(rt, char, 100);
     memset(kept, 7, 100);
@@ -40,7 +41,8 @@ Test(runtime, units_nest_and_their_temporaries_die)
 
 Test(runtime, close_counts_what_leaked)
 {
-    fief_runtime *rt = fief_open(&(fief_config){.count_blocks = true});
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
     cr_assert_not_null(fief_new(rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, 48));
     cr_assert_not_null(fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 32));
     cr_expect_eq(fief_close(rt), 2);
@@ -49,7 +51,8 @@ Test(runtime, close_counts_what_leaked)
 
 Test(runtime, a_limit_refuses_and_on_full_may_collect)
 {
-    fief_runtime *rt = fief_open(&(fief_config){.limit_bytes = 10000});
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .limit_bytes = 10000});
     fief_heap *h = fief_runtime_heap(rt);
     void *most = fief_heap_alloc(h, 9000);
     cr_assert_not_null(most);
@@ -74,7 +77,8 @@ static fief_status status_of(fief_config config, const char *word)
 Test(runtime, open_refuses_nonsense_with_a_sentence)
 {
     fief_kind twice[] = {{"a", 0, FIEF_HEAP, {0}}, {"a", 0, FIEF_HEAP, {0}}};
-    cr_expect_eq(status_of((fief_config){.kinds = twice, .kind_count = 2}, "twice"), FIEF_BAD_TABLE);
+    cr_expect_eq(status_of((fief_config){.kinds = twice, .kind_count = 2}, "twice"),
+                 FIEF_BAD_TABLE);
     fief_kind pool[] = {{"cell", 0, FIEF_POOL, {0}}};
     cr_expect_eq(status_of((fief_config){.kinds = pool, .kind_count = 1}, "cell"), FIEF_BAD_TABLE);
     fief_kind odd[] = {{"odd", 0, (fief_strategy)77, {0}}};
@@ -90,7 +94,8 @@ Test(runtime, lives_in_a_callers_buffer)
 {
     size_t size = 4 << 20;
     void *buffer = malloc(size);
-    fief_runtime *rt = fief_open(&(fief_config){.buffer = buffer, .buffer_size = size});
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .buffer = buffer, .buffer_size = size});
     cr_assert_not_null(rt);
     cr_expect_str_eq(fief_strdup(rt, FIEF_NATIVE, "clock"), "clock");
     cr_expect_null(fief_heap_alloc(fief_runtime_heap(rt), size));
@@ -100,7 +105,7 @@ Test(runtime, lives_in_a_callers_buffer)
 
 Test(runtime, statistics_say_what_they_do_not_count)
 {
-    fief_runtime *rt = fief_open(NULL);
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
     char text[4096];
     cr_expect_lt(fief_stats_text(rt, text, sizeof text), sizeof text);
     cr_expect_not_null(strstr(text, "compiler arena"));
@@ -108,4 +113,363 @@ Test(runtime, statistics_say_what_they_do_not_count)
     cr_expect_eq(text[length - 1], '}');
     cr_expect_eq(fief_stats_json(rt, text, 10), length);
     cr_expect_eq(fief_close(rt), 0);
+}
+
+/* ---- the table ---- */
+
+static fief_runtime *rt;
+static witness seen;
+
+static void open_with(const fief_kind *kinds, unsigned count, bool counted)
+{
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                  .kinds = kinds,
+                                  .kind_count = count,
+                                  .count_blocks = counted,
+                                  .on_misuse = witness_misuse,
+                                  .user = &seen});
+    cr_assert_not_null(rt);
+}
+
+static void close_runtime(void)
+{
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(seen.count, 0, "misuse: %s", seen.text);
+}
+
+enum { EVERYWHERE, SLOTS, NOWHERE };
+static const fief_kind own_kinds[] = {
+    [EVERYWHERE] = {.name = "everywhere",
+                    .size = 40,
+                    .in = {FIEF_VM_ARENA, FIEF_COMPILER_ARENA, FIEF_STACK, FIEF_POOL, FIEF_HEAP,
+                           FIEF_HEAP, FIEF_POOL, FIEF_VM_ARENA}},
+    [SLOTS] = {.name = "slots", .size = 32, .any = FIEF_POOL},
+    [NOWHERE] = {.name = "nowhere", .in = {[FIEF_HOST_CONTEXT + 2] = FIEF_HEAP}},
+};
+
+static void check_everywhere(void)
+{
+    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        fief_strategy strategy = own_kinds[EVERYWHERE].in[context];
+        char *block = fief_new(rt, EVERYWHERE, context, 40);
+        cr_assert(block != NULL && is_zero(block, 40));
+        cr_expect_eq(fief_owner(rt, block), strategy);
+        cr_expect_eq(fief_owner(rt, block + 39), strategy);
+        memset(block, 0xFF, 40);
+        fief_free(rt, EVERYWHERE, block, 40);
+        bool dies_alone = strategy == FIEF_POOL || strategy == FIEF_HEAP;
+        cr_expect(dies_alone ? seen.count == 0 : witness_saw(&seen, FIEF_MISUSE_WRONG_ALLOCATOR));
+    }
+}
+
+Test(runtime, each_context_of_a_kind_goes_its_own_way)
+{
+    for (int counted = 0; counted < count_modes(); counted++) {
+        open_with(own_kinds, 3, counted != 0);
+        fief_unit unit = fief_unit_begin(rt);
+        check_everywhere();
+        check_everywhere(); /* once more, in memory that others left dirty */
+        fief_unit_end(rt, unit);
+        cr_expect_null(fief_new(rt, SLOTS, FIEF_DYNAMIC, 33));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_SIZE));
+        cr_expect_null(fief_new(rt, NOWHERE, FIEF_DYNAMIC, 8));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_NO_STRATEGY));
+        void *host = fief_new(rt, NOWHERE, FIEF_HOST_CONTEXT + 2, 8);
+        cr_expect_eq(fief_owner(rt, host), FIEF_HEAP);
+        cr_expect_null(fief_new(rt, 3, FIEF_DYNAMIC, 8));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_BAD_KIND));
+        cr_expect_null(fief_new(rt, SLOTS, FIEF_CONTEXTS, 8));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_BAD_KIND));
+        fief_free(rt, 3, host, 8);
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_BAD_KIND));
+        fief_free(rt, NOWHERE, host, 8);
+        fief_free(rt, NOWHERE, NULL, 8);
+        fief_free(rt, SLOTS, NULL, 32);
+        close_runtime();
+    }
+}
+
+static size_t size_of_kind(unsigned kind, size_t round)
+{
+    size_t size = fief_default_kinds[kind].size;
+    return size != 0 ? size - round % 8 : 1 + round * 97 % 2000;
+}
+
+Test(runtime, every_default_kind_is_made_and_freed)
+{
+    for (int counted = 0; counted < count_modes(); counted++) {
+        open_with(NULL, 0, counted != 0);
+        for (size_t round = 0; round < 40; round++) {
+            fief_unit unit = fief_unit_begin(rt);
+            for (unsigned i = 0; i < FIEF_DEFAULT_KINDS * FIEF_CONTEXTS; i++) {
+                unsigned kind = i % FIEF_DEFAULT_KINDS;
+                size_t size = size_of_kind(kind, round + i);
+                char *block = fief_new(rt, kind, i / FIEF_DEFAULT_KINDS, size);
+                cr_assert(block != NULL && is_zero(block, size));
+                memset(block, 0xFF, size);
+                fief_strategy owner = fief_owner(rt, block);
+                if (owner == FIEF_POOL || owner == FIEF_HEAP) {
+                    fief_free(rt, kind, block, size);
+                }
+            }
+            fief_unit_end(rt, unit);
+        }
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_POOL).used_bytes, 0);
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).used_bytes, 0);
+        close_runtime();
+    }
+}
+
+Test(runtime, resize_zeroes_the_tail_and_minds_the_kind)
+{
+    for (int counted = 0; counted < count_modes(); counted++) {
+        open_with(NULL, 0, counted != 0);
+        static const size_t steps[] = {100, 200, 50, 5000, 400, 300000, 700000, 10, 0, 70};
+        unsigned char *block = NULL;
+        size_t size = 0;
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+            size_t kept = size < steps[i] ? size : steps[i];
+            block = fief_resize(rt, FIEF_KIND_VECTOR, block, size, steps[i]);
+            cr_assert(block != NULL && holds(block, kept, (unsigned)i));
+            cr_expect(is_zero(block + kept, steps[i] - kept));
+            fill(block, size = steps[i], (unsigned)i + 1);
+        }
+        cr_expect_null(fief_resize(rt, FIEF_KIND_VECTOR, block, size, SIZE_MAX));
+        cr_expect(holds(block, size, 10));
+        cr_expect_null(fief_resize(rt, FIEF_KIND_PAIR, block, size, 100));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_BAD_KIND));
+        cr_expect_null(fief_resize(rt, FIEF_DEFAULT_KINDS, block, size, 100));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_BAD_KIND));
+        void *literal = fief_new(rt, FIEF_KIND_VECTOR, FIEF_LITERAL, 20);
+        cr_expect_null(fief_resize(rt, FIEF_KIND_VECTOR, literal, 20, 40));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_ALLOCATOR));
+        fief_free(rt, FIEF_KIND_VECTOR, block, size);
+        close_runtime();
+    }
+}
+
+/* ---- strings ---- */
+
+static fief_strategy home_of(unsigned context)
+{
+    return context <= FIEF_CONSTANT    ? FIEF_VM_ARENA
+           : context == FIEF_TEMPORARY ? FIEF_COMPILER_ARENA
+                                       : FIEF_HEAP;
+}
+
+static void keep(char *string, unsigned context, const char *text)
+{
+    cr_assert_not_null(string);
+    cr_expect_str_eq(string, text);
+    cr_expect_eq(fief_owner(rt, string), home_of(context));
+    if (home_of(context) == FIEF_HEAP) {
+        fief_free_string(rt, string);
+    }
+}
+
+Test(runtime, strings_live_where_their_context_says)
+{
+    static char many[40000];
+    memset(many, 'm', sizeof many - 1);
+    open_with(NULL, 0, false);
+    fief_unit unit = fief_unit_begin(rt);
+    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        keep(fief_strdup(rt, context, "a string"), context, "a string");
+        keep(fief_strdup(rt, context, ""), context, "");
+        keep(fief_strdup(rt, context, many), context, many);
+        keep(fief_strndup(rt, context, many, 3), context, "mmm");
+        keep(fief_strndup(rt, context, "short", SIZE_MAX), context, "short");
+        keep(fief_memdup(rt, context, "bytes", 6), context, "bytes");
+        keep(fief_printf(rt, context, "%s-%d", "x", 7), context, "x-7");
+        keep(fief_printf(rt, context, "%s", many), context, many);
+        cr_expect_null(fief_memdup(rt, context, many, SIZE_MAX));
+    }
+    fief_unit_end(rt, unit);
+    cr_expect_null(fief_strdup(rt, FIEF_TEMPORARY, "late"));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_NO_UNIT));
+    fief_free_string(rt, fief_strdup(rt, FIEF_LITERAL, "literal"));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_ALLOCATOR));
+    fief_free_string(rt, NULL);
+    close_runtime();
+}
+
+/* ---- units ---- */
+
+static size_t unit_bytes(void)
+{
+    return fief_stats_strategy(rt, FIEF_COMPILER_ARENA).used_bytes;
+}
+
+Test(runtime, units_end_innermost_first)
+{
+    open_with(NULL, 0, false);
+    cr_expect_null(fief_temp(rt, int, 3));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_NO_UNIT));
+    fief_unit outer = fief_unit_begin(rt);
+    int *kept = fief_temp(rt, int, 100);
+    fill(kept, 400, 3);
+    size_t used = unit_bytes();
+    fief_unit inner = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, int, 50000));
+    fief_unit_end(rt, outer);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_UNIT_ORDER));
+    cr_expect_gt(unit_bytes(), used);
+    fief_unit_end(rt, inner);
+    cr_expect_eq(unit_bytes(), used);
+    fief_unit_end(rt, inner);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_UNIT_ORDER));
+    cr_expect(holds(kept, 400, 3));
+    cr_expect_null(fief_temp(rt, int, SIZE_MAX / 2));
+    fief_unit_end(rt, outer);
+    fief_unit_end(rt, outer);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_UNIT_ORDER));
+    cr_expect_null(fief_temp(rt, int, 3));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_NO_UNIT));
+    cr_expect_eq(unit_bytes(), 0);
+    close_runtime();
+}
+
+static void a_unit_that_ended_does_not_end_its_successor(void)
+{
+    open_with(NULL, 0, false);
+    fief_unit outer = fief_unit_begin(rt);
+    fief_unit first = fief_unit_begin(rt);
+    fief_unit_end(rt, first);
+    fief_unit second = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, int, 100));
+    fief_unit_end(rt, first);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_UNIT_ORDER));
+    fief_unit_end(rt, second);
+    fief_unit_end(rt, outer);
+    close_runtime();
+}
+
+static size_t cleanups_run;
+
+static void count_cleanup(void *unused)
+{
+    (void)unused;
+    cleanups_run++;
+}
+
+/* What the middle unit made dies with it, though a third unit began and ended after that. */
+static void nested_units_take_their_large_blocks_along(void)
+{
+    open_with(NULL, 0, false);
+    fief_unit outer = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, char, 100));
+    size_t used = unit_bytes();
+    cleanups_run = 0;
+    fief_unit middle = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, char, 200000));
+    cr_assert(fief_arena_cleanup(fief_compiler_arena(rt), count_cleanup, NULL));
+    fief_unit inner = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, char, 10));
+    fief_unit_end(rt, inner);
+    cr_expect_eq(cleanups_run, 0);
+    fief_unit_end(rt, middle);
+    cr_expect_eq(cleanups_run, 1);
+    cr_expect_eq(unit_bytes(), used);
+    fief_unit_end(rt, outer);
+    close_runtime();
+}
+
+/* The same with a mark of the host's own in the place of the middle unit. */
+static void a_mark_of_a_unit_outlives_an_inner_unit(void)
+{
+    open_with(NULL, 0, false);
+    fief_unit outer = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, char, 100));
+    size_t used = unit_bytes();
+    cleanups_run = 0;
+    fief_mark mark = fief_arena_mark(fief_compiler_arena(rt));
+    cr_assert(fief_arena_cleanup(fief_compiler_arena(rt), count_cleanup, NULL));
+    fief_unit inner = fief_unit_begin(rt);
+    fief_unit_end(rt, inner);
+    fief_arena_rewind(fief_compiler_arena(rt), mark);
+    cr_expect_eq(cleanups_run, 1);
+    cr_expect_eq(unit_bytes(), used);
+    fief_unit_end(rt, outer);
+    close_runtime();
+}
+
+Test(runtime, units_end_in_order_and_alone)
+{
+    a_unit_that_ended_does_not_end_its_successor();
+    nested_units_take_their_large_blocks_along();
+    a_mark_of_a_unit_outlives_an_inner_unit();
+}
+
+Test(runtime, a_thousand_units_hold_no_more_than_the_first)
+{
+    open_with(NULL, 0, false);
+    size_t held = 0;
+    for (int i = 0; i < 1000; i++) {
+        fief_unit unit = fief_unit_begin(rt);
+        for (size_t size = 1; size < 300000; size = size * 3 + 1) {
+            cr_assert_not_null(fief_temp(rt, char, size));
+        }
+        fief_unit_end(rt, unit);
+        held = i == 0 ? fief_stats_held(rt) : held;
+        cr_assert_eq(fief_stats_held(rt), held);
+    }
+    cr_expect_eq(fief_stats_strategy(rt, FIEF_COMPILER_ARENA).resets, 1000);
+    close_runtime();
+}
+
+/* ---- threads ---- */
+
+static void *use_from_another_thread(void *adopt)
+{
+    if (adopt != NULL) {
+        fief_adopt(rt);
+    }
+    void *block = fief_heap_alloc(fief_runtime_heap(rt), 100);
+    fief_heap_free(fief_runtime_heap(rt), block, 100);
+    return block;
+}
+
+static void *in_another_thread(void *adopt)
+{
+    pthread_t thread;
+    void *result = NULL;
+    cr_assert_eq(pthread_create(&thread, NULL, use_from_another_thread, adopt), 0);
+    cr_assert_eq(pthread_join(thread, &result), 0);
+    return result;
+}
+
+Test(runtime, another_thread_must_adopt_the_runtime)
+{
+    open_with(NULL, 0, true);
+    cr_expect_null(in_another_thread(NULL));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_THREAD));
+    cr_expect_not_null(in_another_thread(&seen));
+    cr_expect_eq(seen.count, 0);
+    cr_expect_null(fief_heap_alloc(fief_runtime_heap(rt), 100));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_THREAD));
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_THREAD), "and nothing was closed");
+    fief_adopt(rt);
+    cr_expect_not_null(fief_vm_arena(rt));
+    close_runtime();
+}
+
+/* ---- failing to open ---- */
+
+/* A guard must not leave its marks in memory that is the caller's again. */
+Test(runtime, a_failed_open_leaves_the_callers_memory_usable)
+{
+    static char bytes[100000], whole[1 << 20];
+    fief_arena_config sound = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena_config hopeless = {.presize = PTRDIFF_MAX};
+    cr_assert_null(fief_open(&(fief_config){
+        .reserve_bytes = small_reserve, .vm_arena = &sound, .frame_stack = &hopeless}));
+    memset(bytes, 1, sizeof bytes);
+    fief_arena_config modest = {.presize = 100000};
+    cr_assert_null(fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                            .buffer = whole,
+                                            .buffer_size = sizeof whole,
+                                            .vm_arena = &modest,
+                                            .frame_stack = &hopeless}));
+    memset(whole, 1, sizeof whole);
 }

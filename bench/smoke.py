@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""smoke.py BENCH_CORE: does the benchmark run, and does it say what it promises?
+
+No figure is looked at: a slow or busy machine must not turn a pass into a failure.
+"""
+import json
+import re
+import subprocess
+import sys
+
+KEYS = ["bench", "variant", "median", "unit", "spread", "instructions"]
+
+
+def run(program, *arguments):
+    return subprocess.run([program, *arguments], capture_output=True, text=True)
+
+
+def must(condition, message):
+    if not condition:
+        sys.exit("bench-smoke: " + message)
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_line(line):
+    """One result: exactly the keys, and numbers where there must be numbers."""
+    result = json.loads(line)
+    must(list(result) == KEYS, f"the keys are {list(result)}, not {KEYS}")
+    must(is_number(result["median"]) and result["median"] > 0, f"no median in {line}")
+    for key in ("spread", "instructions"):
+        must(result[key] is None or is_number(result[key]), f"{key} is no number in {line}")
+    return result["bench"], result["variant"]
+
+
+def check_json(program):
+    """Two rounds of one bench of each kind, in JSON."""
+    wanted = ["arena-24", "heap-1000", "fief-new", "open-close"]
+    only = [word for name in wanted for word in ("--only", name)]
+    done = run(program, "--quick", "--json", "--rounds", "2", *only)
+    must(done.returncode == 0, f"status {done.returncode}\n{done.stderr}")
+    seen = {check_line(line) for line in done.stdout.splitlines()}
+    for name in wanted:
+        must((name, "fief") in seen, f"no result of {name}")
+    for pair in (("arena-24", "ideal"), ("arena-24", "libc"), ("heap-1000", "libc")):
+        must(pair in seen, f"no result of {pair[0]} with {pair[1]}")
+
+
+def check_table(program):
+    done = run(program, "--quick", "--rounds", "1", "--only", "arena-24")
+    must(done.returncode == 0, f"the table: status {done.returncode}\n{done.stderr}")
+    must(re.search(r"^  libc .* libc / fief +\d+\.\d\d .*>= 5 (ok|MISSED)$", done.stdout, re.M),
+         f"the table has no libc row with its target:\n{done.stdout}")
+
+
+def check_usage(program):
+    for bad in (["--unknown"], ["--rounds", "0"], ["--rounds", "x"], ["--only", "nothing"],
+                ["--only"], ["stray"], ["--debug-lib", "/nowhere"]):
+        done = run(program, *bad)
+        must(done.returncode == 2, f"{bad}: status {done.returncode}, not 2")
+        must(done.stdout == "", f"{bad}: something on stdout")
+        must(re.fullmatch(r"bench-core: .+\n", done.stderr), f"{bad}: not one line: {done.stderr}")
+    done = run(program, "--help")
+    must(done.returncode == 0 and done.stdout.startswith("usage:"), "--help does not help")
+
+
+def main(program):
+    check_json(program)
+    check_table(program)
+    check_usage(program)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

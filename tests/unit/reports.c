@@ -1,0 +1,224 @@
+/* reports: what is written to stderr, and where a misuse is said to have happened. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char text[4096];
+
+/* Runs `act` in a child whose stderr is a file, and reads what it wrote; the child's status. */
+static int run_apart(void (*act)(void))
+{
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(fileno(file), STDERR_FILENO);
+        act();
+        _exit(0);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return status;
+}
+
+static void expect_line(const char *line)
+{
+    cr_expect_not_null(strstr(text, line), "no '%s' in:\n%s", line, text);
+}
+
+/* ---- leaks ---- */
+
+static void leak_counted(void)
+{
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .name = "leaky", .count_blocks = true});
+    for (int i = 0; i < 3; i++) {
+        (void)fief_new(rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, 48);
+    }
+    (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+    (void)fief_heap_alloc(fief_runtime_heap(rt), 1000);
+    (void)fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, 33); /* dies with the vm: no leak */
+    (void)fief_stack_push(fief_frame_stack(rt), 10);
+    (void)fief_pool_take(fief_pool_open(rt, "own pool", 24));
+    _exit((int)fief_close(rt));
+}
+
+static void leak_uncounted(void)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .name = "leaky"});
+    (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+    (void)fief_new(rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, 48);
+    bool guarded = is_guarded();
+    (void)fief_close(rt);
+    _exit(guarded ? 1 : 0);
+}
+
+/* A guarded build adds places and numbers to these lines. */
+static void leaks_are_told_by_kind_and_strategy(void)
+{
+    int status = run_apart(leak_counted);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 6, "6 blocks leaked");
+    expect_line("fief: misuse[leak]: runtime \"leaky\" closed with 6 blocks, 1488 bytes alive\n");
+    expect_line("        3       144  pair             pool ");
+    expect_line("        1       320  list             heap ");
+    expect_line("        1      1000  (no kind)        heap ");
+    expect_line("        1        24  ");
+    expect_line("SUMMARY: fief: leak 6 blocks 1488 bytes");
+    cr_expect_null(strstr(text, "string"));
+}
+
+static void leaks_that_were_not_counted_say_how_to_count(void)
+{
+    bool guarded = WEXITSTATUS(run_apart(leak_uncounted)) == 1;
+    expect_line("        1        48  pair             pool ");
+    expect_line(guarded ? "        1       320  list             heap "
+                        : "        1       320  (not counted)    heap ");
+    expect_line(guarded ? "SUMMARY: fief: leak 2 blocks 368 bytes" : ".count_blocks = true");
+}
+
+Test(reports, leaks)
+{
+    leaks_are_told_by_kind_and_strategy();
+    leaks_that_were_not_counted_say_how_to_count();
+}
+
+/* ---- misuse ---- */
+
+static void free_a_literal(void)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .name = "clumsy"});
+    fief_free(rt, FIEF_KIND_STRING, fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, 8), 8);
+}
+
+static bool decline(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    return false;
+}
+
+static void pop_nothing(void)
+{
+    static char nothing[16];
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .on_misuse = decline});
+    (void)fief_stack_pop(fief_frame_stack(rt), nothing, 16);
+}
+
+Test(reports, misuse_is_printed_and_ends_the_process)
+{
+    int status = run_apart(free_a_literal);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    expect_line("fief: misuse[wrong-allocator]: fief_free(string) was given a block of "
+                "the vm arena");
+    expect_line("runtime \"clumsy\", fief " FIEF_VERSION);
+    expect_line("SUMMARY: fief: wrong-allocator");
+    status = run_apart(pop_nothing);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the handler had declined");
+    expect_line("SUMMARY: fief: not-lifo");
+}
+
+/* ---- the host's own line ---- */
+
+static const void *used_at;
+
+static bool note_place(const fief_misuse *misuse, void *user)
+{
+    (void)user;
+    used_at = misuse->used.count != 0 ? misuse->used.frames[0] : NULL;
+    return true;
+}
+
+/* Functions in a section of their own: an address says whether it is one of theirs. */
+#define APART __attribute__((noinline, section("apart")))
+extern const char __start_apart[], __stop_apart[];
+/* Keeps the call from becoming a jump, whose return address would be the caller's. */
+#define STAY __asm__ volatile("")
+
+static char foreign[64];
+
+APART static void use_heap_free(fief_runtime *rt)
+{
+    fief_heap_free(fief_runtime_heap(rt), foreign, 2000);
+    STAY;
+}
+
+APART static void use_release(fief_runtime *rt)
+{
+    fief_release(rt, foreign);
+    STAY;
+}
+
+APART static void use_realloc(fief_runtime *rt)
+{
+    (void)fief_realloc(rt, foreign, 10);
+    STAY;
+}
+
+APART static void use_free(fief_runtime *rt)
+{
+    fief_free(rt, FIEF_KIND_STRING, foreign, 2000);
+    STAY;
+}
+
+APART static void use_pop(fief_runtime *rt)
+{
+    (void)fief_stack_pop(fief_frame_stack(rt), foreign, 8);
+    STAY;
+}
+
+APART static void use_temp(fief_runtime *rt)
+{
+    (void)fief_temp(rt, int, 3);
+    STAY;
+}
+
+APART static void use_new(fief_runtime *rt)
+{
+    (void)fief_new(rt, 999, FIEF_DYNAMIC, 3);
+    STAY;
+}
+
+APART static void use_align(fief_runtime *rt)
+{
+    (void)fief_arena_alloc_aligned(fief_vm_arena(rt), 3, 24);
+    STAY;
+}
+
+APART static void use_strdup(fief_runtime *rt)
+{
+    (void)fief_strdup(rt, FIEF_TEMPORARY, "no unit is open");
+    STAY;
+}
+
+APART static void use_resize(fief_runtime *rt)
+{
+    (void)fief_resize(rt, FIEF_KIND_LIST, foreign, 2000, 3000);
+    STAY;
+}
+
+Test(reports, a_misuse_names_the_hosts_own_line)
+{
+    void (*const uses[])(fief_runtime *) = {use_heap_free, use_release, use_realloc, use_free,
+                                            use_pop,       use_temp,    use_new,     use_align,
+                                            use_strdup,    use_resize};
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .on_misuse = note_place});
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        used_at = NULL;
+        uses[i](rt);
+        const char *place = used_at;
+        cr_expect(place > __start_apart && place < __stop_apart, "use %zu: at %p", i, used_at);
+        cr_expect((uintptr_t)place > (uintptr_t)uses[i], "use %zu: at %p", i, used_at);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
