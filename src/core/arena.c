@@ -401,8 +401,9 @@ static void zone_drop(arena *a)
 {
     zone *z = a->zones;
     unsigned char *end = page_after(z->start) < z->end ? page_after(z->start) : z->end;
-    if (!guard_is_dead(z->start, (size_t)(end - z->start))) {
-        misuse(a->core, FIEF_MISUSE_USE_AFTER_REWIND, z->start, (size_t)(end - z->start),
+    const void *at = guard_written(z->start, (size_t)(end - z->start));
+    if (at != NULL) {
+        misuse(a->core, FIEF_MISUSE_USE_AFTER_REWIND, at, 0,
                "bytes of %s were written after a rewind", a->name);
     }
     a->dead -= (size_t)(z->end - z->start);

@@ -94,6 +94,16 @@ uint32_t call_stack(core *c)
     return c->stack_number;
 }
 
+void report_foreign(core *c, const void *p, size_t size, const char *to)
+{
+    if ((uintptr_t)p >= (uintptr_t)c->stack.start && (uintptr_t)p < (uintptr_t)c->stack.end) {
+        misuse(c, FIEF_MISUSE_STACK_FREE, p, size, "given to %s, but it lies on the C stack", to);
+    } else {
+        misuse(c, FIEF_MISUSE_FOREIGN_FREE, p, size,
+               "given to %s, but no allocator of this runtime owns it", to);
+    }
+}
+
 const char *owner_name(const page *entry)
 {
     switch (entry->kind) {

@@ -88,6 +88,8 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
             const char *format, ...) FIEF_PRINTF(5, 6);
 /* Any power of two up to 64 KiB; anything else is misuse. */
 bool align_is_sound(core *c, size_t align);
+/* A pointer that is no memory of the runtime was given back. */
+void report_foreign(core *c, const void *p, size_t size, const char *to);
 /* What reports call the allocator of a span. */
 const char *owner_name(const page *entry);
 

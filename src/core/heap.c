@@ -233,7 +233,7 @@ void heap_reuse(heap *h, void *block, size_t size)
 
 /* ---- give ---- */
 
-static void report_foreign(heap *h, const page *entry, void *block, size_t size)
+static void report_not_ours(heap *h, const page *entry, void *block, size_t size)
 {
     core *c = h->core;
     if (entry != NULL && entry->kind == PAGE_DEAD) {
@@ -243,8 +243,7 @@ static void report_foreign(heap *h, const page *entry, void *block, size_t size)
         return;
     }
     if (entry == NULL || !entry->used) {
-        misuse(c, FIEF_MISUSE_FOREIGN_FREE, block, size,
-               "given to the heap, but no allocator of this runtime owns it");
+        report_foreign(c, block, size, "the heap");
         return;
     }
     misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
@@ -276,7 +275,7 @@ static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL || entry->kind == PAGE_DEAD) {
-        report_foreign(h, entry, block, size);
+        report_not_ours(h, entry, block, size);
         return false;
     }
     if (GUARD_SHUT) {

@@ -147,21 +147,23 @@ void block_lend(core *c, fief_strategy strategy, void *block, size_t size, unsig
     }
 }
 
-static void report_damage(core *c, void *block, size_t size, guard_verdict verdict,
-                          const char *owner)
+static void look(core *c, const void *block, size_t size, const char *owner)
 {
+    const void *at = block;
+    guard_verdict verdict = guard_look(block, size, &at);
     if (verdict == GUARD_INTACT) {
         return;
     }
     bool past = verdict == GUARD_OVERFLOW;
-    misuse(c, past ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW, block, size,
+    misuse(c, past ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW, at, size,
            "a block of %s was written %s", owner, past ? "past its end" : "before its start");
 }
 
 void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind,
                      const char *owner)
 {
-    report_damage(c, block, size, guard_return(block, size), owner);
+    look(c, block, size, owner);
+    guard_return(block, size);
     if (is_recorded(c, strategy)) {
         record *r = ledger_at(&c->space, block);
         kind = (unsigned)r->kind;
@@ -176,7 +178,7 @@ void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size,
     if (is_recorded(c, strategy)) {
         kind = (unsigned)ledger_at(&c->space, block)->kind;
     }
-    report_damage(c, block, old_size, guard_look(block, old_size), "the heap");
+    look(c, block, old_size, "the heap");
     guard_shrink(block, old_size, new_size);
     budget_give(c, strategy, kind, old_size, 1);
     budget_take(c, strategy, kind, new_size);
@@ -231,7 +233,7 @@ size_t blocks_check(core *c)
             if (r->state == BLOCK_LIVE) {
                 unsigned char *block = ledger_block(s, r);
                 size_t size = record_size(s, r);
-                report_damage(c, block, size, guard_look(block, size), owner_name(entry));
+                look(c, block, size, owner_name(entry));
                 looked++;
             }
         }

@@ -178,8 +178,7 @@ static bool must_be_a_slot(pool *p, void *slot)
     }
     const page *entry = space_page(&c->space, slot);
     if (entry == NULL || !entry->used) {
-        misuse(c, FIEF_MISUSE_FOREIGN_FREE, slot, p->slot_size,
-               "given to %s, but no allocator of this runtime owns it", p->name);
+        report_foreign(c, slot, p->slot_size, p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size,
                "given to %s, but it points inside a slot", p->name);

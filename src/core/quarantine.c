@@ -35,6 +35,14 @@ static record *oldest(const core *c, size_t behind)
     return &c->space.ledger[q->ring[at < q->entries ? at : at - q->entries]];
 }
 
+static void must_be_untouched(core *c, const void *block, size_t size)
+{
+    const void *at = guard_written(block, size);
+    if (at != NULL) {
+        misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, at, size, "a dead block was written");
+    }
+}
+
 /* The block goes back to its allocator, whole as it died, or somebody wrote it since. */
 static void release(core *c, const record *r)
 {
@@ -42,9 +50,7 @@ static void release(core *c, const record *r)
     unsigned char *block = ledger_block(s, r);
     size_t size = record_size(s, r);
     const page *entry = space_page(s, block);
-    if (!guard_is_dead(block, size)) {
-        misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, block, size, "a dead block was written");
-    }
+    must_be_untouched(c, block, size);
     if (entry->kind == PAGE_POOL || entry->kind == PAGE_UNSIZED) {
         pool_reuse(entry->owner, block);
     } else {
@@ -96,9 +102,6 @@ void quarantine_check(core *c)
     for (size_t i = 0; i < c->quarantine.count; i++) {
         const record *r = oldest(c, i);
         unsigned char *block = ledger_block(&c->space, r);
-        if (!guard_is_dead(block, record_size(&c->space, r))) {
-            misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, block, record_size(&c->space, r),
-                   "a dead block was written");
-        }
+        must_be_untouched(c, block, record_size(&c->space, r));
     }
 }

@@ -87,7 +87,11 @@ static void describe_block(const core *c, fief_misuse *m)
 {
     const space *s = &c->space;
     const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
-    const record *r = m->address != NULL ? ledger_find(s, m->address) : NULL;
+    const unsigned char *inside = m->address;
+    if (m->class_id == FIEF_MISUSE_UNDERFLOW) {
+        inside += GUARD_REDZONE; /* the block is behind its redzone */
+    }
+    const record *r = m->address != NULL ? ledger_find(s, inside) : NULL;
     if (entry != NULL && entry->used) {
         m->strategy = fief_strategy_name(strategy_of(entry));
     }

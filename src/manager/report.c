@@ -119,10 +119,12 @@ static void put_block(writer *w, const fief_misuse *m)
         }
         return;
     }
-    size_t offset = (size_t)((uintptr_t)m->address - (uintptr_t)m->block);
+    uintptr_t at = (uintptr_t)m->address, start = (uintptr_t)m->block, end = start + m->block_size;
+    bool before = at < start, behind = at >= end && at != start;
+    uintptr_t inside_or_behind = behind ? at - end : at - start;
     put(w, "  %p is %zu bytes %s %s%zu bytes, %s, %s\n", m->address,
-        offset < m->block_size || offset == 0 ? offset : offset - m->block_size,
-        offset < m->block_size || offset == 0 ? "into" : "behind",
+        (size_t)(before ? start - at : inside_or_behind),
+        before ? "before" : (behind ? "behind" : "into"),
         quoted(m->kind, kind, sizeof kind), m->block_size,
         m->strategy != NULL ? m->strategy : "of the host's buffer",
         m->block_is_live ? "alive" : "dead");

@@ -46,7 +46,7 @@ Test(heap, foreign_and_arena_pointers_are_refused)
     witness seen = {0};
     fief_runtime *rt = fief_open(
         &(fief_config){.reserve_bytes = small_reserve, .on_misuse = witness_misuse, .user = &seen});
-    int here = 0;
+    static int here;
     fief_release(rt, &here);
     cr_expect(witness_saw(&seen, FIEF_MISUSE_FOREIGN_FREE));
     fief_free(rt, FIEF_KIND_STRING, fief_strdup(rt, FIEF_LITERAL, "x"), 2);

@@ -11,15 +11,14 @@ typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } gua
 
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_lend(void *block, size_t size) { (void)block; (void)size; }
-static inline guard_verdict guard_look(const void *block, size_t size) { (void)block; (void)size; return GUARD_INTACT; }
-static inline guard_verdict guard_return(void *block, size_t size)
+static inline guard_verdict guard_look(const void *block, size_t size, const void **ret_at) { (void)block; (void)size; (void)ret_at; return GUARD_INTACT; }
+static inline void guard_return(void *block, size_t size)
 {
     (void)block;
     (void)size;
-    return GUARD_INTACT;
 }
 static inline void guard_shrink(void *block, size_t old_size, size_t new_size) { (void)block; (void)old_size; (void)new_size; }
-static inline bool guard_is_dead(const void *block, size_t size) { (void)block; (void)size; return true; }
+static inline const void *guard_written(const void *bytes, size_t size) { (void)bytes; (void)size; return NULL; }
 static inline void guard_sweep(void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_trust(void *bytes, size_t size) { (void)bytes; (void)size; }
 static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }

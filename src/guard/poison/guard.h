@@ -2,10 +2,10 @@
  *
  *     claim    the space gave us a run            -> nothing in it is lent
  *     lend     a block goes out                   -> its bytes are the host's; redzones around it
- *     look     a block is looked at               -> are the redzones intact?
- *     return   a block comes back                 -> the same, and its bytes die
+ *     look     a block is looked at               -> are the redzones intact? else, where not
+ *     return   a block comes back                 -> its bytes die
  *     shrink   a block becomes smaller where it lies
- *     is_dead  it has waited                      -> has nobody written it since?
+ *     written  dead bytes are looked at           -> where somebody has written since; or nowhere
  *     sweep    a run of blocks comes back at once
  *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
  *     trust    we read bytes that may be undefined, and check what we get
@@ -37,9 +37,16 @@ static inline size_t guard_back(size_t size)
     return fief_round_up(size, FIEF_GRAIN) - size + GUARD_REDZONE;
 }
 
-static inline bool guard_all(const unsigned char *bytes, size_t count, unsigned char value)
+/* The first byte that has another value; NULL: none. */
+static inline const void *guard_odd(const unsigned char *bytes, size_t count, unsigned char value)
 {
-    return count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0);
+    if (count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0)) {
+        return NULL;
+    }
+    while (*bytes == value) {
+        bytes++;
+    }
+    return bytes;
 }
 
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
@@ -52,24 +59,18 @@ static inline void guard_lend(void *block, size_t size)
     memset(bytes + size, GUARD_BACK_BYTE, guard_back(size));
 }
 
-static inline guard_verdict guard_look(const void *block, size_t size)
+static inline guard_verdict guard_look(const void *block, size_t size, const void **ret_at)
 {
     const unsigned char *bytes = block;
-    if (!guard_all(bytes + size, guard_back(size), GUARD_BACK_BYTE)) {
+    *ret_at = guard_odd(bytes + size, guard_back(size), GUARD_BACK_BYTE);
+    if (*ret_at != NULL) {
         return GUARD_OVERFLOW;
     }
-    if (!guard_all(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_FRONT_BYTE)) {
-        return GUARD_UNDERFLOW;
-    }
-    return GUARD_INTACT;
+    *ret_at = guard_odd(bytes - GUARD_REDZONE, GUARD_REDZONE, GUARD_FRONT_BYTE);
+    return *ret_at != NULL ? GUARD_UNDERFLOW : GUARD_INTACT;
 }
 
-static inline guard_verdict guard_return(void *block, size_t size)
-{
-    guard_verdict verdict = guard_look(block, size);
-    memset(block, GUARD_DEAD, size);
-    return verdict;
-}
+static inline void guard_return(void *block, size_t size) { memset(block, GUARD_DEAD, size); }
 
 /* What is cut off becomes part of the redzone behind. */
 static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
@@ -77,9 +78,9 @@ static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
     memset((unsigned char *)block + new_size, GUARD_BACK_BYTE, old_size - new_size + guard_back(old_size));
 }
 
-static inline bool guard_is_dead(const void *block, size_t size)
+static inline const void *guard_written(const void *bytes, size_t size)
 {
-    return guard_all(block, size, GUARD_DEAD);
+    return guard_odd(bytes, size, GUARD_DEAD);
 }
 
 static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }
