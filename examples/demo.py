@@ -164,7 +164,8 @@ def main(release, debug, rounds="5"):
     print("\n[5/5] what to try next")
     print("      fief-lua --stats SCRIPT      your own script, and its bytes")
     print("      fief-lua --limit 4M SCRIPT   what it does when memory ends")
-    print("      ./dev help                   tests, fuzzing, benchmarks")
+    print("      ./dev misuse                 every mistake that is caught")
+    print("      ./dev help                   tests, benchmarks, the rest")
     return 1 if missed else 0
 
 
