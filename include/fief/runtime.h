@@ -63,7 +63,7 @@ typedef struct fief_row {
     void *allocator;
     uint8_t strategy;
     bool sole; /* every context of the kind goes here: a free needs not ask where the block lives */
-    uint16_t slot_size;
+    uint16_t slot_size; /* of a pool; 0 in the rows of others */
 } fief_row;
 
 struct fief_runtime {
@@ -139,10 +139,10 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
 {
     if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
         const fief_row *row = &rt->rows[(size_t)kind * FIEF_CONTEXTS + context];
-        if (row->strategy == FIEF_POOL) {
+        if (size - 1 < row->slot_size) {
             fief_pool *slots = (fief_pool *)row->allocator;
             fief_vacant *slot = slots->vacant;
-            if (FIEF_LIKELY(slot != NULL && size <= row->slot_size)) {
+            if (FIEF_LIKELY(slot != NULL)) {
                 slots->vacant = slot->next;
                 return memset(slot, 0, size);
             }
@@ -158,7 +158,7 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
                     return memset(slot, 0, size);
                 }
             }
-        } else if (row->strategy != FIEF_NO_STRATEGY) {
+        } else if (row->strategy < FIEF_POOL && row->strategy != FIEF_NO_STRATEGY) {
             size_t align = row->strategy == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;
             void *block;
             if (FIEF_LIKELY(fief_arena_try((fief_arena *)row->allocator, size, align, &block))) {
