@@ -147,7 +147,7 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
                 return memset(slot, 0, size);
             }
         } else if (row->strategy == FIEF_HEAP) {
-            fief_heap *shared = (fief_heap *)row->allocator;
+            fief_heap *shared = rt->heap;
             if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
                 size_t rounded = (size + shared->round) & ~shared->round;
                 fief_vacant **list = &shared->vacant[rounded / FIEF_GRAIN];
@@ -158,11 +158,16 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
                     return memset(slot, 0, size);
                 }
             }
-        } else if (row->strategy < FIEF_POOL && row->strategy != FIEF_NO_STRATEGY) {
-            size_t align = row->strategy == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;
+        } else if (row->strategy - 1u < FIEF_COMPILER_ARENA) { /* it, or the vm's */
             void *block;
-            if (FIEF_LIKELY(fief_arena_try((fief_arena *)row->allocator, size, align, &block))) {
+            fief_arena *region = (fief_arena *)row->allocator;
+            if (FIEF_LIKELY(fief_arena_try(region, size, FIEF_ALIGN, &block))) {
                 return memset(block, 0, size);
+            }
+        } else if (row->strategy == FIEF_STACK) {
+            void *frame;
+            if (FIEF_LIKELY(fief_arena_try(&rt->frames->arena, size, FIEF_GRAIN, &frame))) {
+                return memset(frame, 0, size);
             }
         }
     }
