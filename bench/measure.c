@@ -102,26 +102,26 @@ static double quantile(const double *sorted, size_t count, double part)
     return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
 }
 
-/* The quantiles at low and high, their difference halved; with low == high the quantile itself. */
-static double quantiles_of(const double *values, size_t count, double low, double high)
+double quantile_of(const double *values, size_t count, double part)
 {
-    double *sorted = malloc(count * sizeof *sorted);
+    double *sorted = malloc((count + 1) * sizeof *sorted);
     if (sorted == NULL) {
         abort();
     }
     memcpy(sorted, values, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare);
-    double first = quantile(sorted, count, low), last = quantile(sorted, count, high);
+    double found = count > 0 ? quantile(sorted, count, part) : (double)NAN;
     free(sorted);
-    return low < high ? (last - first) / 2 : first;
+    return found;
 }
 
 double median_of(const double *values, size_t count)
 {
-    return count == 0 ? (double)NAN : quantiles_of(values, count, 0.5, 0.5);
+    return quantile_of(values, count, 0.5);
 }
 
 double half_range_of(const double *values, size_t count)
 {
-    return count < 2 ? (double)NAN : quantiles_of(values, count, 0.25, 0.75);
+    double width = quantile_of(values, count, 0.75) - quantile_of(values, count, 0.25);
+    return count < 2 ? (double)NAN : width / 2;
 }

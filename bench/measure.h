@@ -41,9 +41,11 @@ void counter_open(void);
 /* For figures whose instructions nobody counts. */
 double not_counted(void);
 
-/* The median, which sorts a copy; NAN of none. */
+/* The value at `part` (0 to 1) of a sorted copy, between two of them where it falls so; NAN of
+ * none. The median. */
+double quantile_of(const double *values, size_t count, double part);
 double median_of(const double *values, size_t count);
-/* Half of the interquartile range (quartiles by linear interpolation); NAN of fewer than two. */
+/* Half of the interquartile range; NAN of fewer than two. */
 double half_range_of(const double *values, size_t count);
 
 /* Stores to the first word of a block. No compiler may drop the store; it learns nothing else. */

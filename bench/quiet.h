@@ -17,7 +17,8 @@ double others_seconds(void);
 
 /* Nanoseconds of one reference loop. */
 double reference_time(void);
-/* The least of many, over three seconds: how fast the machine can be. */
+/* How fast the machine can be: the fastest twentieth of many readings, over three seconds. The very
+ * fastest one may owe it to a moment's higher clock. */
 double reference_best(void);
 /* Is a reading too slow to be trusted? */
 bool reference_is_slow(double reading, double best);

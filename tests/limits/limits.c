@@ -348,6 +348,7 @@ Test(limits, an_arena_stays_below_its_cap_and_the_heap_serves)
         cr_expect_eq(count_of(FIEF_HEAP).used_bytes, 0);
         a = fief_arena_open(rt, &capped);
         cr_expect_not_null(fief_arena_alloc(a, 2 * CAP));
+        cr_expect_eq(fief_arena_used(a), 0, "the first block is too large for the cap");
         close_runtime(); /* takes the block along that stands in for the arena's */
     }
 }
@@ -772,4 +773,35 @@ Test(limits, a_callers_buffer_is_small_and_crooked_and_given_back)
     the_smallest_buffer_is_the_one_that_the_refusal_names();
     a_buffer_may_be_crooked();
     a_callers_buffer_is_the_callers_again_after_close();
+}
+
+static void count_calls(void *count)
+{
+    (*(size_t *)count)++;
+}
+
+/* A buffer has few descriptors: an arena at its cap and its cleanups use them up. */
+Test(limits, descriptors_that_run_out_lose_nothing)
+{
+    enum { SIZE = 1 << 20 };
+    size_t blocks = 0, registered = 0, called = 0;
+    void *bytes = malloc(SIZE);
+    open_with((fief_config){.buffer = bytes, .buffer_size = SIZE});
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.max_bytes = 8});
+    while (fief_arena_alloc(a, 24) != NULL) {
+        blocks++;
+    }
+    while (fief_arena_cleanup(a, count_calls, &called)) {
+        registered++;
+    }
+    cr_expect_gt(blocks + registered, 20u);
+    cr_expect_eq(count_of(FIEF_VM_ARENA).refused, 1);
+    size_t used = count_of(FIEF_HEAP).used_bytes;
+    cr_expect_null(fief_arena_alloc(a, 24));
+    cr_expect_eq(count_of(FIEF_HEAP).used_bytes, used);
+    fief_arena_close(a);
+    cr_expect_eq(called, registered);
+    cr_expect_eq(count_of(FIEF_HEAP).used_bytes, 0);
+    close_runtime();
+    free(bytes);
 }

@@ -169,10 +169,9 @@ static void model_rewind(fief_stack *s, uint64_t *state)
     }
 }
 
-Test(stack, frames_and_marks_against_a_model)
+static void run_marked_model(uint64_t state, size_t steps)
 {
-    uint64_t state = 13;
-    for (int i = 0; i < 4000; i++) {
+    for (size_t i = 0; i < steps; i++) {
         size_t what = draw(&state, 100);
         if (what < 4) {
             model_mark(frames_of_rt);
@@ -187,7 +186,78 @@ Test(stack, frames_and_marks_against_a_model)
             }
         }
     }
-    cr_expect_eq(seen.count, 0);
+    cr_assert_eq(seen.count, 0, "misuse: %s", seen.text);
+}
+
+Test(stack, frames_and_marks_against_a_model)
+{
+    run_marked_model(13, 4000);
+}
+
+/* TODO(defect): seeds that find the three defects below. */
+Test(stack, frames_and_marks_of_seeds_that_failed_once, .disabled = true)
+{
+    static const uint64_t seeds[] = {332611, 348449, 364287, 490991, 498910, 514748};
+    for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
+        run_marked_model(seeds[i], 4000);
+        while (depth > 0) {
+            model_pop(frames_of_rt);
+        }
+        mark_count = 0;
+        cr_assert_eq(fief_arena_used(&frames_of_rt->arena), 0);
+    }
+}
+
+/* TODO(defect), release: where the next span begins at the end of a full one, the inline pop takes
+ * the cursor from the one into the other (stack.h: fief_stack_pop), and current stays behind. */
+Test(stack, a_frame_that_ends_where_the_next_span_begins, .disabled = true)
+{
+    enum { PAGE = 65536, FRAMES = 16, SIZE = PAGE / FRAMES };
+    fief_stack *s = frames_of_rt;
+    unsigned char *full[FRAMES];
+    for (size_t i = 0; i < FRAMES; i++) {
+        cr_assert_not_null(full[i] = fief_stack_push(s, SIZE));
+    }
+    unsigned char *next = fief_stack_push(s, 100);
+    cr_expect(is_guarded() || next == full[0] + PAGE, "the spans do not touch: nothing is tested");
+    cr_expect(fief_stack_pop(s, next, 100));
+    cr_expect(fief_stack_pop(s, full[FRAMES - 1], SIZE));
+    void *empty = fief_stack_push(s, 0);
+    cr_expect(fief_stack_pop(s, empty, 0));
+    for (size_t i = FRAMES - 1; i-- > 0;) {
+        cr_expect(fief_stack_pop(s, full[i], SIZE));
+    }
+    cr_expect_eq(fief_arena_used(&s->arena), 0);
+}
+
+/* TODO(defect), guarded: arena_top looks below one zone of dead bytes and not below all of them. */
+Test(stack, a_large_frame_below_two_rewinds_is_popped, .disabled = true)
+{
+    fief_stack *s = frames_of_rt;
+    void *large = fief_stack_push(s, 50000);
+    for (int i = 0; i < 2; i++) {
+        fief_mark mark = fief_stack_mark(s);
+        cr_assert_not_null(fief_stack_push(s, 200));
+        fief_stack_rewind(s, mark);
+    }
+    cr_expect(fief_stack_pop(s, large, 50000), "%s", seen.text);
+    cr_expect_eq(fief_arena_used(&s->arena), 0);
+}
+
+/* TODO(defect), guarded: the pop lays the zone below the mark to rest again, and longer, so that the
+ * mark lies in it. */
+Test(stack, a_mark_behind_a_rewind_outlives_a_large_frame, .disabled = true)
+{
+    fief_stack *s = frames_of_rt;
+    fief_mark first = fief_stack_mark(s);
+    cr_assert_not_null(fief_stack_push(s, 300));
+    fief_stack_rewind(s, first);
+    fief_mark second = fief_stack_mark(s);
+    void *large = fief_stack_push(s, 100000);
+    cr_expect(fief_stack_pop(s, large, 100000));
+    fief_stack_rewind(s, second);
+    cr_expect_eq(seen.count, 0, "misuse: %s", seen.text);
+    cr_expect_eq(fief_arena_used(&s->arena), 0);
 }
 
 static void frames_against_a_model(void)
