@@ -14,6 +14,8 @@ must_not '#include "(os|guard|core|manager)/' src/base
 must_not '#include "(guard|core|manager)/' src/os
 must_not '#include "(core|manager)/' src/guard
 must_not '#include "manager/' src/core
+must_not '#include "(guard|core|manager)/' src/sites
+must_not '#include "sites/' src/base src/os src/guard src/core
 must_not '#include <(sys/|unistd|pthread|fcntl|signal)' src/base src/core src/manager include
 must_not '#include <(sanitizer|valgrind)/' src/base src/core src/manager src/os include
 must_not '^#if(def|ndef)? .*(GUARD|NDEBUG|SANITIZE)' src/core src/manager src/base

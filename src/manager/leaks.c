@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { ROWS_MAX = 256, ROWS_SHOWN = 20 };
+enum { ROWS_MAX = 256, ROWS_SHOWN = 20, TEXTS_MAX = 4 * ROWS_SHOWN, TEXT_SIZE = 8192 };
 
 typedef struct row {
     size_t blocks, bytes;
@@ -107,7 +107,7 @@ static int by_bytes(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-/* The first frame of each row that is shown; "" where there is none. */
+/* The first frame of each row that is shown; "" where there is none. Behind them is room for more. */
 static void find_places(const core *c, const table *t, site_text *ret_places)
 {
     const void *addresses[ROWS_SHOWN] = {NULL};
@@ -119,8 +119,8 @@ static void find_places(const core *c, const table *t, site_text *ret_places)
             addresses[count++] = site.frames[0];
         }
     }
-    static site_text texts[ROWS_SHOWN * 4];
-    size_t total = sites_find(addresses, count, texts, sizeof texts / sizeof texts[0]), at = 0;
+    site_text *texts = ret_places + ROWS_SHOWN;
+    size_t total = sites_find(addresses, count, texts, TEXTS_MAX), at = 0;
     for (size_t i = 0; i < shown && count != 0; i++) {
         fief_site site;
         depot_get(c->depot, t->rows[i].born, &site);
@@ -153,41 +153,70 @@ static void put_rows(writer *w, const table *t, const site_text *places)
     }
 }
 
-size_t report_leaks(runtime *r)
+/* Mapped for the report: a runtime may close on a small stack, and two at once. */
+typedef struct scratch {
+    table table;
+    site_text places[ROWS_SHOWN + TEXTS_MAX];
+    char text[TEXT_SIZE];
+} scratch;
+
+static void collect(const runtime *r, table *t)
 {
-    static table t;
-    static site_text places[ROWS_SHOWN];
-    static char text[8192];
-    const core *c = &r->core;
-    t.count = t.blocks = t.bytes = 0;
-    t.bytes_only = false;
     if (GUARD_SHUT) {
-        collect_records(r, &t);
-    } else if (c->shut) {
-        collect_counts(r, &t);
+        collect_records(r, t);
+    } else if (r->core.shut) {
+        collect_counts(r, t);
     } else {
-        collect_windows(r, &t);
+        collect_windows(r, t);
     }
-    if (t.blocks == 0) {
-        return 0;
-    }
-    qsort(t.rows, t.count, sizeof t.rows[0], by_bytes);
-    find_places(c, &t, places);
-    writer w = {text, sizeof text, 0};
+}
+
+static void report(const core *c, scratch *s)
+{
+    table *t = &s->table;
+    qsort(t->rows, t->count, sizeof t->rows[0], by_bytes);
+    find_places(c, t, s->places);
+    writer w = {s->text, TEXT_SIZE, 0};
     put(&w, "==%d==fief: misuse[leak]: runtime \"%s\" closed with %zu blocks, %zu bytes alive\n",
-        os_process(), c->name, t.blocks, t.bytes);
+        os_process(), c->name, t->blocks, t->bytes);
     put(&w, "   blocks     bytes  kind             strategy allocated at\n");
-    put_rows(&w, &t, places);
-    if (t.bytes_only) {
+    put_rows(&w, t, s->places);
+    if (t->bytes_only) {
         put(&w, "  help: .count_blocks = true counts blocks and kinds; a debug build tells sites\n");
     }
-    put(&w, "SUMMARY: fief: leak %zu blocks %zu bytes", t.blocks, t.bytes);
-    if (places[0].file[0] != '\0') {
+    put(&w, "SUMMARY: fief: leak %zu blocks %zu bytes", t->blocks, t->bytes);
+    if (s->places[0].file[0] != '\0') {
         put(&w, " ");
-        put_place(&w, &places[0]);
-        put(&w, " in %s", places[0].function);
+        put_place(&w, &s->places[0]);
+        put(&w, " in %s", s->places[0].function);
     }
     put(&w, "\n");
-    os_print_error(text, w.length < sizeof text ? w.length : sizeof text - 1);
-    return t.blocks;
+    os_print_error(s->text, w.length < TEXT_SIZE ? w.length : TEXT_SIZE - 1);
+}
+
+static bool is_anything_left(const runtime *r)
+{
+    const core *c = &r->core;
+    bool left = r->heap.window.live != 0;
+    for (const pool *p = c->pools; !c->shut && !left && p != NULL; p = p->next) {
+        left = p->strategy == FIEF_POOL && p->carved != 0 && fief_pool_live(&p->window) != 0;
+    }
+    return c->shut ? c->tallies[FIEF_POOL].blocks != 0 || c->tallies[FIEF_HEAP].blocks != 0 : left;
+}
+
+size_t report_leaks(runtime *r)
+{
+    static const char no_memory[] = "fief: misuse[leak], and no memory to tell more\n";
+    scratch *s = is_anything_left(r) ? os_map(sizeof *s) : NULL;
+    if (s == NULL) {
+        if (is_anything_left(r)) {
+            os_print_error(no_memory, sizeof no_memory - 1);
+        }
+        return is_anything_left(r);
+    }
+    collect(r, &s->table);
+    report(&r->core, s);
+    size_t blocks = s->table.blocks;
+    os_release(s, sizeof *s);
+    return blocks;
 }

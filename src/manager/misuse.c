@@ -121,9 +121,15 @@ static void describe_call(core *c, fief_misuse *m)
 
 static void print_report(const fief_misuse *m)
 {
-    static char text[8192]; /* a stack may be what is broken */
-    size_t length = fief_misuse_text(m, text, sizeof text);
-    os_print_error(text, length < sizeof text ? length : sizeof text - 1);
+    enum { TEXT_SIZE = 16384 };
+    char *text = os_map(TEXT_SIZE); /* a stack may be small, or what is broken */
+    if (text == NULL) {
+        os_print_error("fief: misuse, and no memory to tell more\n", 41);
+        return;
+    }
+    size_t length = fief_misuse_text(m, text, TEXT_SIZE);
+    os_print_error(text, length < TEXT_SIZE ? length : TEXT_SIZE - 1);
+    os_release(text, TEXT_SIZE);
 }
 
 static fief_misuse about(const core *c, fief_misuse_class class_id, const void *address,

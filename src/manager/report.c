@@ -42,18 +42,30 @@ typedef struct found {
     size_t count;
 } found;
 
-/* All three sites are asked for at once: one child for a report. */
-static void find_sites(const fief_misuse *m, found *ret_found)
+/* Mapped for each report: a report may be made on a small stack, and by two threads at once. */
+typedef struct scratch {
+    found sites[SITES];
+    site_text texts[SITES * FRAMES_MAX];
+} scratch;
+
+/* All three sites are asked for at once: one child for a report. NULL: memory is short, and the
+ * report goes without frames. */
+static scratch *find_sites(const fief_misuse *m)
 {
     const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated};
-    static site_text texts[SITES * FRAMES_MAX];
+    scratch *s = os_map(sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    site_text *texts = s->texts;
+    found *ret_found = s->sites;
     const void *addresses[SITES * FIEF_DEPTH_MAX];
     size_t count = 0, at = 0;
     for (size_t i = 0; i < SITES; i++) {
         memcpy(&addresses[count], sites[i]->frames, sites[i]->count * sizeof addresses[0]);
         count += sites[i]->count;
     }
-    size_t total = sites_find(addresses, count, texts, sizeof texts / sizeof texts[0]);
+    size_t total = sites_find(addresses, count, texts, (size_t)SITES * FRAMES_MAX);
     for (size_t i = 0; i < SITES; i++) {
         ret_found[i].count = 0;
         for (size_t frame = 0; frame < sites[i]->count; frame++) {
@@ -64,6 +76,20 @@ static void find_sites(const fief_misuse *m, found *ret_found)
                 at++;
             }
         }
+    }
+    return s;
+}
+
+static const found *frames_at(const scratch *s, size_t site)
+{
+    static const found none;
+    return s != NULL ? &s->sites[site] : &none;
+}
+
+static void forget_sites(scratch *s)
+{
+    if (s != NULL) {
+        os_release(s, sizeof *s);
     }
 }
 
@@ -143,21 +169,21 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
 
 size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 {
-    static found sites[SITES];
     writer w = {buffer, size, 0};
     const char *name = fief_misuse_name(m->class_id);
-    find_sites(m, sites);
+    scratch *sites = find_sites(m);
     put(&w, "==%d==fief: misuse[%s]: %s\n", os_process(), name, m->text);
     put_block(&w, m);
-    put_site(&w, "used at", &m->used, &sites[0], m);
-    put_site(&w, "died at", &m->died, &sites[1], m);
-    put_site(&w, "allocated at", &m->allocated, &sites[2], m);
+    put_site(&w, "used at", &m->used, frames_at(sites, 0), m);
+    put_site(&w, "died at", &m->died, frames_at(sites, 1), m);
+    put_site(&w, "allocated at", &m->allocated, frames_at(sites, 2), m);
     put(&w, "  help: %s\n", fief_misuse_explain(m->class_id));
     if (sites_hint() != NULL) {
         put(&w, "  note: %s\n", sites_hint());
     }
     put(&w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
-    put_summary(&w, m, &sites[0]);
+    put_summary(&w, m, frames_at(sites, 0));
+    forget_sites(sites);
     return w.length;
 }
 
@@ -179,9 +205,8 @@ static void put_frames(writer *w, const char *name, const fief_site *site, const
 
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
 {
-    static found sites[SITES];
     writer w = {buffer, size, 0};
-    find_sites(m, sites);
+    scratch *sites = find_sites(m);
     put(&w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
         fief_misuse_name(m->class_id));
     put_string(&w, m->runtime);
@@ -201,13 +226,14 @@ size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
         put(&w, "null");
     }
     put(&w, ",\"sites\":{");
-    put_frames(&w, "used", &m->used, &sites[0]);
+    put_frames(&w, "used", &m->used, frames_at(sites, 0));
     put(&w, ",");
-    put_frames(&w, "died", &m->died, &sites[1]);
+    put_frames(&w, "died", &m->died, frames_at(sites, 1));
     put(&w, ",");
-    put_frames(&w, "allocated", &m->allocated, &sites[2]);
+    put_frames(&w, "allocated", &m->allocated, frames_at(sites, 2));
     put(&w, "},\"help\":");
     put_string(&w, fief_misuse_explain(m->class_id));
     put(&w, "}");
+    forget_sites(sites);
     return w.length;
 }
