@@ -100,7 +100,10 @@ static arena_span *span_new(arena *a, size_t pages)
         }
         return NULL;
     }
-    *span = (arena_span){.start = start, .end = start + (pages << PAGE_SHIFT), .pages = pages};
+    /* A stack's frames never end where another span begins: a pop tells spans apart by that. */
+    size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
+    *span = (arena_span){.start = start, .pages = pages,
+                         .end = start + (pages << PAGE_SHIFT) - apart};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
 }
@@ -174,9 +177,11 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
 
 unsigned char *arena_top(const arena *a)
 {
-    unsigned char *cursor = a->window.arena.cursor;
-    const zone *z = a->zones;
-    return z != NULL && z->span == a->current && z->end == cursor ? z->start : cursor;
+    unsigned char *top = a->window.arena.cursor;
+    for (const zone *z = a->zones; z != NULL && z->span == a->current && z->end == top; z = z->next) {
+        top = z->start;
+    }
+    return top;
 }
 
 /* Spans are entered to push, so an empty one is as good as none. */
@@ -196,6 +201,7 @@ static bool attach(arena *a, attachment what)
     fief_arena *w = window_of(a);
     *node = what;
     node->below = arena_position(a);
+    node->cursor = window_of(a)->cursor;
     arena_note_event(a);
     /* A grain of the stack, so that a pop of what lies below does not go inline. */
     bool takes = a->strategy == FIEF_STACK && a->current != NULL &&
@@ -439,6 +445,7 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
     if (first < last && !guard_bury(first, (size_t)(last - first))) {
         guard_sweep(first, (size_t)(last - first));
     }
+    last = last < span->end ? last : span->end;
     *z = (zone){.next = a->zones, .span = span, .start = from, .end = last};
     a->zones = z;
     a->dead += (size_t)(last - from);

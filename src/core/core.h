@@ -142,6 +142,7 @@ typedef struct attachment {
     const void *block;         /* what the host has of it */
     size_t asked;
     unsigned char *below, *above; /* the arena's position before and after */
+    unsigned char *cursor;        /* its cursor before */
     void (*function)(void *);
 } attachment;
 

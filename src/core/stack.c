@@ -89,7 +89,8 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
                "popped a block that is not the newest of the stack");
         return false;
     }
-    unsigned char *cursor = n.apart != NULL ? n.apart->below : (unsigned char *)block - GUARD_REDZONE;
+    unsigned char *cursor =
+        n.apart != NULL ? n.apart->cursor : (unsigned char *)block - GUARD_REDZONE;
     unsigned char *limit = w->limit;
     if (cursor == NULL && a->first != NULL) {
         cursor = a->first->start;
