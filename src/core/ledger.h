@@ -40,7 +40,7 @@ typedef struct annex {
 
 /* Records for a caller's bytes; NULL when memory is short. */
 annex *annex_open(space *s, void *start, size_t size);
-void annex_close(space *s, annex *a);
+void annex_close(space *s, annex *closed);
 
 /* The record of the cell that p lies in: p is in a span that was taken, or in an annex. */
 record *ledger_at_annex(const space *s, const void *p);
