@@ -45,39 +45,44 @@ static setting *set_up_fief(void)
     return s;
 }
 
-/* ---- passes; `mixed` is a constant in each caller, and folds ---- */
+/* ---- passes; `mixed` and `align` are constants in each caller, and fold ---- */
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void pass_fief(setting *s, size_t count, bool mixed)
+INLINE size_t size_of(const setting *s, size_t i, bool mixed)
+{
+    return mixed ? s->sizes[i] : sizeof(node);
+}
+
+INLINE void pass_fief(setting *s, size_t count, bool mixed, size_t align)
 {
     fief_arena *arena = s->arena;
     for (; count > 0; count--) {
         for (size_t i = 0; i < OBJECTS; i++) {
-            store(fief_arena_alloc(arena, mixed ? s->sizes[i] : sizeof(node)), i);
+            store(fief_arena_alloc_aligned(arena, size_of(s, i, mixed), align), i);
         }
         fief_arena_reset(arena);
     }
 }
 
-INLINE void pass_struct(setting *s, size_t count, bool mixed)
+INLINE void pass_struct(setting *s, size_t count, bool mixed, size_t align)
 {
     bump *b = &s->bump;
     for (; count > 0; count--) {
         for (size_t i = 0; i < OBJECTS; i++) {
-            store(bump_take(b, mixed ? s->sizes[i] : sizeof(node)), i);
+            store(bump_take(b, size_of(s, i, mixed), align), i);
         }
         b->cursor = s->start;
     }
 }
 
 /* The bump is a local whose address goes nowhere, so it lives in registers. */
-INLINE void pass_registers(setting *s, size_t count, bool mixed)
+INLINE void pass_registers(setting *s, size_t count, bool mixed, size_t align)
 {
     bump b = s->bump;
     for (; count > 0; count--) {
         for (size_t i = 0; i < OBJECTS; i++) {
-            store(bump_take(&b, mixed ? s->sizes[i] : sizeof(node)), i);
+            store(bump_take(&b, size_of(s, i, mixed), align), i);
         }
         b.cursor = s->start;
     }
@@ -87,7 +92,7 @@ INLINE void pass_malloc(setting *s, size_t count, bool mixed)
 {
     for (; count > 0; count--) {
         for (size_t i = 0; i < OBJECTS; i++) {
-            s->blocks[i] = s->peer.take(mixed ? s->sizes[i] : sizeof(node));
+            s->blocks[i] = s->peer.take(size_of(s, i, mixed));
             store(s->blocks[i], i);
         }
         for (size_t i = 0; i < OBJECTS; i++) {
@@ -102,102 +107,57 @@ INLINE void pass_region(setting *s, size_t count, bool mixed)
     for (; count > 0; count--) {
         void *region = s->peer.region_open();
         for (size_t i = 0; i < OBJECTS; i++) {
-            store(s->peer.region_take(region, mixed ? s->sizes[i] : sizeof(node)), i);
+            store(s->peer.region_take(region, size_of(s, i, mixed)), i);
         }
         s->peer.region_close(region);
     }
 }
 
-static void pass_24_fief(void *s, size_t count)
-{
-    pass_fief(s, count, false);
-}
+/* The forms of one bench, each a loop of its own. */
+#define ARENA_BENCH(name, mixed, align)                                                 \
+    static void name##_pass_fief(void *s, size_t count)                                 \
+    {                                                                                   \
+        pass_fief(s, count, mixed, align);                                              \
+    }                                                                                   \
+    static void name##_pass_struct(void *s, size_t count)                               \
+    {                                                                                   \
+        pass_struct(s, count, mixed, align);                                            \
+    }                                                                                   \
+    static void name##_pass_registers(void *s, size_t count)                            \
+    {                                                                                   \
+        pass_registers(s, count, mixed, align);                                         \
+    }                                                                                   \
+    static void name##_pass_malloc(void *s, size_t count)                               \
+    {                                                                                   \
+        pass_malloc(s, count, mixed);                                                   \
+    }                                                                                   \
+    static void name##_pass_region(void *s, size_t count)                               \
+    {                                                                                   \
+        pass_region(s, count, mixed);                                                   \
+    }                                                                                   \
+    figure name##_fief(const job *given)                                                \
+    {                                                                                   \
+        return measure_loop(given, name##_pass_fief, set_up_fief(), OBJECTS);           \
+    }                                                                                   \
+    figure name##_struct(const job *given)                                              \
+    {                                                                                   \
+        return measure_loop(given, name##_pass_struct, set_up(), OBJECTS);              \
+    }                                                                                   \
+    figure name##_registers(const job *given)                                           \
+    {                                                                                   \
+        return measure_loop(given, name##_pass_registers, set_up(), OBJECTS);           \
+    }                                                                                   \
+    figure name##_malloc(const job *given)                                              \
+    {                                                                                   \
+        setting *s = set_up();                                                          \
+        bool has_regions = s->peer.region_open != NULL;                                 \
+        return measure_loop(given, has_regions ? name##_pass_region : name##_pass_malloc, s, \
+                            OBJECTS);                                                   \
+    }
 
-static void pass_24_struct(void *s, size_t count)
-{
-    pass_struct(s, count, false);
-}
-
-static void pass_24_registers(void *s, size_t count)
-{
-    pass_registers(s, count, false);
-}
-
-static void pass_24_malloc(void *s, size_t count)
-{
-    pass_malloc(s, count, false);
-}
-
-static void pass_24_region(void *s, size_t count)
-{
-    pass_region(s, count, false);
-}
-
-static void pass_mix_fief(void *s, size_t count)
-{
-    pass_fief(s, count, true);
-}
-
-static void pass_mix_struct(void *s, size_t count)
-{
-    pass_struct(s, count, true);
-}
-
-static void pass_mix_registers(void *s, size_t count)
-{
-    pass_registers(s, count, true);
-}
-
-static void pass_mix_malloc(void *s, size_t count)
-{
-    pass_malloc(s, count, true);
-}
-
-static void pass_mix_region(void *s, size_t count)
-{
-    pass_region(s, count, true);
-}
-
-figure arena_24_fief(const job *given)
-{
-    return measure_loop(given, pass_24_fief, set_up_fief(), OBJECTS);
-}
-
-figure arena_24_struct(const job *given)
-{
-    return measure_loop(given, pass_24_struct, set_up(), OBJECTS);
-}
-
-figure arena_24_registers(const job *given)
-{
-    return measure_loop(given, pass_24_registers, set_up(), OBJECTS);
-}
-
-figure arena_24_malloc(const job *given)
-{
-    setting *s = set_up();
-    bool has_regions = s->peer.region_open != NULL;
-    return measure_loop(given, has_regions ? pass_24_region : pass_24_malloc, s, OBJECTS);
-}
-
-figure arena_mix_fief(const job *given)
-{
-    return measure_loop(given, pass_mix_fief, set_up_fief(), OBJECTS);
-}
-
-figure arena_mix_struct(const job *given)
-{
-    return measure_loop(given, pass_mix_struct, set_up(), OBJECTS);
-}
-
-figure arena_mix_registers(const job *given)
-{
-    return measure_loop(given, pass_mix_registers, set_up(), OBJECTS);
-}
-
-figure arena_mix_malloc(const job *given)
-{
-    setting *s = set_up();
-    bool has_regions = s->peer.region_open != NULL;
-    return measure_loop(given, has_regions ? pass_mix_region : pass_mix_malloc, s, OBJECTS);
-}
+/* A node holds pointers and is aligned as its type asks: what fief_arena_make and fief_temp do. */
+ARENA_BENCH(arena_24, false, 8)
+ARENA_BENCH(arena_mix, true, 8)
+/* What is aligned for any type, as malloc's blocks are. */
+ARENA_BENCH(arena_24_any, false, FIEF_ALIGN)
+ARENA_BENCH(arena_mix_any, true, FIEF_ALIGN)

@@ -1,10 +1,10 @@
 /* bump: the hand-written arena that fief's are compared with.
  *
  *     | lent | lent | ...free... |
- *                   ^cursor      ^limit     both multiples of 16
+ *                   ^cursor      ^limit     both multiples of the alignment
  *
- * What a person writes for one program: sizes are rounded up to the alignment of 16, so the cursor
- * needs no rounding; one compare; a full chunk is replaced out of line (it never happens here, but
+ * What a person writes for one program: sizes are rounded up to the one alignment that the program
+ * needs, so the cursor needs no rounding; one compare; a full chunk is replaced out of line (it never happens here, but
  * the compiler must allow for it, as it must in a real program). No marks are checked, nothing is
  * counted, nothing can be misused.
  *
@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { BUMP_ALIGN = 16 };
+enum { BUMP_ALIGN_MAX = 16 };
 
 typedef struct bump {
     unsigned char *cursor, *limit;
@@ -25,9 +25,9 @@ typedef struct bump {
  * can stay in registers. */
 bump bump_fresh(size_t size);
 
-static inline void *bump_take(bump *b, size_t size)
+static inline void *bump_take(bump *b, size_t size, size_t align)
 {
-    size_t step = (size + BUMP_ALIGN - 1) & ~(size_t)(BUMP_ALIGN - 1);
+    size_t step = (size + align - 1) & ~(align - 1);
     if (__builtin_expect(step > (size_t)(b->limit - b->cursor), 0)) {
         *b = bump_fresh(step);
     }

@@ -36,7 +36,7 @@ bump bump_fresh(size_t size)
 {
     static const size_t chunk_size = (size_t)8 << 20;
     size_t bytes = chunk_size + size;
-    unsigned char *chunk = aligned_alloc(BUMP_ALIGN, bytes);
+    unsigned char *chunk = aligned_alloc(BUMP_ALIGN_MAX, bytes);
     if (chunk == NULL) {
         give_up("no memory for a chunk");
     }

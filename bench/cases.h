@@ -22,6 +22,8 @@ typedef figure measured(const job *given);
 
 measured arena_24_fief, arena_24_struct, arena_24_registers, arena_24_malloc;
 measured arena_mix_fief, arena_mix_struct, arena_mix_registers, arena_mix_malloc;
+measured arena_24_any_fief, arena_24_any_struct, arena_24_any_registers, arena_24_any_malloc;
+measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, arena_mix_any_malloc;
 measured arena_reset_fief, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;
 measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;

@@ -32,10 +32,10 @@ static void rewinds_fief(void *state, size_t count)
 static inline void rewind_bump(bump *b, size_t i)
 {
     unsigned char *mark = b->cursor;
-    store(bump_take(b, 16), i);
-    store(bump_take(b, 24), i);
-    store(bump_take(b, 32), i);
-    store(bump_take(b, 40), i);
+    store(bump_take(b, 16, FIEF_ALIGN), i);
+    store(bump_take(b, 24, FIEF_ALIGN), i);
+    store(bump_take(b, 32, FIEF_ALIGN), i);
+    store(bump_take(b, 40, FIEF_ALIGN), i);
     b->cursor = mark;
 }
 
@@ -83,14 +83,14 @@ figure rewind_fief(const job *given)
 figure rewind_struct(const job *given)
 {
     bump b = bump_fresh(0);
-    store(bump_take(&b, 24), 0);
+    store(bump_take(&b, 24, FIEF_ALIGN), 0);
     return measure_loop(given, rewinds_struct, &b, REWINDS);
 }
 
 figure rewind_registers(const job *given)
 {
     bump b = bump_fresh(0);
-    store(bump_take(&b, 24), 0);
+    store(bump_take(&b, 24, FIEF_ALIGN), 0);
     return measure_loop(given, rewinds_registers, &b, REWINDS);
 }
 

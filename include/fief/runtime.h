@@ -58,21 +58,32 @@ typedef struct fief_config {
     fief_error *error;          /* filled when fief_open returns NULL */
 } fief_config;
 
-/* One resolved cell: the allocator that serves this kind in this context. */
+/* One resolved cell: the allocator that serves this kind in this context. Eight bytes, so that the
+ * rows of a usual table share a page with everything else that an open touches. */
 typedef struct fief_row {
-    void *allocator;
+    int32_t allocator; /* bytes from the runtime to it */
+    uint16_t slot_size; /* of a pool; 0 in the rows of others */
     uint8_t strategy;
     bool sole; /* every context of the kind goes here: a free needs not ask where the block lives */
-    uint16_t slot_size; /* of a pool; 0 in the rows of others */
 } fief_row;
 
+/* The rows follow it in memory: kind * FIEF_CONTEXTS + context. */
 struct fief_runtime {
-    const fief_row *rows; /* kind * FIEF_CONTEXTS + context */
     unsigned kind_count;
     fief_heap *heap;
     fief_arena *vm, *unit;
     fief_stack *frames;
 };
+
+FIEF_INLINE const fief_row *fief_row_of(const fief_runtime *rt, unsigned kind, unsigned context)
+{
+    return (const fief_row *)(const void *)(rt + 1) + (size_t)kind * FIEF_CONTEXTS + context;
+}
+
+FIEF_INLINE void *fief_row_allocator(fief_runtime *rt, const fief_row *row)
+{
+    return (unsigned char *)rt + row->allocator;
+}
 
 /* A unit of compilation; plain data, returned by begin and handed to end. */
 typedef struct fief_unit {
@@ -138,9 +149,9 @@ FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind,
 FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
-        const fief_row *row = &rt->rows[(size_t)kind * FIEF_CONTEXTS + context];
+        const fief_row *row = fief_row_of(rt, kind, context);
         if (size - 1 < row->slot_size) {
-            fief_pool *slots = (fief_pool *)row->allocator;
+            fief_pool *slots = (fief_pool *)fief_row_allocator(rt, row);
             fief_vacant *slot = slots->vacant;
             if (FIEF_LIKELY(slot != NULL)) {
                 slots->vacant = slot->next;
@@ -160,7 +171,7 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
             }
         } else if (row->strategy - 1u < FIEF_COMPILER_ARENA) { /* it, or the vm's */
             void *block;
-            fief_arena *region = (fief_arena *)row->allocator;
+            fief_arena *region = (fief_arena *)fief_row_allocator(rt, row);
             if (FIEF_LIKELY(fief_arena_try(region, size, FIEF_ALIGN, &block))) {
                 return memset(block, 0, size);
             }
@@ -181,10 +192,10 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
 FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count)) {
-        const fief_row *row = &rt->rows[kind * FIEF_CONTEXTS + FIEF_DYNAMIC];
+        const fief_row *row = fief_row_of(rt, kind, FIEF_DYNAMIC);
         if (FIEF_LIKELY(row->sole)) {
             if (row->strategy == FIEF_POOL) {
-                fief_pool *slots = (fief_pool *)row->allocator;
+                fief_pool *slots = (fief_pool *)fief_row_allocator(rt, row);
                 if (FIEF_LIKELY(slots->open && block != NULL)) {
                     fief_pool_give(slots, block);
                     return;

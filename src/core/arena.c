@@ -662,12 +662,17 @@ static bool presize(arena *a, size_t size)
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config)
 {
     static const fief_arena_config none;
-    config = config == NULL ? &none : config;
     arena *a = space_meta(&c->space, sizeof *a);
-    if (a == NULL) {
+    if (a != NULL && !arena_init(a, c, strategy, config != NULL ? config : &none)) {
+        space_meta_give(&c->space, a, sizeof *a);
         return NULL;
     }
-    *a = (arena){.core = c, .strategy = strategy, .name = config->name ? config->name : "arena",
+    return a;
+}
+
+bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config)
+{
+    *a = (arena){.core = c, .stays = a->stays, .strategy = strategy, .name = config->name ? config->name : "arena",
                  .keep = config->keep_bytes ? config->keep_bytes : keep_default,
                  .max = config->max_bytes, .next_pages = 1, .next = c->arenas};
     size_t skip = (0 - (uintptr_t)config->buffer) & (FIEF_ALIGN - 1);
@@ -685,9 +690,9 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
     c->arenas = a;
     if (config->presize != 0 && !presize(a, config->presize)) {
         arena_shut_down(a);
-        return NULL;
+        return false;
     }
-    return a;
+    return true;
 }
 
 void arena_refuse(arena *a, bool refuse)
@@ -720,12 +725,17 @@ void arena_shut_down(arena *a)
             break;
         }
     }
-    space_meta_give(&c->space, a, sizeof *a);
 }
 
 void fief_arena_close(fief_arena *window)
 {
     if (window != NULL) {
-        arena_shut_down(whole(window));
+        arena *a = whole(window);
+        if (a->stays) {
+            arena_reset(a);
+        } else {
+            arena_shut_down(a);
+            space_meta_give(&a->core->space, a, sizeof *a);
+        }
     }
 }

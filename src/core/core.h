@@ -164,6 +164,7 @@ typedef struct arena {
     size_t dead; /* bytes in them */
     size_t used_before, large, peak, keep, next_pages, max;
     bool closed; /* refuses: no unit is open */
+    bool stays;  /* the runtime's own: closed with it */
     struct arena *next;
     arena_span buffer;
     annex *annex; /* the buffer's records, while blocks are seen */
@@ -184,6 +185,9 @@ unsigned char *arena_top(const arena *a);
 unsigned char *arena_position(const arena *a);
 void arena_reset(arena *a);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
+/* The same in the caller's zeroed bytes. */
+bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config);
+/* Gives everything back; the descriptor stays. */
 void arena_shut_down(arena *a);
 /* Opens the window as far as the span, the cap and the runtime allow. */
 void arena_set_limit(arena *a);
@@ -218,8 +222,11 @@ typedef struct pool {
     struct pool *next;
 } pool;
 
-/* Its blocks count for c->kind. */
 pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
+/* The same in the caller's zeroed bytes; its blocks count for `kind`. */
+void pool_init(pool *p, core *c, fief_strategy strategy, const char *name, size_t slot_size,
+               unsigned kind);
+/* Gives everything back; the descriptor stays. */
 void pool_shut_down(pool *p);
 /* pool_alloc with on_full, pool_take without; pool_give says whether the slot was taken back. */
 void *pool_alloc(pool *p, size_t size);

@@ -342,18 +342,23 @@ pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_s
         return NULL;
     }
     pool *p = space_meta(&c->space, sizeof *p);
-    if (p == NULL) {
-        return NULL;
+    if (p != NULL) {
+        pool_init(p, c, strategy, name, slot_size, c->kind);
     }
+    return p;
+}
+
+void pool_init(pool *p, core *c, fief_strategy strategy, const char *name, size_t slot_size,
+               unsigned kind)
+{
     size_t grain = slot_size % FIEF_ALIGN == 0 || GUARD_REDZONE != 0 ? FIEF_ALIGN : FIEF_GRAIN;
     *p = (pool){.core = c, .strategy = strategy, .name = name ? name : "pool",
-                .kind = c->kind, .slot_size = slot_size,
+                .kind = kind, .slot_size = slot_size,
                 .step = fief_round_up(slot_size, grain) + 2 * (size_t)GUARD_REDZONE,
                 .next = c->pools};
     p->step = GUARD_SHUT && p->step < CELL ? CELL : p->step;
     p->window.open = !c->shut;
     c->pools = p;
-    return p;
 }
 
 void pool_shut_down(pool *p)
@@ -373,12 +378,13 @@ void pool_shut_down(pool *p)
             break;
         }
     }
-    space_meta_give(&c->space, p, sizeof *p);
 }
 
 void fief_pool_close(fief_pool *window)
 {
     if (window != NULL) {
-        pool_shut_down(whole(window));
+        pool *p = whole(window);
+        pool_shut_down(p);
+        space_meta_give(&p->core->space, p, sizeof *p);
     }
 }

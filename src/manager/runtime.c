@@ -54,7 +54,7 @@ static bool sees_blocks(const fief_config *config)
 
 static bool place_check(const fief_config *config, fief_error *error)
 {
-    size_t least = range_minimum(sizeof(runtime), sees_blocks(config));
+    size_t least = range_minimum(table_bytes(config->kinds, config->kind_count), sees_blocks(config));
     if (config->buffer != NULL && config->buffer_size < least) {
         return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
                       config->buffer_size, least);
@@ -89,12 +89,13 @@ static void core_init(runtime *r, const fief_config *config)
     }
 }
 
-static arena *arena_named(core *c, fief_strategy strategy, const char *name,
-                          const fief_arena_config *given)
+static bool arena_named(arena *a, core *c, fief_strategy strategy, const char *name,
+                        const fief_arena_config *given)
 {
     fief_arena_config config = given != NULL ? *given : (fief_arena_config){0};
     config.name = name;
-    return arena_open(c, strategy, &config);
+    a->stays = true;
+    return arena_init(a, c, strategy, &config);
 }
 
 static bool allocators_open(runtime *r, const fief_config *config)
@@ -108,21 +109,20 @@ static bool allocators_open(runtime *r, const fief_config *config)
         c->kinds = space_keep(&c->space, sizeof *c->kinds * (config->kind_count + (size_t)1));
     }
     if ((c->shut && c->kinds == NULL) ||
-        !heap_init(&r->heap, c, config->align != 0 ? config->align : FIEF_ALIGN)) {
+        !heap_init(&r->heap, c, config->align != 0 ? config->align : FIEF_ALIGN) ||
+        !arena_named(&r->vm, c, FIEF_VM_ARENA, "the vm arena", config->vm_arena) ||
+        !arena_named(&r->unit, c, FIEF_COMPILER_ARENA, "the compiler arena",
+                     config->compiler_arena) ||
+        !arena_named(&r->frames, c, FIEF_STACK, "the stack", config->frame_stack)) {
         return false;
     }
-    r->vm = arena_named(c, FIEF_VM_ARENA, "the vm arena", config->vm_arena);
-    r->unit = arena_named(c, FIEF_COMPILER_ARENA, "the compiler arena", config->compiler_arena);
-    r->frames = arena_named(c, FIEF_STACK, "the stack", config->frame_stack);
-    if (r->vm == NULL || r->unit == NULL || r->frames == NULL) {
-        return false;
-    }
-    arena_refuse(r->unit, true);
+    arena_refuse(&r->unit, true);
     r->window.heap = &r->heap.window;
-    r->window.vm = &r->vm->window.arena;
-    r->window.unit = &r->unit->window.arena;
-    r->window.frames = &r->frames->window;
-    return table_resolve(r, config->kinds, config->kind_count);
+    r->window.vm = &r->vm.window.arena;
+    r->window.unit = &r->unit.window.arena;
+    r->window.frames = &r->frames.window;
+    table_resolve(r, config->kinds, config->kind_count);
+    return true;
 }
 
 /* What was opened so far is closed; no guard leaves its marks in the caller's memory. */
@@ -141,16 +141,17 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
     if (config->range != NULL) {
         return config->range;
     }
-    return config->buffer != NULL ? range_in(config->buffer, config->buffer_size, sizeof(runtime),
-                                               sees_blocks(config))
-                                  : range_open(reserve);
+    return config->buffer != NULL
+               ? range_in(config->buffer, config->buffer_size,
+                          table_bytes(config->kinds, config->kind_count), sees_blocks(config))
+               : range_open(reserve);
 }
 
-static runtime *move_in(fief_range *range, size_t retain)
+static runtime *move_in(fief_range *range, const fief_config *config)
 {
     space s;
-    space_open(&s, range, retain != 0 ? retain : retain_default);
-    runtime *r = space_keep(&s, sizeof *r);
+    space_open(&s, range, config->retain_bytes != 0 ? config->retain_bytes : retain_default);
+    runtime *r = space_keep(&s, table_bytes(config->kinds, config->kind_count));
     if (r == NULL) {
         space_close(&s);
         return NULL;
@@ -178,8 +179,9 @@ fief_runtime *fief_open(const fief_config *given)
         config.kinds = fief_default_kinds;
         config.kind_count = FIEF_DEFAULT_KINDS;
     }
-    if (!numbers_check(&config, config.error) || !place_check(&config, config.error) ||
-        !table_check(config.kinds, config.kind_count, config.error)) {
+    if (!numbers_check(&config, config.error) ||
+        !table_check(config.kinds, config.kind_count, config.error) ||
+        !place_check(&config, config.error)) {
         return NULL;
     }
     size_t reserve = config.reserve_bytes != 0 ? config.reserve_bytes : reserve_default;
@@ -189,7 +191,7 @@ fief_runtime *fief_open(const fief_config *given)
                      "the system refused to reserve %zu bytes, and every half of it", reserve);
         return NULL;
     }
-    runtime *r = move_in(range, config.retain_bytes);
+    runtime *r = move_in(range, &config);
     if (r != NULL) {
         core_init(r, &config);
         if (allocators_open(r, &config)) {
@@ -245,12 +247,12 @@ size_t fief_close(fief_runtime *rt)
         return 0;
     }
     quarantine_drain(c);
-    arena_shut_down(r->frames);
-    arena_shut_down(r->unit);
-    while (c->arenas != NULL && c->arenas != r->vm) {
+    arena_shut_down(&r->frames);
+    arena_shut_down(&r->unit);
+    while (c->arenas != NULL && c->arenas != &r->vm) {
         arena_shut_down(c->arenas);
     }
-    arena_shut_down(r->vm); /* takes the heap blocks along that stood in for arena blocks */
+    arena_shut_down(&r->vm); /* takes the heap blocks along that stood in for arena blocks */
     size_t leaked = report_leaks(r);
     watch_closed(r);
     return leaked;
@@ -258,13 +260,13 @@ size_t fief_close(fief_runtime *rt)
 
 /* ---- routes ---- */
 
-static void *row_alloc(const fief_row *row, size_t size)
+static void *row_alloc(runtime *r, unsigned kind, const fief_row *row, size_t size)
 {
     switch (row->strategy) {
-    case FIEF_POOL: return pool_alloc(row->allocator, size);
-    case FIEF_HEAP: return heap_alloc(row->allocator, size, FIEF_GRAIN);
-    case FIEF_STACK: return arena_alloc(row->allocator, size, FIEF_GRAIN);
-    default: return arena_alloc(row->allocator, size, FIEF_ALIGN);
+    case FIEF_POOL: return pool_alloc(table_pool(r, kind, row), size);
+    case FIEF_HEAP: return heap_alloc(&r->heap, size, FIEF_GRAIN);
+    case FIEF_STACK: return arena_alloc(&r->frames, size, FIEF_GRAIN);
+    default: return arena_alloc(fief_row_allocator(&r->window, row), size, FIEF_ALIGN);
     }
 }
 
@@ -277,7 +279,7 @@ static const fief_row *must_be_a_cell(runtime *r, unsigned kind, unsigned contex
                kind, context);
         return NULL;
     }
-    const fief_row *row = &r->window.rows[kind * FIEF_CONTEXTS + context];
+    const fief_row *row = fief_row_of(&r->window, kind, context);
     if (row->strategy == FIEF_NO_STRATEGY) {
         misuse(c, FIEF_MISUSE_NO_STRATEGY, NULL, size, "kind '%s' has no strategy in context %u",
                r->kinds[kind].name, context);
@@ -302,19 +304,19 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
         return NULL;
     }
     r->core.kind = kind;
-    void *block = row_alloc(row, size);
+    void *block = row_alloc(r, kind, row, size);
     r->core.kind = r->core.no_kind;
     return block != NULL ? memset(block, 0, size) : NULL;
 }
 
 /* The pool that takes this block back under this kind; NULL: the heap does. */
-static pool *pool_for(const fief_runtime *rt, unsigned kind, const page *entry)
+static pool *pool_for(runtime *r, unsigned kind, const page *entry)
 {
-    const fief_row *row = &rt->rows[(size_t)kind * FIEF_CONTEXTS];
+    const fief_row *row = fief_row_of(&r->window, kind, 0);
     pool *own = NULL;
     bool has_heap = false;
     for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
-        own = row[context].strategy == FIEF_POOL ? row[context].allocator : own;
+        own = row[context].strategy == FIEF_POOL ? table_pool(r, kind, &row[context]) : own;
         has_heap = has_heap || row[context].strategy == FIEF_HEAP;
     }
     bool in_own = entry != NULL && entry->owner == own;
@@ -333,7 +335,7 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
         return;
     }
     const page *entry = space_page(&c->space, block);
-    pool *own = pool_for(rt, kind, entry);
+    pool *own = pool_for(r, kind, entry);
     if (entry != NULL && entry->kind == PAGE_ARENA) {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, size,
                "fief_free(%s) was given a block of %s",
@@ -351,7 +353,7 @@ void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
     if (!enter(&r->core, CALL())) {
         return NULL;
     }
-    if (kind >= rt->kind_count || rt->rows[kind * FIEF_CONTEXTS + FIEF_DYNAMIC].strategy != FIEF_HEAP) {
+    if (kind >= rt->kind_count || fief_row_of(rt, kind, FIEF_DYNAMIC)->strategy != FIEF_HEAP) {
         misuse(&r->core, FIEF_MISUSE_BAD_KIND, block, new_size,
                "only kinds that live on the heap can be resized");
         return NULL;
@@ -429,7 +431,7 @@ fief_unit fief_unit_begin(fief_runtime *rt)
         return (fief_unit){.number = 0};
     }
     if (r->innermost == 0) {
-        arena_refuse(r->unit, false);
+        arena_refuse(&r->unit, false);
     }
     fief_unit unit = {fief_arena_mark(rt->unit), ++r->units, r->innermost};
     r->innermost = unit.number;
@@ -449,9 +451,9 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
     }
     r->innermost = unit.outer;
     if (unit.outer != 0) {
-        arena_rewind(r->unit, unit.mark);
+        arena_rewind(&r->unit, unit.mark);
         return;
     }
-    arena_reset(r->unit);
-    arena_refuse(r->unit, true);
+    arena_reset(&r->unit);
+    arena_refuse(&r->unit, true);
 }

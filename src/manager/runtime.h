@@ -8,19 +8,23 @@
 
 enum { KINDS_MAX = 4096 };
 
+/* One block, with the rows and the pools of the table behind it:
+ *     | core, heap, arenas, ... | window | rows ...... | pools ... |
+ * A row leads to its allocator by an offset within the block. A pool is begun at its first use, so
+ * an open touches what is left of `pools`, and no more. */
 typedef struct runtime {
-    fief_runtime window; /* first: the public half */
     core core;
-    heap heap;
-    arena *vm, *unit;
-    arena *frames;
+    arena vm, unit, frames;
     const fief_kind *kinds;
+    pool *pools; /* of the kinds that have one, in the table's order */
     unsigned innermost, units; /* the number of the innermost open unit; units so far */
+    heap heap;
+    fief_runtime window; /* last: the public half, and the rows behind it */
 } runtime;
 
 static inline runtime *whole_runtime(const fief_runtime *rt)
 {
-    return (runtime *)(void *)(uintptr_t)rt;
+    return (runtime *)(void *)((uintptr_t)rt - offsetof(runtime, window));
 }
 
 static inline const char *kind_name(const runtime *r, unsigned kind)
@@ -40,7 +44,11 @@ size_t report_leaks(runtime *r);
 
 /* table.c: the host's table, checked and resolved. */
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error);
-bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count);
+/* Bytes of a runtime with its rows and pools. */
+size_t table_bytes(const fief_kind *kinds, unsigned count);
+void table_resolve(runtime *r, const fief_kind *kinds, unsigned count);
+/* The pool that a cell leads to, begun where it is new. */
+pool *table_pool(runtime *r, unsigned kind, const fief_row *row);
 bool refuse(fief_error *error, fief_status status, const char *format, ...) FIEF_PRINTF(3, 4);
 
 #endif

@@ -72,14 +72,16 @@ fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy)
 /* A pool that serves one kind alone knows its blocks in every mode. */
 static bool count_sole_pool(const runtime *r, unsigned kind, fief_count *count)
 {
-    const fief_row *row = &r->window.rows[(size_t)kind * FIEF_CONTEXTS];
+    const fief_row *row = fief_row_of(&r->window, kind, 0);
     if (kind >= r->window.kind_count || !row->sole || row->strategy != FIEF_POOL) {
         return false;
     }
-    const pool *p = row->allocator;
-    count->blocks = fief_pool_live(&p->window);
-    count->used_bytes = count->peak_bytes = 0;
-    add_pool(p, count);
+    const pool *p = fief_row_allocator((fief_runtime *)(uintptr_t)&r->window, row);
+    count->blocks = count->used_bytes = count->peak_bytes = 0;
+    if (p->core != NULL) {
+        count->blocks = fief_pool_live(&p->window);
+        add_pool(p, count);
+    }
     return true;
 }
 

@@ -45,8 +45,8 @@ static void *place_for(fief_runtime *rt, unsigned context, size_t size)
     switch (context) {
     case FIEF_NATIVE:
     case FIEF_LITERAL:
-    case FIEF_CONSTANT: return arena_alloc(r->vm, size, 1);
-    case FIEF_TEMPORARY: return arena_alloc(r->unit, size, 1);
+    case FIEF_CONSTANT: return arena_alloc(&r->vm, size, 1);
+    case FIEF_TEMPORARY: return arena_alloc(&r->unit, size, 1);
     default: return heap_alloc_unsized(&r->heap, size, FIEF_ALIGN);
     }
 }

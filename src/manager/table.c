@@ -97,12 +97,11 @@ bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
 static void *allocator_for(runtime *r, fief_strategy strategy, pool *kind_pool)
 {
     switch (strategy) {
-    case FIEF_VM_ARENA: return r->vm;
-    case FIEF_COMPILER_ARENA: return r->unit;
-    case FIEF_STACK: return r->frames;
+    case FIEF_VM_ARENA: return &r->vm;
+    case FIEF_COMPILER_ARENA: return &r->unit;
+    case FIEF_STACK: return &r->frames;
     case FIEF_POOL: return kind_pool;
-    case FIEF_HEAP: return &r->heap;
-    default: return NULL;
+    default: return &r->heap;
     }
 }
 
@@ -128,41 +127,52 @@ static bool is_sole(const fief_kind *kind)
     return first == FIEF_POOL || first == FIEF_HEAP;
 }
 
-static bool resolve_row(runtime *r, const fief_kind *kind, fief_row *cells)
+static void resolve_row(runtime *r, const fief_kind *kind, fief_row *cells, pool *kind_pool)
 {
-    pool *kind_pool = NULL;
-    if (needs_pool(kind)) {
-        kind_pool = pool_open(&r->core, FIEF_POOL, kind->name, kind->size);
-        if (kind_pool == NULL) {
-            return false;
-        }
-    }
     bool sole = is_sole(kind);
     for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
         fief_strategy strategy = cell(kind, context);
-        cells[context] = (fief_row){.allocator = allocator_for(r, strategy, kind_pool),
-                                    .strategy = (uint8_t)strategy, .sole = sole};
-        if (strategy == FIEF_POOL) {
-            cells[context].slot_size = (uint16_t)kind->size;
-        }
+        uintptr_t allocator = (uintptr_t)allocator_for(r, strategy, kind_pool);
+        cells[context] = (fief_row){
+            .allocator = (int32_t)(intptr_t)(allocator - (uintptr_t)&r->window),
+            .slot_size = strategy == FIEF_POOL ? (uint16_t)kind->size : 0,
+            .strategy = (uint8_t)strategy,
+            .sole = sole,
+        };
     }
-    return true;
 }
 
-bool table_resolve(runtime *r, const fief_kind *kinds, unsigned count)
+static size_t rows_end(unsigned count)
 {
-    core *c = &r->core;
-    fief_row *rows = space_keep(&c->space, sizeof *rows * FIEF_CONTEXTS * count);
-    if (rows == NULL) {
-        return false;
+    return fief_round_up(sizeof(runtime) + sizeof(fief_row) * FIEF_CONTEXTS * count, FIEF_ALIGN);
+}
+
+size_t table_bytes(const fief_kind *kinds, unsigned count)
+{
+    size_t bytes = rows_end(count);
+    for (unsigned i = 0; i < count; i++) {
+        bytes += needs_pool(&kinds[i]) ? sizeof(pool) : 0;
     }
-    for (c->kind = 0; c->kind < count; c->kind++) {
-        if (!resolve_row(r, &kinds[c->kind], &rows[(size_t)c->kind * FIEF_CONTEXTS])) {
-            return false;
-        }
+    return bytes;
+}
+
+void table_resolve(runtime *r, const fief_kind *kinds, unsigned count)
+{
+    fief_row *rows = (fief_row *)(void *)(&r->window + 1);
+    pool *next = r->pools = (pool *)(void *)((unsigned char *)r + rows_end(count));
+    for (unsigned i = 0; i < count; i++) {
+        resolve_row(r, &kinds[i], &rows[(size_t)i * FIEF_CONTEXTS], next);
+        next += needs_pool(&kinds[i]);
     }
-    r->window.rows = rows;
     r->window.kind_count = count;
     r->kinds = kinds;
-    return true;
+}
+
+pool *table_pool(runtime *r, unsigned kind, const fief_row *row)
+{
+    pool *p = fief_row_allocator(&r->window, row);
+    if (p->core == NULL) {
+        pool_init(p, &r->core, FIEF_POOL, r->kinds[kind].name, r->kinds[kind].size, kind);
+    }
+    return p;
 }
