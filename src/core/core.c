@@ -1,6 +1,7 @@
 #include "core/core.h"
 
 #include "base/size.h"
+#include "guard.h"
 #include "os/os.h"
 
 bool budget_admits(const core *c, fief_strategy strategy, size_t size)
@@ -79,13 +80,20 @@ bool align_is_sound(core *c, size_t align)
     return false;
 }
 
+void core_knows_stack(core *c)
+{
+    os_stack(&c->stack.start, &c->stack.end);
+    c->stack.watched = guard_is_watched();
+}
+
 uint32_t call_stack(core *c)
 {
     if (c->depot == NULL) {
         return 0;
     }
     if (c->stack_operation != c->operation) {
-        const void *frames[FIEF_DEPTH_MAX] = {c->from.site};
+        const void *frames[FIEF_DEPTH_MAX];
+        frames[0] = c->from.site;
         size_t count = frames_walk(c->from.frame, c->stack, frames, c->depth);
         uint64_t where = c->where != NULL ? c->where(c->user) : 0;
         c->stack_number = depot_put(c->depot, frames, count != 0 ? count : 1, where);

@@ -105,10 +105,21 @@ void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size,
 /* Every live block that starts in [from, to) comes back at once. */
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner);
-/* Looks at the redzones of every live block; returns how many. */
+/* Looks at every block that has a record: a live one's redzones, a freed one's bytes. Returns how
+ * many they are. The same for the pages of one span. */
 size_t blocks_check(core *c);
+size_t blocks_check_span(core *c, const unsigned char *span, size_t pages);
+/* A freed block's bytes must be as they were when it died, or somebody wrote to it. */
+void block_must_be_untouched(core *c, const void *block, size_t size);
+/* A vacant block joins its list, and leaves it for the host: then it is looked at once more. The link
+ * lies in the block; in guarded builds in its record, so that dead bytes stay what they are, and are
+ * not touched before they are needed. */
+void vacant_push(core *c, fief_vacant **list, void *block);
+void *vacant_pop(core *c, fief_vacant **list);
 /* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
 bool block_is_live(core *c, void *block, size_t size, unsigned kind);
+/* The calling thread's stack is where frames are walked. */
+void core_knows_stack(core *c);
 /* The call stack of the host's call, as the depot's number; 0: unknown. */
 uint32_t call_stack(core *c);
 
@@ -117,8 +128,6 @@ bool quarantine_open(core *c, size_t budget);
 /* A dead block waits; the oldest go back to their allocators. */
 void quarantine_put(core *c, void *block);
 void quarantine_drain(core *c);
-/* Looks at every block that waits. */
-void quarantine_check(core *c);
 
 /* ---- arena ---- */
 typedef struct arena_span {

@@ -42,14 +42,23 @@ static stack *stack_at(const depot *d, uint32_t number)
     return (stack *)(uintptr_t)((const char *)d + (size_t)number * WORD);
 }
 
+/* Each frame by an odd number of its own: the products don't wait for each other. */
 static uint32_t hash_of(const void *const *frames, size_t count, uint64_t where)
 {
-    uint64_t hash = where;
-    for (size_t i = 0; i < count; i++) {
-        hash = (hash ^ (uintptr_t)frames[i]) * 0x9E3779B97F4A7C15u;
-        hash ^= hash >> 29;
+    uint64_t hash = where * 0xD6E8FEB86659FD93u, odd = 0x9E3779B97F4A7C15u;
+    for (size_t i = 0; i < count; i++, odd += 0xA0761D6478BD642Eu) {
+        hash += (uintptr_t)frames[i] * odd;
     }
-    return (uint32_t)(hash >> 32) % HEADS;
+    return (uint32_t)(hash >> 44) % HEADS;
+}
+
+static bool is_stack(const stack *s, const void *const *frames, size_t count, uint64_t where)
+{
+    bool same = s->count == count && s->where == where;
+    for (size_t i = 0; same && i < count; i++) {
+        same = s->frames[i] == frames[i];
+    }
+    return same;
 }
 
 uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where)
@@ -57,8 +66,7 @@ uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t w
     uint32_t *head = &d->heads[hash_of(frames, count, where)];
     size_t bytes = count * sizeof *frames;
     for (uint32_t number = *head; number != 0; number = stack_at(d, number)->next) {
-        const stack *s = stack_at(d, number);
-        if (s->count == count && s->where == where && memcmp(s->frames, frames, bytes) == 0) {
+        if (is_stack(stack_at(d, number), frames, count, where)) {
             return number;
         }
     }
@@ -102,7 +110,9 @@ size_t frames_walk(const void *frame, bounds within_stack, const void **frames, 
     while (within && count < most && at % sizeof(void *) == 0 && end - at >= 2 * sizeof(void *)) {
         const void *pair[2];
         memcpy(pair, (const void *)at, sizeof pair);
-        guard_trust(pair, sizeof pair);
+        if (within_stack.watched) {
+            guard_trust(pair, sizeof pair);
+        }
         if ((uintptr_t)pair[1] < 4096) {
             break;
         }

@@ -23,8 +23,10 @@ void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
 /* Bytes in use. */
 size_t depot_held(const depot *d);
 
+/* A thread's stack; watched: its undefined bytes are somebody's concern. */
 typedef struct bounds {
     const void *start, *end;
+    bool watched;
 } bounds;
 
 /* Return addresses by frame pointers, from `frame` on, within the stack; returns how many. */

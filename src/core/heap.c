@@ -19,23 +19,6 @@ static size_t rounded_size(const heap *h, size_t size)
     return ((size == 0 ? 1 : size) + h->window.round) & ~h->window.round;
 }
 
-static void vacant_push(fief_vacant **list, void *block, size_t size)
-{
-    fief_vacant *vacant = block;
-    guard_open(vacant, sizeof *vacant);
-    vacant->next = *list;
-    *list = vacant;
-    guard_claim(block, size);
-}
-
-static void *vacant_pop(fief_vacant **list)
-{
-    fief_vacant *block = *list;
-    guard_open(block, sizeof *block);
-    *list = block->next;
-    return block;
-}
-
 /* ---- small ---- */
 
 enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20 };
@@ -59,7 +42,7 @@ static void park_until(heap *h, unsigned char *end)
             h->bump = end;
             return;
         }
-        vacant_push(&h->lists[largest / FIEF_GRAIN], h->bump + GUARD_REDZONE, largest);
+        vacant_push(h->core, &h->lists[largest / FIEF_GRAIN], h->bump + GUARD_REDZONE);
         h->bump += raw_step(largest);
     }
 }
@@ -89,7 +72,7 @@ static void *small_take(heap *h, size_t rounded)
 {
     fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
     if (*list != NULL) {
-        return vacant_pop(list);
+        return vacant_pop(h->core, list);
     }
     size_t step = raw_step(rounded);
     if (step > (size_t)(h->bump_end - h->bump) && !small_span(h, step)) {
@@ -110,7 +93,7 @@ static void *small_take_aligned(heap *h, size_t rounded, size_t align)
 {
     fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
     if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
-        return vacant_pop(list);
+        return vacant_pop(h->core, list);
     }
     size_t step = raw_step(rounded);
     if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) && !small_span(h, align + step)) {
@@ -216,7 +199,7 @@ void heap_reuse(heap *h, void *block, size_t size)
     const page *entry = space_page(&c->space, block);
     if (entry->kind == PAGE_SMALL) {
         size_t rounded = rounded_size(h, size);
-        vacant_push(&h->lists[rounded / FIEF_GRAIN], block, rounded);
+        vacant_push(c, &h->lists[rounded / FIEF_GRAIN], block);
     } else if (entry->kind == PAGE_MEDIUM) {
         medium *m = entry->owner;
         medium_give(m, block);

@@ -220,25 +220,110 @@ bool block_is_live(core *c, void *block, size_t size, unsigned kind)
     return true;
 }
 
+void block_must_be_untouched(core *c, const void *block, size_t size)
+{
+    const void *at = guard_written(block, size);
+    if (at != NULL) {
+        misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, at, size, "a dead block was written");
+    }
+}
+
+/* Arenas look after their dead themselves; where vacant blocks merge, their bytes are nobody's. */
+static bool is_to_be_checked(const page *entry, const record *r)
+{
+    bool waits = r->state == BLOCK_FREED && entry->kind != PAGE_ARENA;
+    bool may_merge = entry->kind >= PAGE_MEDIUM;
+    return r->state == BLOCK_LIVE || waits || (r->state == BLOCK_VACANT && !may_merge);
+}
+
+static void check(core *c, const page *entry, const record *r)
+{
+    unsigned char *block = ledger_block(&c->space, r);
+    size_t size = record_size(&c->space, r);
+    if (r->state == BLOCK_LIVE) {
+        look(c, block, size, owner_name(entry));
+    } else {
+        block_must_be_untouched(c, block, size);
+    }
+}
+
+size_t blocks_check_span(core *c, const unsigned char *span, size_t pages)
+{
+    const space *s = &c->space;
+    const page *entry = space_page(s, span);
+    if (!GUARD_SHUT || !entry->used || entry->kind == PAGE_DEAD) {
+        return 0;
+    }
+    size_t looked = 0;
+    record *r = ledger_at(s, span);
+    const record *end = r + (pages << (PAGE_SHIFT - CELL_SHIFT));
+    for (r = ledger_next(r, end); r < end; r = ledger_next(r + 1, end)) {
+        if (is_to_be_checked(entry, r)) {
+            check(c, entry, r);
+            looked++;
+        }
+    }
+    return looked;
+}
+
 size_t blocks_check(core *c)
 {
     const space *s = &c->space;
     size_t looked = 0;
     for (uint32_t i = 0; i < s->frontier; i++) {
-        const page *entry = &s->map[i];
-        const record *end = ledger_at(s, page_start(s, i)) + (PAGE_SIZE >> CELL_SHIFT);
-        bool looks = entry->used && entry->kind != PAGE_DEAD;
-        record *r = looks ? ledger_at(s, page_start(s, i)) : NULL;
-        for (r = r != NULL ? ledger_next(r, end) : r; r != NULL && r < end; r = ledger_next(r + 1, end)) {
-            if (r->state == BLOCK_LIVE) {
-                unsigned char *block = ledger_block(s, r);
-                size_t size = record_size(s, r);
-                look(c, block, size, owner_name(entry));
-                looked++;
-            }
-        }
+        looked += blocks_check_span(c, page_start(s, i), 1);
     }
     return looked;
+}
+
+/* ---- vacant blocks: a link is how many grains from the base the next one lies; 0: there is none,
+ *      since a redzone lies there ---- */
+
+static uint64_t grains_to(const space *s, const void *block)
+{
+    return block != NULL ? ((uintptr_t)block - (uintptr_t)s->base) / FIEF_GRAIN : 0;
+}
+
+static fief_vacant *block_after(const space *s, uint64_t grains)
+{
+    return grains != 0 ? (fief_vacant *)(void *)(s->base + grains * FIEF_GRAIN) : NULL;
+}
+
+void vacant_push(core *c, fief_vacant **list, void *block)
+{
+    fief_vacant *vacant = block;
+    if (!GUARD_SHUT) {
+        vacant->next = *list;
+        *list = vacant;
+        return;
+    }
+    const space *s = &c->space;
+    record *r = ledger_at(s, block);
+    if (r->state == BLOCK_NONE) { /* never lent: no bytes of it are dead */
+        *r = (record){.kind = c->no_kind & 0x1FFF,
+                      .start = ((uintptr_t)block % CELL / FIEF_GRAIN) & 7};
+    }
+    r->state = BLOCK_VACANT;
+    r->operation = grains_to(s, *list) & OPERATION_MAX;
+    *list = vacant;
+}
+
+void *vacant_pop(core *c, fief_vacant **list)
+{
+    fief_vacant *vacant = *list;
+    if (!GUARD_SHUT) {
+        *list = vacant->next;
+        return vacant;
+    }
+    const space *s = &c->space;
+    const record *r = ledger_at(s, vacant);
+    *list = block_after(s, r->operation);
+    if (*list != NULL) { /* both have been cold for a while */
+        __builtin_prefetch(*list, 1);
+        __builtin_prefetch(ledger_at(s, *list), 1);
+    }
+    block_must_be_untouched(c, vacant, record_size(s, r));
+    return vacant;
 }
 
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,

@@ -13,13 +13,14 @@
 
 #include "core/space.h"
 
-/* The last three are ways to die. */
+/* The last four are dead; of a vacant one, `operation` is the link to the next in its list. */
 typedef enum block_state {
     BLOCK_NONE,
     BLOCK_LIVE,
     BLOCK_FREED,
     BLOCK_RESET,
-    BLOCK_REWOUND
+    BLOCK_REWOUND,
+    BLOCK_VACANT
 } block_state;
 
 typedef struct record {

@@ -84,23 +84,6 @@ static void span_drop(pool *p, pool_span *span)
     space_meta_give(&p->core->space, span, sizeof *span);
 }
 
-static void *vacant_pop(fief_vacant **list)
-{
-    fief_vacant *slot = *list;
-    guard_open(slot, sizeof *slot);
-    *list = slot->next;
-    return slot;
-}
-
-static void vacant_push(fief_vacant **list, void *slot, size_t size)
-{
-    fief_vacant *vacant = slot;
-    guard_open(vacant, sizeof *vacant);
-    vacant->next = *list;
-    *list = vacant;
-    guard_claim(slot, size);
-}
-
 /* While the window is open a slot is carved only when no slot is vacant: all carved ones are live,
  * so the peak is known without counting. */
 static void *pool_attempt(pool *p)
@@ -108,7 +91,7 @@ static void *pool_attempt(pool *p)
     fief_vacant **list = list_of(p);
     void *slot;
     if (*list != NULL) {
-        slot = vacant_pop(list);
+        slot = vacant_pop(p->core, list);
     } else {
         bool is_full = p->newest == NULL || p->newest->carved == slots_per_span(p);
         if (is_full && !span_add(p)) {
@@ -191,7 +174,7 @@ static bool must_be_a_slot(pool *p, void *slot)
 
 void pool_reuse(pool *p, void *slot)
 {
-    vacant_push(list_of(p), slot, p->slot_size);
+    vacant_push(p->core, list_of(p), slot);
 }
 
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
@@ -240,17 +223,13 @@ static void mark_vacant(pool *p)
         span->vacant = 0;
     }
     pool_span *span = NULL;
-    for (fief_vacant *slot = *list_of(p); slot != NULL;) {
+    for (const fief_vacant *slot = *list_of(p); slot != NULL; slot = slot->next) {
         if (span == NULL || ((uintptr_t)slot ^ (uintptr_t)span->start) >= PAGE_SIZE) {
             span = span_with(p, slot);
         }
         size_t index = ((uintptr_t)slot - (uintptr_t)span->start) / p->step;
         span->bits[index / 64] |= (uint64_t)1 << (index % 64);
         span->vacant++;
-        guard_open(slot, sizeof *slot);
-        fief_vacant *next = slot->next;
-        guard_claim(slot, sizeof *slot);
-        slot = next;
     }
 }
 
@@ -301,7 +280,6 @@ static void drop_vacant_of_empty_spans(pool *p)
     while (*link != NULL) {
         fief_vacant *slot = *link;
         pool_span *span = span_with(p, slot);
-        guard_open(slot, sizeof *slot);
         if (span->vacant == span->carved) {
             *link = slot->next;
         } else {
@@ -367,6 +345,7 @@ void pool_shut_down(pool *p)
     quarantine_drain(c); /* some of what waits there may be ours */
     for (pool_span *span = p->spans, *next; span != NULL; span = next) {
         next = span->next;
+        (void)blocks_check_span(c, span->start, 1);
         span_drop(p, span);
     }
     if (c->shut) {

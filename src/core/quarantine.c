@@ -1,13 +1,12 @@
 /* quarantine: dead blocks of pools and the heap wait here, oldest out first, so that an address is
- * not handed out again while somebody may still hold it. What leaves is looked at: its bytes must be
- * as they were when it died. The ring holds cells of the ledger, four bytes each; the budget counts
+ * not handed out again while somebody may still hold it. What leaves is looked at when it is handed out
+ * again (vacant_pop), and where it may be merged with its neighbours, here. The ring holds cells of the ledger, four bytes each; the budget counts
  * the blocks with their redzones, their records and the ring. */
 #include "core/core.h"
 
 #include "guard.h"
 
-enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)), RECORD_AHEAD = 16,
-       BLOCK_AHEAD = 8 };
+enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)), RECORD_AHEAD = 16 };
 
 bool quarantine_open(core *c, size_t budget)
 {
@@ -35,22 +34,17 @@ static record *oldest(const core *c, size_t behind)
     return &c->space.ledger[q->ring[at < q->entries ? at : at - q->entries]];
 }
 
-static void must_be_untouched(core *c, const void *block, size_t size)
-{
-    const void *at = guard_written(block, size);
-    if (at != NULL) {
-        misuse(c, FIEF_MISUSE_WRITE_AFTER_FREE, at, size, "a dead block was written");
-    }
-}
-
-/* The block goes back to its allocator, whole as it died, or somebody wrote it since. */
-static void release(core *c, const record *r)
+/* The block goes back to its allocator. */
+static void release(core *c, record *r)
 {
     space *s = &c->space;
     unsigned char *block = ledger_block(s, r);
     size_t size = record_size(s, r);
     const page *entry = space_page(s, block);
-    must_be_untouched(c, block, size);
+    if (entry->kind >= PAGE_MEDIUM) {
+        block_must_be_untouched(c, block, size);
+        r->state = BLOCK_VACANT;
+    }
     if (entry->kind == PAGE_POOL || entry->kind == PAGE_UNSIZED) {
         pool_reuse(entry->owner, block);
     } else {
@@ -62,9 +56,8 @@ static void release_oldest(core *c)
 {
     quarantine *q = &c->quarantine;
     record *r = oldest(c, 0);
-    if (q->count > RECORD_AHEAD) { /* all of this has been cold for a while */
+    if (q->count > RECORD_AHEAD) { /* it has been cold for a while */
         __builtin_prefetch(oldest(c, RECORD_AHEAD));
-        __builtin_prefetch(ledger_block(&c->space, oldest(c, BLOCK_AHEAD)));
     }
     q->bytes -= weight(c, r);
     q->first = q->first + 1 < q->entries ? q->first + 1 : 0;
@@ -94,14 +87,5 @@ void quarantine_drain(core *c)
 {
     while (c->quarantine.count > 0) {
         release_oldest(c);
-    }
-}
-
-void quarantine_check(core *c)
-{
-    for (size_t i = 0; i < c->quarantine.count; i++) {
-        const record *r = oldest(c, i);
-        unsigned char *block = ledger_block(&c->space, r);
-        must_be_untouched(c, block, record_size(&c->space, r));
     }
 }

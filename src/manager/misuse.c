@@ -103,7 +103,7 @@ static void describe_block(const core *c, fief_misuse *m)
     m->block_is_live = r->state == BLOCK_LIVE;
     m->kind = r->kind != c->no_kind ? kind_name(whole_runtime(c->rt), (unsigned)r->kind) : NULL;
     depot_get(c->depot, (uint32_t)r->born, &m->allocated);
-    m->allocated.operation = r->operation;
+    m->allocated.operation = r->state != BLOCK_VACANT ? r->operation : 0;
     if (!m->block_is_live) {
         depot_get(c->depot, (uint32_t)r->died, &m->died);
     }

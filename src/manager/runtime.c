@@ -168,7 +168,7 @@ static void open_evidence(core *c, size_t quarantine_bytes)
         (void)quarantine_open(c, budget);
         (void)space_open_graves(&c->space, (uint32_t)(budget >> (PAGE_SHIFT - LEDGER_SHIFT)));
         c->depot = depot_open();
-        os_stack(&c->stack.start, &c->stack.end);
+        core_knows_stack(c);
     }
 }
 
@@ -230,7 +230,7 @@ void fief_adopt(fief_runtime *rt)
     core *c = &whole_runtime(rt)->core;
     c->thread = os_thread();
     if (GUARD_SHUT) {
-        os_stack(&c->stack.start, &c->stack.end);
+        core_knows_stack(c);
     }
 }
 
@@ -246,7 +246,7 @@ size_t fief_close(fief_runtime *rt)
     if (!enter(c, CALL())) {
         return 0;
     }
-    quarantine_drain(c);
+    (void)blocks_check(c);
     arena_shut_down(&r->frames);
     arena_shut_down(&r->unit);
     while (c->arenas != NULL && c->arenas != &r->vm) {
@@ -388,7 +388,6 @@ size_t fief_check(fief_runtime *rt)
     if (!enter(c, CALL()) || !GUARD_SHUT) {
         return 0;
     }
-    quarantine_check(c);
     return blocks_check(c);
 }
 

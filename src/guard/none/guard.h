@@ -20,8 +20,8 @@ static inline void guard_return(void *block, size_t size)
 static inline void guard_shrink(void *block, size_t old_size, size_t new_size) { (void)block; (void)old_size; (void)new_size; }
 static inline const void *guard_written(const void *bytes, size_t size) { (void)bytes; (void)size; return NULL; }
 static inline void guard_sweep(void *start, size_t size) { (void)start; (void)size; }
+static inline bool guard_is_watched(void) { return false; }
 static inline void guard_trust(void *bytes, size_t size) { (void)bytes; (void)size; }
-static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
 static inline bool guard_bury(void *start, size_t size) { (void)start; (void)size; return false; }
 static inline bool guard_exhume(void *start, size_t size) { (void)start; (void)size; return true; }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }

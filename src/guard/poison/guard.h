@@ -9,7 +9,6 @@
  *     sweep    a run of blocks comes back at once
  *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
  *     trust    we read bytes that may be undefined, and check what we get
- *     open     we are about to look into our own bytes
  *     forget   the range goes to the OS or the caller
  *
  * A raw block is [redzone | size rounded up to a grain | redzone]; every byte of a redzone, and of
@@ -27,7 +26,7 @@
 #include <valgrind/memcheck.h>
 #endif
 
-enum { GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 1 };
+enum { GUARD_GRAIN = FIEF_GRAIN, GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 1 };
 enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD };
 #define GUARD_MODE "debug-poisoned"
 typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
@@ -37,16 +36,40 @@ static inline size_t guard_back(size_t size)
     return fief_round_up(size, FIEF_GRAIN) - size + GUARD_REDZONE;
 }
 
-/* The first byte that has another value; NULL: none. */
+static inline bool guard_word_is(const unsigned char *bytes, uint64_t pattern)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word == pattern;
+}
+
+/* The first byte that has another value; NULL: none. By words, the last of which may overlap the one
+ * before: most of what is looked at is short, and the cost of a call. */
 static inline const void *guard_odd(const unsigned char *bytes, size_t count, unsigned char value)
 {
-    if (count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0)) {
-        return NULL;
+    const uint64_t pattern = 0x0101010101010101u * value;
+    bool same = true;
+    size_t i = 0;
+    for (; same && i + sizeof pattern <= count; i += sizeof pattern) {
+        same = guard_word_is(bytes + i, pattern);
     }
-    while (*bytes == value) {
-        bytes++;
+    if (same && i < count && count >= sizeof pattern) {
+        same = guard_word_is(bytes + count - sizeof pattern, pattern);
+        i = count;
     }
-    return bytes;
+    for (i = same ? i : 0; i < count; i++) {
+        if (bytes[i] != value) {
+            return bytes + i;
+        }
+    }
+    return NULL;
+}
+
+/* 16 to 23 bytes, a redzone behind a block. */
+static inline void guard_write_back(unsigned char *bytes, size_t count)
+{
+    memset(bytes, GUARD_BACK_BYTE, GUARD_REDZONE);
+    memset(bytes + count - GUARD_GRAIN, GUARD_BACK_BYTE, GUARD_GRAIN);
 }
 
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
@@ -56,7 +79,7 @@ static inline void guard_lend(void *block, size_t size)
     unsigned char *bytes = block;
     memset(bytes - GUARD_REDZONE, GUARD_FRONT_BYTE, GUARD_REDZONE);
     memset(bytes, GUARD_FRESH, size);
-    memset(bytes + size, GUARD_BACK_BYTE, guard_back(size));
+    guard_write_back(bytes + size, guard_back(size));
 }
 
 static inline guard_verdict guard_look(const void *block, size_t size, const void **ret_at)
@@ -84,6 +107,16 @@ static inline const void *guard_written(const void *bytes, size_t size)
 }
 
 static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }
+/* Does Valgrind run us? Then undefined bytes are its concern. */
+static inline bool guard_is_watched(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
+}
+
 static inline void guard_trust(void *bytes, size_t size)
 {
     (void)bytes;
@@ -92,7 +125,6 @@ static inline void guard_trust(void *bytes, size_t size)
     (void)VALGRIND_MAKE_MEM_DEFINED(bytes, size);
 #endif
 }
-static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
 static inline bool guard_bury(void *start, size_t size) { return os_fence(start, size); }
 static inline bool guard_exhume(void *start, size_t size) { return os_unfence(start, size); }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
