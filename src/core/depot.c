@@ -105,9 +105,10 @@ size_t depot_held(const depot *d)
 size_t frames_walk(const void *frame, bounds within_stack, const void **frames, size_t most)
 {
     size_t count = 0;
-    uintptr_t at = (uintptr_t)frame, end = (uintptr_t)within_stack.end;
-    bool within = at >= (uintptr_t)within_stack.start && at < end;
-    while (within && count < most && at % sizeof(void *) == 0 && end - at >= 2 * sizeof(void *)) {
+    uintptr_t at = (uintptr_t)frame, least = (uintptr_t)within_stack.start;
+    uintptr_t last = (uintptr_t)within_stack.end - 2 * sizeof(void *);
+    most = within_stack.end != NULL ? most : 0;
+    while (count < most && at >= least && at <= last && at % sizeof(void *) == 0) {
         const void *pair[2];
         memcpy(pair, (const void *)at, sizeof pair);
         if (within_stack.watched) {
@@ -117,7 +118,7 @@ size_t frames_walk(const void *frame, bounds within_stack, const void **frames, 
             break;
         }
         frames[count++] = pair[1];
-        within = (uintptr_t)pair[0] > at && (uintptr_t)pair[0] < end;
+        least = at + 1;
         at = (uintptr_t)pair[0];
     }
     return count;

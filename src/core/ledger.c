@@ -18,7 +18,7 @@ record *ledger_at_annex(const space *s, const void *p)
     return NULL;
 }
 
-unsigned char *ledger_block(const space *s, const record *r)
+unsigned char *ledger_block_in_annex(const space *s, const record *r)
 {
     size_t cell = (size_t)(r - s->ledger);
     unsigned char *start = s->base;
@@ -69,9 +69,9 @@ static page *head_of(const space *s, const void *block)
     return entry != NULL ? &s->map[entry->first] : NULL;
 }
 
-size_t record_size(const space *s, const record *r)
+size_t record_size_in_pages(const space *s, const record *r)
 {
-    const page *head = r->size == SIZE_IN_PAGES ? head_of(s, ledger_block(s, r)) : NULL;
+    const page *head = head_of(s, ledger_block(s, r));
     return head != NULL ? (size_t)head->prev | (size_t)head->tail << 32 : r->size;
 }
 

@@ -53,7 +53,14 @@ static inline record *ledger_at(const space *s, const void *p)
 }
 
 /* Where the record's block starts. */
-unsigned char *ledger_block(const space *s, const record *r);
+unsigned char *ledger_block_in_annex(const space *s, const record *r);
+static inline unsigned char *ledger_block(const space *s, const record *r)
+{
+    size_t cell = (size_t)(r - s->ledger);
+    return s->annexes == NULL
+               ? s->base + (cell << CELL_SHIFT) + (size_t)r->start * FIEF_GRAIN
+               : ledger_block_in_annex(s, r);
+}
 
 /* The next record in [from, end) that has a block; end where there is none. */
 static inline record *ledger_next(record *from, const record *end)
@@ -65,7 +72,11 @@ static inline record *ledger_next(record *from, const record *end)
 }
 
 /* Bytes of the block, as it was asked for. */
-size_t record_size(const space *s, const record *r);
+size_t record_size_in_pages(const space *s, const record *r);
+static inline size_t record_size(const space *s, const record *r)
+{
+    return r->size != SIZE_IN_PAGES ? r->size : record_size_in_pages(s, r);
+}
 /* The block that p lies in, or the nearest before it in its span; NULL where there is none. */
 record *ledger_find(const space *s, const void *p);
 
