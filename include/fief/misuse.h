@@ -29,6 +29,10 @@ typedef enum fief_misuse_class {
     FIEF_MISUSE_WRONG_ARENA,
     FIEF_MISUSE_STALE_MARK,
     FIEF_MISUSE_WRONG_THREAD,
+    FIEF_MISUSE_DANGLING_AT_RESET,
+    FIEF_MISUSE_DANGLING_AT_REWIND,
+    FIEF_MISUSE_DANGLING_AT_CLOSE,
+    FIEF_MISUSE_DANGLING_STORE,
     FIEF_MISUSE_LEAK,
     FIEF_MISUSE_CLASSES
 } fief_misuse_class;
@@ -42,6 +46,26 @@ typedef struct fief_site {
     size_t count;
     const void *frames[FIEF_DEPTH_MAX];
 } fief_site;
+
+enum { FIEF_SHAPES_MAX = 5 };
+
+/* Pointers from one field of one kind to one kind. */
+typedef struct fief_shape {
+    const char *holder, *target; /* the kinds' names; the holder's may be a root's */
+    unsigned holder_kind, target_kind;
+    size_t offset; /* of the field in the holder */
+    size_t count;
+} fief_shape;
+
+/* What still points at blocks that die. The first that was found, and how many of each shape. */
+typedef struct fief_dangling {
+    const void *holder, *target;
+    size_t holder_size, offset;
+    const char *holder_strategy;  /* NULL: a root */
+    fief_site holder_allocated;
+    fief_shape shape[FIEF_SHAPES_MAX]; /* shape[0] is the first's */
+    size_t shapes, more;          /* more: pointers of other shapes than these */
+} fief_dangling;
 
 /* One misuse. Borrowed: it lives until the handler returns. */
 typedef struct fief_misuse {
@@ -58,6 +82,7 @@ typedef struct fief_misuse {
     const char *kind;     /* its kind's name, or NULL */
     const char *strategy; /* its strategy's name, or NULL */
     fief_site used, died, allocated;
+    const fief_dangling *dangling; /* of the dangling classes; else NULL */
     void *user;           /* the host's */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
 } fief_misuse;

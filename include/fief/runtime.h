@@ -26,12 +26,22 @@ typedef enum fief_context {
     FIEF_CONTEXTS = 8
 } fief_context;
 
+/* What a guarded build is to know of a kind; or'ed. */
+typedef enum fief_trait {
+    FIEF_NO_POINTERS = 1, /* its blocks hold none: dangling scans pass them over */
+    FIEF_FENCE_BACK = 2,  /* debug: behind each block (pool, heap) lies an inaccessible page ... */
+    FIEF_FENCE_FRONT = 4  /* ... or before it, and a freed one is inaccessible as a whole */
+} fief_trait;
+
 /* A row of the table: a kind with its strategy in any context, or context by context. */
 typedef struct fief_kind {
     const char *name;
     size_t size; /* 0: varies; a pool needs it */
     fief_strategy any;
     fief_strategy in[FIEF_CONTEXTS];
+    unsigned traits;
+    const size_t *weak;  /* offsets of fields whose pointers may dangle; they outlive the runtime */
+    unsigned weak_count;
 } fief_kind;
 
 typedef struct fief_config {
@@ -50,6 +60,8 @@ typedef struct fief_config {
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
     size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
+    unsigned scan_percent;      /* of the time, for dangling scans in guarded builds: 10; 100: no limit */
+    bool no_scan, scan_stack;   /* none at all; with the C stack (conservatively: it keeps old words) */
     uint64_t (*where)(void *user); /* the host's own location, kept beside them: "script.lua:12" */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /* as snprintf */
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
@@ -70,6 +82,7 @@ typedef struct fief_row {
 /* The rows follow it in memory: kind * FIEF_CONTEXTS + context. */
 struct fief_runtime {
     unsigned kind_count;
+    bool checks_stores;
     fief_heap *heap;
     fief_arena *vm, *unit;
     fief_stack *frames;
@@ -220,6 +233,31 @@ FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, s
 /* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
 FIEF_API void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
                            size_t new_size);
+
+FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder,
+                                            const void *field, const void *target);
+
+/* *field = target, where `field` is a pointer of the block `holder` (or of a root, or NULL: not
+ * known). In a guarded build it is misuse where the holder's lifetime is longer than the target's: a
+ * vm or dynamic block that is to hold a pointer into a unit or a frame, an outer unit's into an inner
+ * one's. Refused, nothing is stored. */
+FIEF_INLINE void fief_store(fief_runtime *rt, void *holder, void *field, void *target)
+{
+    if (rt->checks_stores) {
+        bool sound = fief_store_slow(rt, holder, field, target);
+        FIEF_NO_TAIL_CALL();
+        if (!sound) {
+            return;
+        }
+    }
+    memcpy(field, &target, sizeof target);
+}
+
+/* Memory of the host's own (globals, a value stack of malloc's) that dangling scans look at until
+ * fief_root_remove(start). `name` is borrowed for reports. False when memory is short. In a release
+ * build nothing happens. */
+FIEF_API bool fief_root_add(fief_runtime *rt, const void *start, size_t size, const char *name);
+FIEF_API void fief_root_remove(fief_runtime *rt, const void *start);
 
 /* One compilation begins: its temporaries live until fief_unit_end, innermost first. */
 FIEF_API fief_unit fief_unit_begin(fief_runtime *rt);

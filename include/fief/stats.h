@@ -30,6 +30,14 @@ typedef struct fief_count {
     size_t refused;     /* allocations that returned NULL */
 } fief_count;
 
+/* What the scans for dangling pointers did, in a guarded build; partial: those that ran out of their
+ * share of the time, or had none. */
+typedef struct fief_scan_count {
+    uint64_t bytes, nanoseconds;
+    size_t scans, partial;
+} fief_scan_count;
+FIEF_API fief_scan_count fief_stats_scan(const fief_runtime *rt);
+
 /* "vm arena", "pool", ...: a literal. */
 FIEF_API const char *fief_strategy_name(fief_strategy strategy);
 /* One strategy's figures. */

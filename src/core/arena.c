@@ -382,15 +382,43 @@ static void drop_attachment(arena *a, const attachment *node)
     }
 }
 
-/* Cleanups see the blocks of their time alive: those are swept after the last of them. */
+/* Cleanups see the blocks of their time alive: those are swept after the last of them. A cleanup may
+ * attach another one, which is newer than all. */
+static void run_cleanups_after(arena *a, uint64_t event)
+{
+    attachment **link = &a->attached;
+    while (*link != NULL && (*link)->event > event) {
+        attachment *node = *link;
+        if (node->kind == ATTACHED_CLEANUP) {
+            *link = node->next;
+            drop_attachment(a, node);
+            space_meta_give(&a->core->space, node, sizeof *node);
+            link = &a->attached;
+        } else {
+            link = &node->next;
+        }
+    }
+}
+
 static void drop_after(arena *a, uint64_t event)
 {
+    run_cleanups_after(a, event);
     while (a->attached != NULL && a->attached->event > event) {
         attachment *node = a->attached;
         a->attached = node->next;
         drop_attachment(a, node);
         space_meta_give(&a->core->space, node, sizeof *node);
     }
+}
+
+bool arena_may_lose(arena *a, const arena_span *span, const unsigned char *cursor, uint64_t event,
+                    fief_misuse_class class_id)
+{
+    if (!GUARD_SHUT) {
+        return true;
+    }
+    run_cleanups_after(a, event);
+    return dangling_admits(a->core, &(doomed){a, span, cursor, event, class_id});
 }
 
 /* ---- what a guarded build does with dead bytes ---- */
@@ -513,18 +541,25 @@ void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t even
     }
 }
 
-void arena_rewind(arena *a, fief_mark mark)
+bool arena_rewind(arena *a, fief_mark mark)
 {
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
     arena_span *span = is_empty ? a->first : span_of(a, mark);
+    unsigned char *cursor = is_empty && span != NULL ? span->start : mark.cursor;
+    if (!arena_may_lose(a, span, cursor, mark.events,
+                        a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
+                                           : FIEF_MISUSE_DANGLING_AT_REWIND)) {
+        return false;
+    }
     a->core->dying = BLOCK_REWOUND;
-    arena_undo(a, span, is_empty && span != NULL ? span->start : mark.cursor, mark.events, true);
+    arena_undo(a, span, cursor, mark.events, true);
     a->core->dying = BLOCK_FREED;
     if (is_empty || a->core->shut) {
         arena_set_limit(a);
     } else {
         window_of(a)->limit = mark.limit;
     }
+    return true;
 }
 
 static bool is_in_zone(const arena *a, const unsigned char *p)
@@ -559,7 +594,7 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
     } else {
-        arena_rewind(a, mark);
+        (void)arena_rewind(a, mark);
     }
 }
 
@@ -599,8 +634,11 @@ static void start_afresh(arena *a)
     }
 }
 
-void arena_reset(arena *a)
+bool arena_reset(arena *a)
 {
+    if (!arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_RESET)) {
+        return false;
+    }
     note_peak(a);
     a->core->dying = BLOCK_RESET;
     drop_after(a, 0);
@@ -617,13 +655,14 @@ void arena_reset(arena *a)
         enter_span(a, a->first);
         give_back_excess(a);
     }
+    return true;
 }
 
 void fief_arena_reset(fief_arena *window)
 {
     arena *a = whole(window);
     if (enter(a->core, CALL())) {
-        arena_reset(a);
+        (void)arena_reset(a);
     }
 }
 
@@ -732,8 +771,8 @@ void fief_arena_close(fief_arena *window)
     if (window != NULL) {
         arena *a = whole(window);
         if (a->stays) {
-            arena_reset(a);
-        } else {
+            (void)arena_reset(a);
+        } else if (arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
             arena_shut_down(a);
             space_meta_give(&a->core->space, a, sizeof *a);
         }

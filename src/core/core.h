@@ -5,6 +5,7 @@
 #ifndef FIEF_CORE_H
 #define FIEF_CORE_H
 
+#include "core/dangling.h"
 #include "core/depot.h"
 #include "core/ledger.h"
 
@@ -58,6 +59,8 @@ typedef struct core {
     uint64_t stack_operation;
     uint64_t (*where)(void *);
     size_t (*where_text)(uint64_t, char *, size_t, void *);
+    scan scan;
+    unsigned unit; /* the number of the unit that is ending; 0: none is */
     bool reporting, closed;
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
@@ -86,6 +89,8 @@ static inline bool enter(core *c, call from)
 /* Reports; returns only where the host's handler does. `format` makes the sentence. */
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...) FIEF_PRINTF(5, 6);
+/* The same for pointers that outlive their targets in `owner`. Always false. */
+bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner);
 /* Any power of two up to 64 KiB; anything else is misuse. */
 bool align_is_sound(core *c, size_t align);
 /* A pointer that is no memory of the runtime was given back. */
@@ -181,8 +186,9 @@ typedef struct arena {
 
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
-/* Back to a mark that is known to be good. */
-void arena_rewind(arena *a, fief_mark mark);
+/* Back to a mark that is known to be good. False, as arena_reset: something points at what would die,
+ * and the host's handler refused. */
+bool arena_rewind(arena *a, fief_mark mark);
 /* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`: dead
  * bytes may be kept from reuse. The window stays shut. */
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
@@ -192,7 +198,10 @@ void arena_leave_span(arena *a);
 unsigned char *arena_top(const arena *a);
 /* The same, NULL where nothing lies below. */
 unsigned char *arena_position(const arena *a);
-void arena_reset(arena *a);
+bool arena_reset(arena *a);
+/* Runs the cleanups that came after `event`; then, may the blocks die? */
+bool arena_may_lose(arena *a, const arena_span *span, const unsigned char *cursor, uint64_t event,
+                    fief_misuse_class class_id);
 arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *config);
 /* The same in the caller's zeroed bytes. */
 bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config);

@@ -95,6 +95,9 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
     if (cursor == NULL && a->first != NULL) {
         cursor = a->first->start;
     }
+    if (!arena_may_lose(a, a->current, cursor, n.event, FIEF_MISUSE_DANGLING_AT_REWIND)) {
+        return false;
+    }
     arena_undo(a, a->current, cursor, n.event, false);
     if (a->core->shut) {
         arena_set_limit(a);

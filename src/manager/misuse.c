@@ -53,6 +53,14 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "The arena was rewound below the mark, or reset: take a new one."},
     [FIEF_MISUSE_WRONG_THREAD] = {"wrong-thread",
         "A runtime belongs to one thread at a time: fief_adopt moves it."},
+    [FIEF_MISUSE_DANGLING_AT_RESET] = {"dangling-at-reset",
+        "Clear or copy the pointer before the unit ends, or declare that field weak in the kind table."},
+    [FIEF_MISUSE_DANGLING_AT_REWIND] = {"dangling-at-rewind",
+        "Clear or copy the pointer before the rewind, or declare that field weak in the kind table."},
+    [FIEF_MISUSE_DANGLING_AT_CLOSE] = {"dangling-at-close",
+        "Clear or copy the pointer before the arena is closed, or declare that field weak."},
+    [FIEF_MISUSE_DANGLING_STORE] = {"dangling-store",
+        "Copy the target to where the holder lives, or declare that field weak in the kind table."},
     [FIEF_MISUSE_LEAK] = {"leak", "Blocks of dynamic lifetime were alive at fief_close."},
 };
 
@@ -140,14 +148,10 @@ static fief_misuse about(const core *c, fief_misuse_class class_id, const void *
                          .user = c->user, .where_text = c->where_text};
 }
 
-void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
-            const char *format, ...)
+/* Returns only where the host's handler does. */
+static void report(core *c, fief_misuse *given)
 {
-    fief_misuse m = about(c, class_id, address, size);
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(m.text, sizeof m.text, format, args);
-    va_end(args);
+    fief_misuse m = *given;
     if (!c->reporting) { /* else this is a misuse in a handler: say less */
         c->reporting = true;
         describe_call(c, &m);
@@ -160,6 +164,48 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
     }
     print_report(&m);
     os_abort();
+}
+
+void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
+            const char *format, ...)
+{
+    fief_misuse m = about(c, class_id, address, size);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(m.text, sizeof m.text, format, args);
+    va_end(args);
+    report(c, &m);
+}
+
+static void name_shapes(const core *c, fief_dangling *found)
+{
+    const runtime *r = whole_runtime(c->rt);
+    for (size_t i = 0; i < found->shapes; i++) {
+        fief_shape *shape = &found->shape[i];
+        shape->holder = shape->holder != NULL ? shape->holder : kind_name(r, shape->holder_kind);
+        shape->target = kind_name(r, shape->target_kind);
+    }
+    const page *entry = space_page(&c->space, found->holder);
+    found->holder_strategy =
+        entry != NULL && entry->used ? fief_strategy_name(strategy_of(entry)) : NULL;
+}
+
+bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner)
+{
+    fief_misuse m = about(c, class_id, found->target, 0);
+    m.dangling = found;
+    name_shapes(c, found);
+    bool store = class_id == FIEF_MISUSE_DANGLING_STORE;
+    char unit[32] = "";
+    if (c->unit != 0) {
+        (void)snprintf(unit, sizeof unit, ", unit %u", c->unit);
+    }
+    (void)snprintf(m.text, sizeof m.text,
+                   store ? "'%s' is to hold a pointer into %s%s, which it outlives"
+                         : "a live '%s' points into %s%s, where its target dies now",
+                   found->shape[0].holder, owner, unit);
+    report(c, &m);
+    return false;
 }
 
 /* ---- an access to dead pages ---- */

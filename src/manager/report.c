@@ -35,7 +35,7 @@ void put_string(writer *w, const char *text)
 
 /* ---- sites ---- */
 
-enum { FRAMES_MAX = 32, SITES = 3 };
+enum { FRAMES_MAX = 32, SITES = 4 };
 
 typedef struct found {
     site_text frames[FRAMES_MAX];
@@ -48,11 +48,13 @@ typedef struct scratch {
     site_text texts[SITES * FRAMES_MAX];
 } scratch;
 
-/* All three sites are asked for at once: one child for a report. NULL: memory is short, and the
+/* All sites are asked for at once: one child for a report. NULL: memory is short, and the
  * report goes without frames. */
 static scratch *find_sites(const fief_misuse *m)
 {
-    const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated};
+    static const fief_site none;
+    const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated,
+                                     m->dangling != NULL ? &m->dangling->holder_allocated : &none};
     scratch *s = os_map(sizeof *s);
     if (s == NULL) {
         return NULL;
@@ -156,6 +158,27 @@ static void put_block(writer *w, const fief_misuse *m)
         m->block_is_live ? "alive" : "dead");
 }
 
+static void put_dangling(writer *w, const fief_dangling *d)
+{
+    const fief_shape *first = &d->shape[0];
+    put(w, "  '%s' %zu bytes, %s  +%zu -> '%s'\n", first->holder, d->holder_size,
+        d->holder_strategy != NULL ? d->holder_strategy : "a root", d->offset, first->target);
+}
+
+static void put_shapes(writer *w, const fief_dangling *d)
+{
+    if (d->shape[0].count > 1) {
+        put(w, "  also: %zu more of this shape\n", d->shape[0].count - 1);
+    }
+    for (size_t i = 1; i < d->shapes; i++) {
+        const fief_shape *s = &d->shape[i];
+        put(w, "  also: %zu of %s+%zu -> %s\n", s->count, s->holder, s->offset, s->target);
+    }
+    if (d->more != 0) {
+        put(w, "  also: %zu of other shapes\n", d->more);
+    }
+}
+
 static void put_summary(writer *w, const fief_misuse *m, const found *used)
 {
     put(w, "SUMMARY: fief: %s", fief_misuse_name(m->class_id));
@@ -174,9 +197,16 @@ size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
     scratch *sites = find_sites(m);
     put(&w, "==%d==fief: misuse[%s]: %s\n", os_process(), name, m->text);
     put_block(&w, m);
+    if (m->dangling != NULL) {
+        put_dangling(&w, m->dangling);
+    }
     put_site(&w, "used at", &m->used, frames_at(sites, 0), m);
     put_site(&w, "died at", &m->died, frames_at(sites, 1), m);
     put_site(&w, "allocated at", &m->allocated, frames_at(sites, 2), m);
+    if (m->dangling != NULL) {
+        put_site(&w, "holder allocated at", &m->dangling->holder_allocated, frames_at(sites, 3), m);
+        put_shapes(&w, m->dangling);
+    }
     put(&w, "  help: %s\n", fief_misuse_explain(m->class_id));
     if (sites_hint() != NULL) {
         put(&w, "  note: %s\n", sites_hint());
@@ -201,6 +231,24 @@ static void put_frames(writer *w, const char *name, const fief_site *site, const
         put(w, ",\"line\":%u}", text->line);
     }
     put(w, "]}");
+}
+
+static void put_holder(writer *w, const fief_dangling *d)
+{
+    if (d == NULL) {
+        put(w, "null");
+        return;
+    }
+    size_t others = d->more;
+    for (size_t i = 1; i < d->shapes; i++) {
+        others += d->shape[i].count;
+    }
+    put(w, "{\"kind\":");
+    put_string(w, d->shape[0].holder);
+    put(w, ",\"strategy\":");
+    put_string(w, d->holder_strategy != NULL ? d->holder_strategy : "");
+    put(w, ",\"size_bytes\":%zu,\"offset_bytes\":%zu,\"repeats\":%zu,\"others\":%zu}",
+        d->holder_size, d->offset, d->shape[0].count - 1, others);
 }
 
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
@@ -231,7 +279,13 @@ size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
     put_frames(&w, "died", &m->died, frames_at(sites, 1));
     put(&w, ",");
     put_frames(&w, "allocated", &m->allocated, frames_at(sites, 2));
-    put(&w, "},\"help\":");
+    if (m->dangling != NULL) {
+        put(&w, ",");
+        put_frames(&w, "holder_allocated", &m->dangling->holder_allocated, frames_at(sites, 3));
+    }
+    put(&w, "},\"holder\":");
+    put_holder(&w, m->dangling);
+    put(&w, ",\"help\":");
     put_string(&w, fief_misuse_explain(m->class_id));
     put(&w, "}");
     forget_sites(sites);

@@ -35,6 +35,10 @@ static bool numbers_check(const fief_config *config, fief_error *error)
     if (config->align != 0 && config->align != 8 && config->align != 16) {
         return refuse(error, FIEF_BAD_CONFIG, "align is %u, not 8 or 16", config->align);
     }
+    if (config->scan_percent > 100) {
+        return refuse(error, FIEF_BAD_CONFIG, "scan_percent is %u; the most is 100",
+                      config->scan_percent);
+    }
     if (config->stack_depth > FIEF_DEPTH_MAX) {
         return refuse(error, FIEF_BAD_CONFIG, "stack_depth is %u; the most is %d",
                       config->stack_depth, FIEF_DEPTH_MAX);
@@ -196,6 +200,7 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, config.quarantine_bytes);
+            watch_pointers(r, &config);
             watch_opened(r);
             return &r->window;
         }
@@ -434,6 +439,10 @@ fief_unit fief_unit_begin(fief_runtime *rt)
     }
     fief_unit unit = {fief_arena_mark(rt->unit), ++r->units, r->innermost};
     r->innermost = unit.number;
+    if (r->begun != NULL && r->depth < UNITS_NESTED) {
+        r->begun[r->depth] = r->core.operation;
+    }
+    r->depth++;
     return unit;
 }
 
@@ -448,11 +457,15 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
                "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
         return;
     }
-    r->innermost = unit.outer;
-    if (unit.outer != 0) {
-        arena_rewind(&r->unit, unit.mark);
+    r->core.unit = unit.number;
+    bool ended = unit.outer != 0 ? arena_rewind(&r->unit, unit.mark) : arena_reset(&r->unit);
+    r->core.unit = 0;
+    if (!ended) {
         return;
     }
-    arena_reset(&r->unit);
-    arena_refuse(&r->unit, true);
+    r->innermost = unit.outer;
+    r->depth--;
+    if (unit.outer == 0) {
+        arena_refuse(&r->unit, true);
+    }
 }

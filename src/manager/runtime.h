@@ -6,7 +6,7 @@
 
 #include <fief/runtime.h>
 
-enum { KINDS_MAX = 4096 };
+enum { KINDS_MAX = 4096, UNITS_NESTED = 32 };
 
 /* One block, with the rows and the pools of the table behind it:
  *     | core, heap, arenas, ... | window | rows ...... | pools ... |
@@ -18,6 +18,8 @@ typedef struct runtime {
     const fief_kind *kinds;
     pool *pools; /* of the kinds that have one, in the table's order */
     unsigned innermost, units; /* the number of the innermost open unit; units so far */
+    unsigned depth;            /* units that are open */
+    uint64_t *begun;           /* the operations that opened them; UNITS_NESTED of them, or NULL */
     heap heap;
     fief_runtime window; /* last: the public half, and the rows behind it */
 } runtime;
@@ -34,6 +36,9 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
 
 /* misuse.c: somebody touched a page of this runtime that is dead. */
 void report_access(core *c, const void *address, bool is_write, const void *pc, const void *frame);
+
+/* dangling.c: what of the table and the configuration the scans go by. */
+void watch_pointers(runtime *r, const fief_config *config);
 
 /* watch.c: which runtimes a fault may concern, in a debug build. Closed ones are kept for a while. */
 void watch_opened(runtime *r);

@@ -241,6 +241,15 @@ static void put_kinds(writer *w, const runtime *r)
     }
 }
 
+/* Only where something was to be scanned. */
+static void put_scan(writer *w, const fief_scan_count *n)
+{
+    if (n->scans != 0) {
+        put(w, "dangling scans: %zu, %zu in part, looked at %s in %llu us\n", n->scans, n->partial,
+            in_words((size_t)n->bytes, BYTES).text, (unsigned long long)(n->nanoseconds / 1000));
+    }
+}
+
 size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
 {
     const runtime *r = whole_runtime(rt);
@@ -252,6 +261,7 @@ size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
         put_row(&w, strategy_names[i], &count);
     }
     put_kinds(&w, r);
+    put_scan(&w, &r->core.scan.count);
     if (!r->core.shut) {
         put(&w, "- = not counted in this mode (.count_blocks); ");
     }
@@ -295,6 +305,9 @@ size_t fief_stats_json(const fief_runtime *rt, char *buffer, size_t size)
         fief_count count = fief_stats_kind(rt, kind);
         put_object(&w, kind_name(r, kind), &count, kind == 0);
     }
-    put(&w, "}}");
+    const fief_scan_count *n = &r->core.scan.count;
+    put(&w, "},\"dangling_scan\":{\"scans\":%zu,\"partial\":%zu,\"looked_at_bytes\":%llu,"
+            "\"nanoseconds\":%llu}}",
+        n->scans, n->partial, (unsigned long long)n->bytes, (unsigned long long)n->nanoseconds);
     return w.length;
 }

@@ -8,24 +8,24 @@
 #define USUAL .any = FIEF_HEAP, .in = LONG_LIVED
 
 const fief_kind fief_default_kinds[FIEF_DEFAULT_KINDS] = {
-    [FIEF_KIND_NATIVE] = {"native", 0, FIEF_VM_ARENA, {0}},
+    [FIEF_KIND_NATIVE] = {.name = "native", .any = FIEF_VM_ARENA},
     [FIEF_KIND_STRING] = {.name = "string", USUAL},
     [FIEF_KIND_FUNCTION] = {.name = "function", USUAL},
-    [FIEF_KIND_CLOSURE] = {"closure", 64, FIEF_POOL, {0}},
-    [FIEF_KIND_UPVALUE] = {"upvalue", 48, FIEF_POOL, {0}},
+    [FIEF_KIND_CLOSURE] = {.name = "closure", .size = 64, .any = FIEF_POOL},
+    [FIEF_KIND_UPVALUE] = {.name = "upvalue", .size = 48, .any = FIEF_POOL},
     [FIEF_KIND_CLASS] = {.name = "class", USUAL},
-    [FIEF_KIND_INSTANCE] = {"instance", 64, FIEF_POOL, {0}},
-    [FIEF_KIND_BOUND_METHOD] = {"bound method", 48, FIEF_POOL, {0}},
+    [FIEF_KIND_INSTANCE] = {.name = "instance", .size = 64, .any = FIEF_POOL},
+    [FIEF_KIND_BOUND_METHOD] = {.name = "bound method", .size = 48, .any = FIEF_POOL},
     [FIEF_KIND_VECTOR] = {.name = "vector", USUAL},
     [FIEF_KIND_HASH_TABLE] = {.name = "hash table", USUAL},
     [FIEF_KIND_LIST] = {.name = "list", USUAL},
-    [FIEF_KIND_PAIR] = {"pair", 48, FIEF_POOL, {0}},
-    [FIEF_KIND_RANGE] = {"range", 48, FIEF_POOL, {0}},
+    [FIEF_KIND_PAIR] = {.name = "pair", .size = 48, .any = FIEF_POOL},
+    [FIEF_KIND_RANGE] = {.name = "range", .size = 48, .any = FIEF_POOL},
     [FIEF_KIND_MATRIX] = {.name = "matrix", USUAL},
-    [FIEF_KIND_TOKEN] = {"token", 0, FIEF_COMPILER_ARENA, {0}},
-    [FIEF_KIND_AST_NODE] = {"AST node", 0, FIEF_COMPILER_ARENA, {0}},
-    [FIEF_KIND_SYMBOL] = {"symbol", 0, FIEF_COMPILER_ARENA, {0}},
-    [FIEF_KIND_CALL_FRAME] = {"call frame", 0, FIEF_STACK, {0}},
+    [FIEF_KIND_TOKEN] = {.name = "token", .any = FIEF_COMPILER_ARENA},
+    [FIEF_KIND_AST_NODE] = {.name = "AST node", .any = FIEF_COMPILER_ARENA},
+    [FIEF_KIND_SYMBOL] = {.name = "symbol", .any = FIEF_COMPILER_ARENA},
+    [FIEF_KIND_CALL_FRAME] = {.name = "call frame", .any = FIEF_STACK},
 };
 
 static fief_strategy cell(const fief_kind *kind, unsigned context)

@@ -119,6 +119,12 @@ void os_stack(const void **ret_start, const void **ret_end)
     *ret_start = *ret_end = NULL;
 }
 
+uint64_t os_clock(void)
+{
+    static uint64_t now;
+    return ++now;
+}
+
 int os_process(void)
 {
     return 1;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A small usable mapping, zeroed; address space without access. NULL when refused. */
 void *os_map(size_t size);
@@ -31,6 +32,8 @@ void os_populate(void *start, size_t size);
 size_t os_thread(void);
 void os_stack(const void **ret_start, const void **ret_end);
 int os_process(void);
+/* Nanoseconds, from an unknown start, that never go back. */
+uint64_t os_clock(void);
 /* Calls work(argument, buffer, size) in a child process and brings back the bytes of `buffer` that
  * it says it wrote. 0 where no child could be made, or it crashed, or took too long. */
 size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -91,6 +92,13 @@ size_t os_thread(void)
     /* Without a call; a library that is loaded late finds room for a byte. */
     static __attribute__((tls_model("initial-exec"))) _Thread_local char here;
     return (size_t)&here;
+}
+
+uint64_t os_clock(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 int os_process(void)

@@ -18,9 +18,9 @@
 
 enum { PAIR, TEXT, NODE, SLOTLESS, KINDS };
 static const fief_kind kinds[KINDS] = {
-    [PAIR] = {"pair", 48, FIEF_POOL, {0}},
+    [PAIR] = {.name = "pair", .size = 48, .any = FIEF_POOL},
     [TEXT] = {.name = "text", .any = FIEF_HEAP, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},
-    [NODE] = {"node", 0, FIEF_COMPILER_ARENA, {0}},
+    [NODE] = {.name = "node", .any = FIEF_COMPILER_ARENA},
     [SLOTLESS] = {.name = "slotless", .in = {[FIEF_DYNAMIC] = FIEF_HEAP}},
 };
 

@@ -96,12 +96,12 @@ static fief_status status_of(fief_config config, const char *word)
 
 Test(runtime, open_refuses_nonsense_with_a_sentence)
 {
-    fief_kind twice[] = {{"a", 0, FIEF_HEAP, {0}}, {"a", 0, FIEF_HEAP, {0}}};
+    fief_kind twice[] = {{.name = "a", .any = FIEF_HEAP}, {.name = "a", .any = FIEF_HEAP}};
     cr_expect_eq(status_of((fief_config){.kinds = twice, .kind_count = 2}, "twice"),
                  FIEF_BAD_TABLE);
-    fief_kind pool[] = {{"cell", 0, FIEF_POOL, {0}}};
+    fief_kind pool[] = {{.name = "cell", .any = FIEF_POOL}};
     cr_expect_eq(status_of((fief_config){.kinds = pool, .kind_count = 1}, "cell"), FIEF_BAD_TABLE);
-    fief_kind odd[] = {{"odd", 0, (fief_strategy)77, {0}}};
+    fief_kind odd[] = {{.name = "odd", .any = (fief_strategy)77}};
     cr_expect_eq(status_of((fief_config){.kinds = odd, .kind_count = 1}, "77"), FIEF_BAD_TABLE);
     cr_expect_eq(status_of((fief_config){.limit_bytes = 5}, "5"), FIEF_BAD_CONFIG);
     static char small[100];

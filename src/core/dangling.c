@@ -1,0 +1,283 @@
+/* dangling: see dangling.h. */
+#include "core/core.h"
+
+#include "guard.h"
+#include "os/os.h"
+
+#include <string.h>
+
+/* Free of the share, so that small programs and tests are looked at whole. */
+static const uint64_t credit_nanoseconds = 50000000;
+
+/* Addresses between which all that dies lies. */
+typedef struct hull {
+    uintptr_t low, high;
+} hull;
+
+typedef struct search {
+    core *c;
+    const doomed *d;
+    hull hull;
+    fief_dangling found;
+} search;
+
+/* ---- what dies ---- */
+
+static const unsigned char *span_top(const arena *a, const arena_span *span)
+{
+    return span == a->current ? a->window.arena.cursor : span->left.cursor;
+}
+
+static void widen(hull *h, const void *from, size_t size)
+{
+    uintptr_t low = (uintptr_t)from, high = low + size;
+    h->low = size != 0 && low < h->low ? low : h->low;
+    h->high = size != 0 && high > h->high ? high : h->high;
+}
+
+/* The spans from the mark's on. */
+static const arena_span *first_span(const doomed *d)
+{
+    return d->a->current == NULL ? NULL : (d->span != NULL ? d->span : d->a->first);
+}
+
+static const arena_span *span_behind(const doomed *d, const arena_span *span)
+{
+    return span == d->a->current ? NULL : span->next;
+}
+
+static const unsigned char *span_low(const doomed *d, const arena_span *span)
+{
+    return span == d->span ? d->cursor : span->start;
+}
+
+static bool is_attached_later(const doomed *d, const attachment *node)
+{
+    return node != NULL && node->event > d->event;
+}
+
+static size_t attached_bytes(const attachment *node)
+{
+    return node->kind == ATTACHED_RUN ? node->size << PAGE_SHIFT : node->size;
+}
+
+static hull hull_of(const doomed *d)
+{
+    hull h = {UINTPTR_MAX, 0};
+    for (const arena_span *span = first_span(d); span != NULL; span = span_behind(d, span)) {
+        const unsigned char *low = span_low(d, span);
+        widen(&h, low, (size_t)(span_top(d->a, span) - low));
+    }
+    for (const attachment *n = d->a->attached; is_attached_later(d, n); n = n->next) {
+        if (n->kind != ATTACHED_CLEANUP) {
+            widen(&h, n->start, attached_bytes(n));
+        }
+    }
+    return h;
+}
+
+static bool lies_within(const void *p, const void *start, size_t size)
+{
+    return (uintptr_t)p - (uintptr_t)start < size;
+}
+
+static bool is_dying(const doomed *d, const void *block)
+{
+    for (const arena_span *span = first_span(d); span != NULL; span = span_behind(d, span)) {
+        const unsigned char *low = span_low(d, span);
+        if (lies_within(block, low, (size_t)(span_top(d->a, span) - low))) {
+            return true;
+        }
+    }
+    for (const attachment *n = d->a->attached; is_attached_later(d, n); n = n->next) {
+        if (n->kind != ATTACHED_CLEANUP && lies_within(block, n->start, attached_bytes(n))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The dying block that a word points into; NULL: it does not, or is no pointer. */
+static const record *target_of(const search *s, uintptr_t word)
+{
+    const void *p = (const void *)word;
+    const record *r = ledger_find(&s->c->space, p);
+    if (r == NULL || r->state != BLOCK_LIVE) {
+        return NULL;
+    }
+    const unsigned char *block = ledger_block(&s->c->space, r);
+    size_t size = record_size(&s->c->space, r);
+    return lies_within(p, block, size != 0 ? size : 1) && is_dying(s->d, block) ? r : NULL;
+}
+
+/* ---- hits ---- */
+
+static bool is_of_shape(const fief_shape *shape, const fief_shape *other)
+{
+    return shape->holder_kind == other->holder_kind && shape->holder == other->holder &&
+           shape->offset == other->offset &&
+           shape->target_kind == other->target_kind;
+}
+
+static void count_shape(fief_dangling *found, fief_shape shape)
+{
+    for (size_t i = 0; i < found->shapes; i++) {
+        if (is_of_shape(&found->shape[i], &shape)) {
+            found->shape[i].count++;
+            return;
+        }
+    }
+    if (found->shapes < FIEF_SHAPES_MAX) {
+        found->shape[found->shapes++] = shape;
+    } else {
+        found->more++;
+    }
+}
+
+/* `holder`: its record; NULL: a root's, or the stack's, which `name` tells. */
+static void note_hit(search *s, const record *holder, const char *name, const void *start,
+                     size_t size, const uintptr_t *field)
+{
+    const record *target = target_of(s, *field);
+    if (target == NULL) {
+        return;
+    }
+    size_t offset = (size_t)((uintptr_t)field - (uintptr_t)start);
+    bool is_weak = holder != NULL && s->c->scan.is_weak(s->c, (unsigned)holder->kind, offset);
+    if (is_weak) {
+        return;
+    }
+    fief_dangling *found = &s->found;
+    if (found->holder == NULL) {
+        *found = (fief_dangling){.holder = start, .holder_size = size, .offset = offset,
+                                 .target = (const void *)*field};
+        if (holder != NULL) {
+            depot_get(s->c->depot, (uint32_t)holder->born, &found->holder_allocated);
+            found->holder_allocated.operation = holder->operation;
+        }
+    }
+    unsigned no_kind = s->c->no_kind;
+    count_shape(found, (fief_shape){
+                           .holder_kind = holder != NULL ? (unsigned)holder->kind : no_kind,
+                           .holder = name,
+                           .target_kind = (unsigned)target->kind,
+                           .offset = offset,
+                           .count = 1});
+}
+
+/* The next word in [from, end) that lies in the hull. Reads what may be poisoned or undefined. */
+static __attribute__((no_sanitize("address"))) const uintptr_t *
+next_hit(const uintptr_t *from, const uintptr_t *end, hull h)
+{
+    uintptr_t length = h.high - h.low;
+    for (; end - from >= 8; from += 8) {
+        bool any = false;
+        for (int i = 0; i < 8; i++) {
+            any |= from[i] - h.low < length;
+        }
+        if (any) {
+            break;
+        }
+    }
+    while (from < end && *from - h.low >= length) {
+        from++;
+    }
+    return from;
+}
+
+static void scan_bytes(search *s, const record *holder, const char *name, const void *start,
+                       size_t size)
+{
+    const uintptr_t *first = (const uintptr_t *)fief_round_up((uintptr_t)start, sizeof(uintptr_t));
+    const unsigned char *stop = (const unsigned char *)start + size;
+    if (size < sizeof *first || (const unsigned char *)first > stop) {
+        return;
+    }
+    const uintptr_t *end = first + (size_t)(stop - (const unsigned char *)first) / sizeof *first;
+    s->c->scan.count.bytes += size;
+    for (const uintptr_t *at = next_hit(first, end, s->hull); at < end;
+         at = next_hit(at + 1, end, s->hull)) {
+        note_hit(s, holder, name, start, size, at);
+    }
+}
+
+/* ---- where to look ---- */
+
+static void scan_records(search *s, record *from, const record *end)
+{
+    const space *sp = &s->c->space;
+    const bool *plain = s->c->scan.plain;
+    for (record *r = ledger_next(from, end); r < end; r = ledger_next(r + 1, end)) {
+        const unsigned char *block = ledger_block(sp, r);
+        bool looks = r->state == BLOCK_LIVE && (plain == NULL || !plain[r->kind]);
+        bool may_die = (uintptr_t)block - s->hull.low < s->hull.high - s->hull.low;
+        if (looks && !(may_die && is_dying(s->d, block))) {
+            scan_bytes(s, r, NULL, block, record_size(sp, r));
+        }
+    }
+}
+
+static bool has_time(const core *c, uint64_t started)
+{
+    const scan *s = &c->scan;
+    uint64_t now = os_clock();
+    uint64_t share = credit_nanoseconds + (now - s->opened) / 100 * s->percent;
+    return s->percent >= 100 || s->spent + (now - started) < share;
+}
+
+/* All pages, from the one where the last scan stopped; false: time ran out. */
+static bool scan_pages(search *s, uint64_t started)
+{
+    core *c = s->c;
+    space *sp = &c->space;
+    for (uint32_t n = 0, i = c->scan.resume; n < sp->frontier; n++, i++) {
+        i = i < sp->frontier ? i : 0;
+        const page *entry = &sp->map[i];
+        if (!entry->used || entry->kind == PAGE_DEAD) {
+            continue;
+        }
+        if (!has_time(c, started)) {
+            c->scan.resume = i;
+            return false;
+        }
+        record *first = ledger_at(sp, page_start(sp, i));
+        scan_records(s, first, first + (PAGE_SIZE >> CELL_SHIFT));
+    }
+    c->scan.resume = 0;
+    return true;
+}
+
+static void scan_elsewhere(search *s)
+{
+    core *c = s->c;
+    for (const annex *a = c->space.annexes; a != NULL; a = a->next) {
+        scan_records(s, a->records, a->records + (a->size >> CELL_SHIFT));
+    }
+    for (const root *r = c->scan.roots; r != NULL; r = r->next) {
+        scan_bytes(s, NULL, r->name, r->start, r->size);
+    }
+    if (c->scan.stack && c->from.frame != NULL && (uintptr_t)c->from.frame < (uintptr_t)c->stack.end) {
+        scan_bytes(s, NULL, "the C stack", c->from.frame,
+                   (size_t)((uintptr_t)c->stack.end - (uintptr_t)c->from.frame));
+    }
+}
+
+bool dangling_admits(core *c, const doomed *d)
+{
+    search s = {.c = c, .d = d, .hull = hull_of(d)};
+    if (!GUARD_SHUT || c->scan.off || s.hull.low >= s.hull.high) {
+        return true;
+    }
+    uint64_t started = os_clock();
+    guard_look_away(c->stack.watched);
+    c->scan.count.scans++;
+    bool whole = has_time(c, started) && scan_pages(&s, started);
+    if (whole) {
+        scan_elsewhere(&s);
+    }
+    guard_look_again(c->stack.watched);
+    c->scan.count.partial += !whole;
+    c->scan.spent += os_clock() - started;
+    c->scan.count.nanoseconds = c->scan.spent;
+    return s.found.holder == NULL || misuse_dangling(c, d->class_id, &s.found, d->a->name);
+}

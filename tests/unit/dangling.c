@@ -1,0 +1,272 @@
+/* What the dangling scan sees, and what it must not see. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct object {
+    uint64_t tag;
+    void *first, *second, *third;
+} object;
+
+enum { OBJECT, BYTES, WEAK, NODE, KINDS };
+static const size_t weak_fields[] = {offsetof(object, second)};
+static const fief_kind kinds[KINDS] = {
+    [OBJECT] = {.name = "object", .size = sizeof(object), .any = FIEF_POOL},
+    [BYTES] = {.name = "bytes", .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
+    [WEAK] = {.name = "weak", .any = FIEF_HEAP, .weak = weak_fields, .weak_count = 1},
+    [NODE] = {.name = "node", .any = FIEF_COMPILER_ARENA},
+};
+
+static fief_misuse last;
+static fief_dangling dangling;
+static unsigned reports;
+
+static bool keep(const fief_misuse *m, void *user)
+{
+    (void)user;
+    last = *m;
+    if (m->dangling != NULL) {
+        dangling = *m->dangling;
+    }
+    reports++;
+    return true;
+}
+
+static fief_runtime *open_one(void)
+{
+    reports = 0;
+    return fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .on_misuse = keep,
+                                    .reserve_bytes = small_reserve, .scan_percent = 100});
+}
+
+static object *new_object(fief_runtime *rt, unsigned kind)
+{
+    return fief_new(rt, kind, FIEF_DYNAMIC, sizeof(object));
+}
+
+Test(dangling, a_pool_slot_that_points_into_an_ending_unit)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *holder = new_object(rt, OBJECT);
+    char *node = fief_new(rt, NODE, FIEF_TEMPORARY, 100);
+    holder->second = node + 40;
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_assert_eq(reports, 1);
+        cr_expect_eq(last.class_id, FIEF_MISUSE_DANGLING_AT_RESET);
+        cr_expect_eq(dangling.holder, holder);
+        cr_expect_eq(dangling.offset, offsetof(object, second));
+        cr_expect_str_eq(dangling.shape[0].holder, "object");
+        cr_expect_str_eq(dangling.shape[0].target, "node");
+        cr_expect_eq(last.block, node);
+        memset(node, 1, 100); /* refused: it lives */
+        holder->second = NULL;
+        fief_unit_end(rt, unit);
+        cr_expect_eq(reports, 1);
+    }
+    fief_free(rt, OBJECT, holder, sizeof *holder);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(dangling, shapes_are_counted)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *holders[10];
+    void *node = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    for (int i = 0; i < 10; i++) {
+        holders[i] = new_object(rt, OBJECT);
+        *(i < 7 ? &holders[i]->first : &holders[i]->third) = node;
+    }
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(reports, 1);
+        cr_expect_eq(dangling.shapes, 2);
+        cr_expect_eq(dangling.shape[0].count + dangling.shape[1].count, 10);
+    }
+    for (int i = 0; i < 10; i++) {
+        holders[i]->first = holders[i]->third = NULL;
+        fief_free(rt, OBJECT, holders[i], sizeof(object));
+    }
+    fief_unit_end(rt, unit);
+    (void)fief_close(rt);
+}
+
+Test(dangling, what_is_no_pointer_or_weak_or_dies_as_well_is_not_reported)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *plain = new_object(rt, BYTES), *weak = new_object(rt, WEAK);
+    object *node = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof(object));
+    object *freed = new_object(rt, OBJECT);
+    plain->first = weak->second = node->first = freed->first = node;
+    fief_free(rt, OBJECT, freed, sizeof *freed);
+    weak->first = node + 1; /* behind its end */
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, 0);
+    fief_free(rt, BYTES, plain, sizeof *plain);
+    fief_free(rt, WEAK, weak, sizeof *weak);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(dangling, a_weak_kinds_other_fields_are_strong)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *weak = new_object(rt, WEAK);
+    weak->third = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, is_guarded() ? 1 : 0);
+    weak->third = NULL;
+    fief_free(rt, WEAK, weak, sizeof *weak);
+    (void)fief_close(rt);
+}
+
+static void clear(void *field)
+{
+    *(void **)field = NULL;
+}
+
+Test(dangling, a_cleanup_may_clear_the_pointer)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *holder = new_object(rt, OBJECT);
+    holder->first = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    cr_assert(fief_arena_cleanup(fief_compiler_arena(rt), clear, &holder->first));
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, 0);
+    fief_free(rt, OBJECT, holder, sizeof *holder);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(dangling, inner_units_rewinds_large_blocks_and_closed_arenas)
+{
+    fief_runtime *rt = open_one();
+    fief_unit outer = fief_unit_begin(rt);
+    object *older = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *older);
+    fief_unit inner = fief_unit_begin(rt);
+    older->first = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    fief_unit_end(rt, inner);
+    cr_expect_eq(reports, is_guarded() ? 1 : 0);
+    cr_expect(!is_guarded() || last.class_id == FIEF_MISUSE_DANGLING_AT_RESET);
+    older->first = NULL;
+    if (is_guarded()) {
+        fief_unit_end(rt, inner);
+    }
+    fief_unit_end(rt, outer);
+    fief_arena *arena = fief_arena_open(rt, NULL), *other = fief_arena_open(rt, NULL);
+    object *holder = fief_arena_make(other, object, 1);
+    memset(holder, 0, sizeof *holder);
+    fief_mark mark = fief_arena_mark(arena);
+    char *large = fief_arena_alloc(arena, 300000);
+    holder->first = large + 299999;
+    fief_arena_rewind(arena, mark);
+    cr_expect_eq(reports, is_guarded() ? 2 : 0);
+    cr_expect(!is_guarded() || last.class_id == FIEF_MISUSE_DANGLING_AT_REWIND);
+    if (is_guarded()) {
+        fief_arena_close(arena);
+        cr_expect_eq(reports, 3);
+        cr_expect_eq(last.class_id, FIEF_MISUSE_DANGLING_AT_CLOSE);
+        large[299999] = 1;
+    }
+    holder->first = NULL;
+    fief_arena_close(arena);
+    cr_expect_eq(reports, is_guarded() ? 3 : 0);
+    (void)fief_close(rt);
+}
+
+Test(dangling, frames)
+{
+    fief_runtime *rt = open_one();
+    fief_stack *frames = fief_frame_stack(rt);
+    object *holder = new_object(rt, OBJECT);
+    void *frame = fief_stack_push(frames, 64);
+    holder->first = frame;
+    bool popped = fief_stack_pop(frames, frame, 64);
+    cr_expect_eq(popped, !is_guarded());
+    cr_expect_eq(reports, is_guarded() ? 1 : 0);
+    holder->first = NULL;
+    cr_expect_eq(fief_stack_pop(frames, frame, 64), is_guarded());
+    fief_free(rt, OBJECT, holder, sizeof *holder);
+    (void)fief_close(rt);
+}
+
+Test(dangling, roots_and_the_c_stack)
+{
+    static object globals;
+    fief_runtime *rt = open_one();
+    cr_assert(fief_root_add(rt, &globals, sizeof globals, "the globals"));
+    fief_unit unit = fief_unit_begin(rt);
+    globals.second = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, is_guarded() ? 1 : 0);
+    cr_expect(!is_guarded() || strcmp(dangling.shape[0].holder, "the globals") == 0);
+    fief_root_remove(rt, &globals);
+    if (is_guarded()) {
+        fief_unit_end(rt, unit);
+        cr_expect_eq(reports, 1);
+    }
+    (void)fief_close(rt);
+    rt = fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .on_misuse = keep,
+                                  .reserve_bytes = small_reserve, .scan_stack = true});
+    unit = fief_unit_begin(rt);
+    void *volatile local = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    reports = 0;
+    fief_unit_end(rt, unit);
+    bool sees = strcmp(fief_mode(), "debug-poisoned") == 0; /* ASan may keep locals elsewhere */
+    cr_expect(!sees || local == NULL || reports == 1);
+    (void)fief_close(rt);
+}
+
+Test(dangling, a_store_into_what_lives_longer)
+{
+    fief_runtime *rt = open_one();
+    fief_unit outer = fief_unit_begin(rt);
+    object *node = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *node);
+    fief_unit inner = fief_unit_begin(rt);
+    object *young = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *young);
+    object *sibling = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *sibling);
+    object *dynamic = new_object(rt, WEAK);
+    object *constant = fief_arena_make(fief_vm_arena(rt), object, 1);
+    fief_store(rt, young, &young->first, node);       /* younger to older */
+    fief_store(rt, young, &young->second, sibling);   /* the same unit */
+    fief_store(rt, constant, &constant->first, dynamic); /* the collector's affair */
+    fief_store(rt, dynamic, &dynamic->second, node);  /* weak */
+    fief_store(rt, node, &node->first, NULL);
+    cr_expect_eq(reports, 0);
+    cr_expect(young->first == node && young->second == sibling && dynamic->second == node);
+    node->second = dynamic->first = NULL;
+    fief_store(rt, node, &node->second, young); /* an outer unit's holds an inner one's */
+    fief_store(rt, dynamic, &dynamic->first, node);
+    if (is_guarded()) {
+        cr_expect_eq(reports, 2);
+        cr_expect_eq(last.class_id, FIEF_MISUSE_DANGLING_STORE);
+        cr_expect_null(node->second);
+        cr_expect_null(dynamic->first);
+        cr_expect_eq(dangling.holder, dynamic);
+    }
+    dynamic->first = dynamic->second = node->second = NULL;
+    fief_unit_end(rt, inner);
+    fief_unit_end(rt, outer);
+    fief_free(rt, WEAK, dynamic, sizeof *dynamic);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(dangling, the_statistics_say_what_was_looked_at)
+{
+    fief_runtime *rt = open_one();
+    object *holder = new_object(rt, OBJECT);
+    fief_unit unit = fief_unit_begin(rt);
+    (void)fief_temp(rt, int, 10);
+    fief_unit_end(rt, unit);
+    fief_scan_count count = fief_stats_scan(rt);
+    cr_expect_eq(count.scans, is_guarded() ? 1 : 0);
+    cr_expect_eq(count.partial, 0);
+    cr_expect_eq(count.bytes, is_guarded() ? sizeof *holder : 0);
+    fief_free(rt, OBJECT, holder, sizeof *holder);
+    (void)fief_close(rt);
+}
