@@ -88,6 +88,15 @@ const bench core_benches[] = {
      .unit = "us",
      .about = "the same in a kept range",
      .forms = {[FORM_FIEF] = open_close_kept_fief}},
+    {.name = "unit-end-64k",
+     .unit = "us",
+     .about = "the end of a unit of 64 KiB, in nodes of 48 B",
+     .forms = {[FORM_FIEF] = unit_end_fief}},
+    {.name = "dangling-scan",
+     .unit = "GB/s",
+     .only_debug = true,
+     .about = "live bytes that the scan for dangling pointers looks at",
+     .forms = {[FORM_FIEF] = scan_fief}},
 };
 const size_t core_bench_count = COUNT(core_benches);
 
@@ -129,6 +138,8 @@ const target targets[] = {
     {"fief-new", "fief", NULL, AT_MOST, 1.25},
     {"fief-new-*", "fief", "direct", AT_MOST, 1.25},
     {"open-close", "fief", NULL, AT_MOST, 15},
+    {"unit-end-64k", "fief-debug", NULL, AT_MOST, 10},
+    {"dangling-scan", "fief-debug", NULL, AT_LEAST, 5},
     {"open-close-kept", "fief", NULL, AT_MOST, 1},
     {"lua-geomean", "fief", NULL, AT_MOST, 0.85},
     {"lua-geomean", "fief-debug", "fief", AT_MOST, 2.5},
@@ -140,7 +151,7 @@ const size_t target_count = COUNT(targets);
 bool takes_part(const variant *v, const bench *b)
 {
     bool is_peer = v->preloads[0] != NULL;
-    if ((is_peer && b->no_peers) || (v->guarded && b->no_debug)) {
+    if ((is_peer && b->no_peers) || (v->guarded && b->no_debug) || (!v->guarded && b->only_debug)) {
         return false;
     }
     if (b->script != NULL) {

@@ -16,6 +16,7 @@ typedef struct bench {
     size_t size; /* job.size */
     measured *forms[FORMS];
     bool no_peers, no_debug; /* forms that only libc or the release build can do */
+    bool only_debug;         /* what only a guarded build does */
     const char *script;      /* a Lua program instead of forms */
 } bench;
 
