@@ -627,6 +627,7 @@ static void start_afresh(arena *a)
         }
     }
     a->current = NULL;
+    a->next_pages = 1; /* what is taken is made inaccessible as a whole: no more than is needed */
     window_of(a)->cursor = window_of(a)->limit = NULL;
     if (a->first != NULL) {
         guard_sweep(a->first->start, (size_t)(a->first->end - a->first->start));

@@ -107,7 +107,7 @@ void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, 
 /* A block stays where it is and becomes smaller. */
 void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size, size_t new_size,
                   unsigned kind);
-/* Every live block that starts in [from, to) comes back at once. */
+/* Every live block that starts in [from, to) comes back at once; the caller tells the guard. */
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner);
 /* Looks at every block that has a record: a live one's redzones, a freed one's bytes. Returns how

@@ -242,7 +242,8 @@ static bool scan_pages(search *s, uint64_t started)
     for (uint32_t n = 0, i = c->scan.resume; n < sp->frontier; n++, i++) {
         i = i < sp->frontier ? i : 0;
         const page *entry = &sp->map[i];
-        if (!entry->used || entry->kind == PAGE_DEAD) {
+        bool dies = entry->owner == s->d->a && is_dying(s->d, page_start(sp, i)); /* all of it */
+        if (!entry->used || entry->kind == PAGE_DEAD || dies) {
             continue;
         }
         if (!has_time(c, started)) {

@@ -326,6 +326,20 @@ void *vacant_pop(core *c, fief_vacant **list)
     return vacant;
 }
 
+/* Blocks of one kind in a row are counted together. */
+typedef struct tally_run {
+    size_t bytes, blocks;
+    unsigned kind;
+} tally_run;
+
+static void tally_end(core *c, fief_strategy strategy, tally_run *run)
+{
+    if (run->blocks != 0) {
+        budget_give(c, strategy, run->kind, run->bytes, run->blocks);
+        run->bytes = run->blocks = 0;
+    }
+}
+
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner)
 {
@@ -333,11 +347,26 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
     if (s->ledger == NULL || from >= to) {
         return;
     }
+    const uint32_t died = call_stack(c);
     const record *end = ledger_at(s, to - 1) + 1;
+    tally_run run = {0};
     for (record *r = ledger_next(ledger_at(s, from), end); r < end; r = ledger_next(r + 1, end)) {
         unsigned char *block = ledger_block(s, r);
-        if (r->state == BLOCK_LIVE && block >= from && block < to) {
-            block_take_back(c, strategy, block, record_size(s, r), (unsigned)r->kind, owner);
+        if (r->state != BLOCK_LIVE || block < from || block >= to) {
+            continue;
         }
+        size_t size = record_size(s, r);
+        if (!guard_is_intact(block, size)) {
+            look(c, block, size, owner);
+        }
+        if (run.kind != r->kind) {
+            tally_end(c, strategy, &run);
+            run.kind = (unsigned)r->kind;
+        }
+        run.bytes += size;
+        run.blocks++;
+        r->state = c->dying;
+        r->died = died & 0xFFFFFF;
     }
+    tally_end(c, strategy, &run);
 }

@@ -24,12 +24,15 @@ bool space_keep_ledger(space *s)
     return s->ledger != NULL;
 }
 
-/* The records of pages [first, first + pages) are forgotten. */
+/* The records of pages [first, first + pages) are forgotten: many by the system, since few are sooner
+ * cleared than touched anew. */
+enum { DISCARD_FROM = 16 };
+
 static void ledger_forget(const space *s, uint32_t first, size_t pages)
 {
     record *from = ledger_at(s, page_start(s, first));
     size_t bytes = (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
-    if (pages > 1 && s->range->reserve != NULL) {
+    if (pages > DISCARD_FROM && s->range->reserve != NULL) {
         os_discard(from, bytes);
     } else {
         memset(from, 0, bytes);
@@ -190,11 +193,14 @@ static bool advance(space *s, size_t pages)
     return true;
 }
 
+static void exhume_surplus(space *s);
+
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
 {
     if (pages == 0 || pages > s->pages) {
         return NULL;
     }
+    exhume_surplus(s);
     uint32_t run = run_find(s, pages);
     if (run == NO_PAGE) {
         run = s->frontier;
@@ -280,12 +286,20 @@ static void exhume_oldest(space *s)
     }
 }
 
+/* When pages are taken and not when they die: an end of a unit is to be short. */
+static void exhume_surplus(space *s)
+{
+    while (s->graves_pages > s->graves_pages_max) {
+        exhume_oldest(s);
+    }
+}
+
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
 {
     size_t bytes = pages << PAGE_SHIFT;
     uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
     bool fits = pages <= s->graves_pages_max && s->range->reserve != NULL;
-    while (fits && s->graves_pages + pages > s->graves_pages_max) {
+    while (fits && s->graves_count == s->graves_size) {
         exhume_oldest(s);
     }
     if (!fits || !guard_bury(span, bytes)) {
