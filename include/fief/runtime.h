@@ -102,11 +102,31 @@ typedef enum fief_default_kind {
 } fief_default_kind;
 FIEF_API extern const fief_kind fief_default_kinds[FIEF_DEFAULT_KINDS];
 
+FIEF_API FIEF_NOINLINE size_t fief_close_slow(fief_runtime *rt);
+FIEF_API FIEF_NOINLINE void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block,
+                                              size_t old_size, size_t new_size);
+FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_slow(fief_runtime *rt);
+FIEF_API FIEF_NOINLINE void fief_unit_end_slow(fief_runtime *rt, fief_unit unit);
+FIEF_API FIEF_NOINLINE char *fief_strdup_slow(fief_runtime *rt, unsigned context,
+                                              const char *string);
+FIEF_API FIEF_NOINLINE char *fief_strndup_slow(fief_runtime *rt, unsigned context,
+                                               const char *string, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_memdup_slow(fief_runtime *rt, unsigned context,
+                                              const void *bytes, size_t size);
+FIEF_API FIEF_NOINLINE void fief_free_string_slow(fief_runtime *rt, char *string);
+FIEF_API FIEF_NOINLINE size_t fief_check_slow(fief_runtime *rt);
+
 /* A runtime, or NULL with config->error filled. config may be NULL. */
 FIEF_API fief_runtime *fief_open(const fief_config *config);
 /* Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
  * dynamic lifetime that the host leaked and returns how many. NULL is fine. */
-FIEF_API size_t fief_close(fief_runtime *rt);
+FIEF_INLINE size_t fief_close(fief_runtime *rt)
+{
+    size_t leaked = fief_close_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return leaked;
+}
+
 /* Makes the calling thread the owner. */
 FIEF_API void fief_adopt(fief_runtime *rt);
 
@@ -218,28 +238,73 @@ FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, s
 }
 
 /* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
-FIEF_API void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
-                           size_t new_size);
+FIEF_INLINE void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
+                              size_t new_size)
+{
+    void *moved = fief_resize_slow(rt, kind, block, old_size, new_size);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
 
 /* One compilation begins: its temporaries live until fief_unit_end, innermost first. */
-FIEF_API fief_unit fief_unit_begin(fief_runtime *rt);
-FIEF_API void fief_unit_end(fief_runtime *rt, fief_unit unit);
+FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
+{
+    fief_unit unit = fief_unit_begin_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return unit;
+}
+
+FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
+{
+    fief_unit_end_slow(rt, unit);
+    FIEF_NO_TAIL_CALL();
+}
 
 /* Strings by context: native, literal and constant ones live in the vm arena, temporary ones in
- * the unit, others on the heap (freed by fief_free_string). */
-FIEF_API char *fief_strdup(fief_runtime *rt, unsigned context, const char *string);
-FIEF_API char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size);
-FIEF_API void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size);
+ * the unit, others on the heap (freed by fief_free_string). fief_printf's arguments vary, so it
+ * can't be inlined: the site of `return fief_printf(...)` may be the caller's. */
+FIEF_INLINE char *fief_strdup(fief_runtime *rt, unsigned context, const char *string)
+{
+    char *copy = fief_strdup_slow(rt, context, string);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size)
+{
+    char *copy = fief_strndup_slow(rt, context, string, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
+{
+    void *copy = fief_memdup_slow(rt, context, bytes, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
 FIEF_API char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
     FIEF_PRINTF(3, 4);
-FIEF_API void fief_free_string(fief_runtime *rt, char *string);
+
+FIEF_INLINE void fief_free_string(fief_runtime *rt, char *string)
+{
+    fief_free_string_slow(rt, string);
+    FIEF_NO_TAIL_CALL();
+}
 
 /* Which strategy a pointer belongs to: any pointer whatever, foreign ones included
  * (FIEF_NO_STRATEGY). */
 FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
 /* In a guarded build: looks at every block, alive or waiting, and reports what was written outside
  * or after. Returns how many blocks it looked at; 0 in a release build. */
-FIEF_API size_t fief_check(fief_runtime *rt);
+FIEF_INLINE size_t fief_check(fief_runtime *rt)
+{
+    size_t looked = fief_check_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return looked;
+}
+
 /* Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 
@@ -262,15 +327,12 @@ FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
 
 FIEF_INLINE void *fief_realloc(fief_runtime *rt, void *block, size_t size)
 {
-    void *moved = fief_heap_resize_unsized(rt->heap, block, size);
-    FIEF_NO_TAIL_CALL();
-    return moved;
+    return fief_heap_resize_unsized(rt->heap, block, size);
 }
 
 FIEF_INLINE void fief_release(fief_runtime *rt, void *block)
 {
     fief_heap_free_unsized(rt->heap, block);
-    FIEF_NO_TAIL_CALL();
 }
 
 FIEF_END

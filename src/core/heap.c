@@ -335,7 +335,7 @@ void *fief_heap_refill(fief_heap *window, size_t size)
     return enter(h->core, CALL()) ? heap_alloc(h, size, FIEF_GRAIN) : NULL;
 }
 
-void *fief_heap_alloc_aligned(fief_heap *window, size_t size, size_t align)
+void *fief_heap_alloc_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
@@ -503,7 +503,7 @@ void *fief_heap_refill_unsized(fief_heap *window, size_t size)
     return enter(h->core, CALL()) ? heap_alloc_unsized(h, size, FIEF_ALIGN) : NULL;
 }
 
-void *fief_heap_alloc_unsized_aligned(fief_heap *window, size_t size, size_t align)
+void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
@@ -554,7 +554,7 @@ static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block)
     }
 }
 
-void fief_heap_free_unsized(fief_heap *window, void *block)
+void fief_heap_free_unsized_slow(fief_heap *window, void *block)
 {
     heap *h = whole(window);
     const page *entry = space_page(&h->core->space, block);
@@ -572,7 +572,7 @@ void fief_heap_free_unsized(fief_heap *window, void *block)
     free_unsized_slow(h, block);
 }
 
-void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)
+void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)
 {
     heap *h = whole(window);
     if (!enter(h->core, CALL())) {
