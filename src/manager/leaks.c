@@ -112,23 +112,21 @@ static void find_places(const core *c, const table *t, site_text *ret_places)
 {
     const void *addresses[ROWS_SHOWN] = {NULL};
     size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
+    size_t rows[ROWS_SHOWN]; /* whose place each address is */
     for (size_t i = 0; i < shown; i++) {
         fief_site site;
         depot_get(c->depot, t->rows[i].born, &site);
         if (site.count != 0) {
+            rows[count] = i;
             addresses[count++] = site.frames[0];
         }
     }
     site_text *texts = ret_places + ROWS_SHOWN;
     size_t total = sites_find(addresses, count, texts, TEXTS_MAX), at = 0;
-    for (size_t i = 0; i < shown && count != 0; i++) {
-        fief_site site;
-        depot_get(c->depot, t->rows[i].born, &site);
-        if (site.count == 0) {
-            continue;
-        }
-        ret_places[i] = at < total ? texts[at] : (site_text){0};
-        while (at < total && texts[at].pc == site.frames[0]) {
+    while (at < total) {
+        size_t address = texts[at].address;
+        ret_places[rows[address]] = texts[at];
+        while (at < total && texts[at].address == address) {
             at++;
         }
     }

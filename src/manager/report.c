@@ -66,14 +66,11 @@ static scratch *find_sites(const fief_misuse *m)
         count += sites[i]->count;
     }
     size_t total = sites_find(addresses, count, texts, (size_t)SITES * FRAMES_MAX);
-    for (size_t i = 0; i < SITES; i++) {
-        ret_found[i].count = 0;
-        for (size_t frame = 0; frame < sites[i]->count; frame++) {
-            while (at < total && texts[at].pc == sites[i]->frames[frame]) {
-                if (ret_found[i].count < FRAMES_MAX) {
-                    ret_found[i].frames[ret_found[i].count++] = texts[at];
-                }
-                at++;
+    for (size_t i = 0, end = 0; i < SITES; i++) {
+        end += sites[i]->count;
+        for (ret_found[i].count = 0; at < total && texts[at].address < end; at++) {
+            if (ret_found[i].count < FRAMES_MAX) {
+                ret_found[i].frames[ret_found[i].count++] = texts[at];
             }
         }
     }

@@ -133,25 +133,39 @@ static void call_place(place *p, size_t depth, const char **ret_file, unsigned *
     *ret_line = (unsigned)line;
 }
 
-/* The frames of one address, innermost first. */
-static size_t frames_of(place *p, const void *address, site_text *texts, size_t most)
+static const char *line_of(place *p, unsigned *ret_line)
 {
+    int number = 0;
     Dwarf_Line *row = dwarf_getsrc_die(&p->unit, p->pc);
     const char *file = row != NULL ? dwarf_linesrc(row, NULL, NULL) : NULL;
-    int number = 0;
     if (row != NULL) {
         (void)dwarf_lineno(row, &number);
     }
-    unsigned line = (unsigned)number;
+    *ret_line = (unsigned)number;
+    return file;
+}
+
+static site_text frame_text(place *p, const void *address, const char *function, const char *file,
+                            unsigned line)
+{
+    site_text text = {.pc = address, .line = line};
+    copy(text.function, sizeof text.function, function);
+    copy_path(&text, p, file);
+    read_source(&text);
+    shorten(&text);
+    return text;
+}
+
+/* The frames of one address, innermost first. */
+static size_t frames_of(place *p, const void *address, site_text *texts, size_t most)
+{
+    unsigned line = 0;
+    const char *file = line_of(p, &line);
     size_t found = 0;
     for (size_t depth = p->depth; depth-- > 0 && found < most;) {
-        site_text text = {.pc = address, .line = line};
-        copy(text.function, sizeof text.function, dwarf_diename(&p->scopes[depth]));
-        copy_path(&text, p, file);
-        if (!is_own_name(text.function)) {
-            read_source(&text);
-            shorten(&text);
-            texts[found++] = text;
+        const char *function = dwarf_diename(&p->scopes[depth]);
+        if (function == NULL || !is_own_name(function)) {
+            texts[found++] = frame_text(p, address, function, file, line);
         }
         if (dwarf_tag(&p->scopes[depth]) != DW_TAG_inlined_subroutine) {
             break;
@@ -161,18 +175,33 @@ static size_t frames_of(place *p, const void *address, site_text *texts, size_t 
     return found;
 }
 
+/* What the symbol table and the line table say: clang -g1 describes only functions that others were
+ * inlined into. */
+static size_t frame_by_symbol(Dwfl_Module *module, place *p, const void *address, site_text *text)
+{
+    unsigned line = 0;
+    const char *name = module != NULL ? dwfl_module_addrname(module, (uintptr_t)address - 1) : NULL;
+    const char *file = p != NULL ? line_of(p, &line) : NULL;
+    if (name != NULL && is_own_name(name)) {
+        return 0;
+    }
+    if (file != NULL) {
+        *text = frame_text(p, address, name, file, line);
+        return 1;
+    }
+    size_t found = site_in_module(address, text);
+    copy(text->function, sizeof text->function, name);
+    return found;
+}
+
 static size_t find_one(Dwfl *dwfl, const void *address, site_text *texts, size_t most)
 {
     Dwarf_Addr pc = (uintptr_t)address - 1; /* of the call, not behind it */
     Dwfl_Module *module = dwfl_addrmodule(dwfl, pc);
     place p;
-    if (module != NULL && find_place(module, pc, &p) && p.depth > 0) {
-        return frames_of(&p, address, texts, most);
-    }
-    size_t found = site_in_module(address, texts);
-    const char *name = module != NULL ? dwfl_module_addrname(module, pc) : NULL;
-    copy(texts->function, sizeof texts->function, name);
-    return is_own_name(texts->function) ? 0 : found;
+    bool placed = module != NULL && find_place(module, pc, &p);
+    return placed && p.depth > 0 ? frames_of(&p, address, texts, most)
+                                 : frame_by_symbol(module, placed ? &p : NULL, address, texts);
 }
 
 /* ---- the child ---- */
@@ -192,7 +221,10 @@ static size_t answer(void *argument, void *buffer, size_t size)
     bool knows = dwfl != NULL && dwfl_linux_proc_report(dwfl, os_process()) == 0 &&
                  dwfl_report_end(dwfl, NULL, NULL) == 0;
     for (size_t i = 0; knows && i < q->count && found < most; i++) {
-        found += find_one(dwfl, q->addresses[i], &texts[found], most - found);
+        size_t more = find_one(dwfl, q->addresses[i], &texts[found], most - found);
+        for (; more > 0; more--) {
+            texts[found++].address = i;
+        }
     }
     dwfl_end(dwfl);
     return found * sizeof *texts;
@@ -206,6 +238,7 @@ size_t sites_find(const void *const *addresses, size_t count, site_text *ret_tex
     size_t found = bytes / sizeof *ret_texts;
     for (size_t i = 0; found == 0 && i < count && i < most; i++) {
         (void)site_in_module(addresses[i], &ret_texts[i]);
+        ret_texts[i].address = i;
     }
     return found != 0 || count == 0 ? found : (count < most ? count : most);
 }

@@ -8,6 +8,7 @@ size_t sites_find(const void *const *addresses, size_t count, site_text *ret_tex
     size_t found = 0;
     for (size_t i = 0; i < count && found < most; i++) {
         found += site_in_module(addresses[i], &ret_texts[found]);
+        ret_texts[found - 1].address = i;
     }
     return found;
 }

@@ -10,6 +10,7 @@
 
 typedef struct site_text {
     const void *pc;
+    size_t address;    /* which of those that were asked for; inlined frames have the same */
     char function[96]; /* "" where unknown */
     char file[200];    /* the source file, or the module */
     unsigned line;     /* 0: `file` is a module, and offset lies in it */
