@@ -8,6 +8,8 @@
 #include "core/depot.h"
 #include "core/ledger.h"
 
+#include "guard.h"
+
 #include <fief/arena.h>
 #include <fief/heap.h>
 #include <fief/misuse.h>
@@ -22,11 +24,12 @@ typedef struct tally {
     size_t resets, fallbacks, refused;
 } tally;
 
-/* Where the host called from. */
+/* Where the host called from. Only a depot wants the frame, whose address costs a register. */
 typedef struct call {
     const void *site, *frame;
 } call;
-#define CALL() ((call){__builtin_return_address(0), __builtin_frame_address(0)})
+#define CALL() \
+    ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 
 typedef struct quarantine {
     uint32_t *ring; /* cells of the ledger */

@@ -546,10 +546,9 @@ void heap_give_unsized(heap *h, void *block)
     }
 }
 
-/* A tail call from the fast path: the return address is the host's. */
-static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block)
+static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block, call from)
 {
-    if (block != NULL && enter(h->core, CALL())) {
+    if (block != NULL && enter(h->core, from)) {
         heap_give_unsized(h, block);
     }
 }
@@ -569,7 +568,7 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
             return;
         }
     }
-    free_unsized_slow(h, block);
+    free_unsized_slow(h, block, CALL());
 }
 
 void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)

@@ -110,7 +110,7 @@ static int by_bytes(const void *a, const void *b)
 /* The first frame of each row that is shown; "" where there is none. Behind them is room for more. */
 static void find_places(const core *c, const table *t, site_text *ret_places)
 {
-    const void *addresses[ROWS_SHOWN] = {NULL};
+    site_address addresses[ROWS_SHOWN];
     size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
     size_t rows[ROWS_SHOWN]; /* whose place each address is */
     for (size_t i = 0; i < shown; i++) {
@@ -118,7 +118,9 @@ static void find_places(const core *c, const table *t, site_text *ret_places)
         depot_get(c->depot, t->rows[i].born, &site);
         if (site.count != 0) {
             rows[count] = i;
-            addresses[count++] = site.frames[0];
+            addresses[count++] = (site_address){
+                .pc = site.frames[0],
+                .module = depot_module(c->depot, site.stack, site.frames[0])};
         }
     }
     site_text *texts = ret_places + ROWS_SHOWN;

@@ -137,7 +137,8 @@ static fief_misuse about(const core *c, fief_misuse_class class_id, const void *
 {
     return (fief_misuse){.class_id = class_id, .runtime = c->name, .mode = GUARD_MODE,
                          .operation = c->operation, .address = address, .size = size,
-                         .user = c->user, .where_text = c->where_text};
+                         .user = c->user, .where_text = c->where_text,
+                         .evidence = c->depot};
 }
 
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,

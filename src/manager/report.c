@@ -1,7 +1,7 @@
 /* report: the text and the JSON of a misuse. */
 #include "manager/report.h"
 
-#include "os/os.h"
+#include "core/depot.h"
 #include "sites/sites.h"
 
 #include <fief/misuse.h>
@@ -46,7 +46,26 @@ typedef struct found {
 typedef struct scratch {
     found sites[SITES];
     site_text texts[SITES * FRAMES_MAX];
+    site_address addresses[SITES * FIEF_DEPTH_MAX];
+    os_module present[OS_MODULES_MAX];
+    size_t present_count;
 } scratch;
+
+/* A stack that the library has kept is of the files that were loaded then, another of those that are
+ * loaded now. */
+static const os_module *module_of(const scratch *s, const fief_misuse *m, const fief_site *site,
+                                  const void *pc)
+{
+    if (site->stack != 0) {
+        return depot_module(m->evidence, site->stack, pc);
+    }
+    for (size_t i = 0; i < s->present_count; i++) {
+        if ((uintptr_t)pc >= s->present[i].start && (uintptr_t)pc < s->present[i].end) {
+            return &s->present[i];
+        }
+    }
+    return NULL;
+}
 
 /* All three sites are asked for at once: one child for a report. NULL: memory is short, and the
  * report goes without frames. */
@@ -59,13 +78,16 @@ static scratch *find_sites(const fief_misuse *m)
     }
     site_text *texts = s->texts;
     found *ret_found = s->sites;
-    const void *addresses[SITES * FIEF_DEPTH_MAX];
     size_t count = 0, at = 0;
+    s->present_count = os_modules(s->present, OS_MODULES_MAX);
     for (size_t i = 0; i < SITES; i++) {
-        memcpy(&addresses[count], sites[i]->frames, sites[i]->count * sizeof addresses[0]);
-        count += sites[i]->count;
+        for (size_t frame = 0; frame < sites[i]->count; frame++) {
+            const void *pc = sites[i]->frames[frame];
+            s->addresses[count++] =
+                (site_address){pc, module_of(s, m, sites[i], pc), frame > 0};
+        }
     }
-    size_t total = sites_find(addresses, count, texts, (size_t)SITES * FRAMES_MAX);
+    size_t total = sites_find(s->addresses, count, texts, (size_t)SITES * FRAMES_MAX);
     for (size_t i = 0, end = 0; i < SITES; i++) {
         end += sites[i]->count;
         for (ret_found[i].count = 0; at < total && texts[at].address < end; at++) {

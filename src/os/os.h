@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A small usable mapping, zeroed; address space without access. NULL when refused. */
 void *os_map(size_t size);
@@ -35,6 +36,18 @@ int os_process(void);
  * it says it wrote. 0 where no child could be made, or it crashed, or took too long. */
 size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
                    void *buffer, size_t size, int milliseconds);
+/* A file that code was loaded from, and where it lies. */
+typedef struct os_module {
+    uintptr_t start, end, bias; /* bias: what the file's own addresses are moved by */
+    uint64_t identity;          /* another build of the file has another */
+    char path[200];
+} os_module;
+enum { OS_MODULES_MAX = 128 };
+/* How often files were loaded or unloaded so far; which ones are loaded now, at most `most`. */
+uint64_t os_module_changes(void);
+size_t os_modules(os_module *ret_modules, size_t most);
+/* Is that file still what was loaded? */
+bool os_module_is_file(const os_module *module);
 void os_print_error(const char *text, size_t length);
 _Noreturn void os_abort(void);
 

@@ -3,14 +3,9 @@
 
 #include "sites/module.h"
 
-size_t sites_find(const void *const *addresses, size_t count, site_text *ret_texts, size_t most)
+size_t sites_find(const site_address *addresses, size_t count, site_text *ret_texts, size_t most)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < count && found < most; i++) {
-        found += site_in_module(addresses[i], &ret_texts[found]);
-        ret_texts[found - 1].address = i;
-    }
-    return found;
+    return sites_in_modules(addresses, count, ret_texts, most);
 }
 
 const char *sites_hint(void)

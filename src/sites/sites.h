@@ -4,9 +4,14 @@
 #ifndef FIEF_SITES_H
 #define FIEF_SITES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "os/os.h"
+
+/* A return address, and the file that its code was of: NULL where no file was, or it is unknown. */
+typedef struct site_address {
+    const void *pc;
+    const os_module *module;
+    bool outer; /* found by walking: it may be no return address at all */
+} site_address;
 
 typedef struct site_text {
     const void *pc;
@@ -20,7 +25,7 @@ typedef struct site_text {
 
 /* The frames behind these return addresses, inlined ones too, the library's own left out: at most
  * `most`, in order. Returns how many. */
-size_t sites_find(const void *const *addresses, size_t count, site_text *ret_texts, size_t most);
+size_t sites_find(const site_address *addresses, size_t count, site_text *ret_texts, size_t most);
 /* What to do for more, or NULL. */
 const char *sites_hint(void);
 

@@ -161,6 +161,34 @@ static void free_a_literal(void)
     give_text(text);
 }
 
+/* ---- whole call stacks: where the host keeps frame pointers ---- */
+
+static __attribute__((noinline)) char *read_name(void)
+{
+    char *name = new_string(rt, 40); /* site: deep.allocated.1 */
+    name[0] = 'n';
+    return name;
+}
+
+static __attribute__((noinline)) size_t skip_name(char *name)
+{
+    free_string(rt, name, 40); /* site: deep.died.1 */
+    return sink;
+}
+
+static __attribute__((noinline)) size_t drop_name(char *name)
+{
+    free_again(rt, name, 40); /* site: deep.used.1 */
+    return sink;
+}
+
+static void deep(void)
+{
+    char *name = read_name(); /* site: deep.allocated.2 */
+    sink += skip_name(name);  /* site: deep.died.2 */
+    sink += drop_name(name);  /* site: deep.used.2 */
+}
+
 /* ---- a call alone ---- */
 
 static __attribute__((noinline)) void *vector(fief_heap *heap, size_t size)
@@ -226,9 +254,9 @@ static void leak(void)
 
 void *make_garbage(fief_runtime *of)
 {
-    char *text = fief_new(of, STRING, FIEF_DYNAMIC, 64); /* site: unloaded.allocated */
-    fief_free(of, STRING, text, 64); /* site: unloaded.died */
-    return text;
+    char *p = fief_new(of, STRING, FIEF_DYNAMIC, 64); /* site: unloaded.allocated */
+    fief_free(of, STRING, p, 64); /* site: unloaded.died */
+    return p;
 }
 
 typedef struct program {
@@ -244,6 +272,7 @@ static const program programs[] = {
     {"pool", pool_twice},       {"realloc", realloc_freed},  {"string", free_a_literal},
     {"alignment", bad_alignment}, {"no-unit", no_unit},      {"lifo", not_lifo},
     {"resize", wrong_size},     {"closed", close_twice},     {"leak", leak},
+    {"deep", deep},
 };
 
 bool run_program(const char *name)
