@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { HEADS = 1 << 16, WORD = 8 };
-static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
+static const size_t commit_step = (size_t)1 << 20, depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
 
 typedef struct stack {
     uint32_t next, count;
@@ -21,7 +21,7 @@ typedef struct loaded {
 } loaded;
 
 struct depot {
-    size_t used; /* bytes */
+    size_t used, committed; /* bytes */
     uint64_t changes;
     size_t module_count;
     loaded modules[OS_MODULES_MAX];
@@ -29,14 +29,35 @@ struct depot {
     uint32_t heads[HEADS];
 };
 
+/* Reserved and committed in steps, so that a core file holds what is used. */
 depot *depot_open(void)
 {
-    depot *d = os_map(depot_size);
-    if (d != NULL) {
-        os_small_pages(d, depot_size);
-        d->used = (sizeof *d + WORD - 1) / WORD * WORD;
+    depot *d = os_reserve(depot_size);
+    if (d == NULL) {
+        return NULL;
     }
+    os_small_pages(d, depot_size);
+    if (!os_commit(d, commit_step)) {
+        os_release(d, depot_size);
+        return NULL;
+    }
+    d->used = (sizeof *d + WORD - 1) / WORD * WORD;
+    d->committed = commit_step;
     return d;
+}
+
+static bool has_room(depot *d, size_t bytes)
+{
+    if (bytes > depot_size - d->used) {
+        return false;
+    }
+    if (d->used + bytes > d->committed) {
+        if (!os_commit((char *)d + d->committed, commit_step)) {
+            return false;
+        }
+        d->committed += commit_step;
+    }
+    return true;
 }
 
 void depot_close(depot *d)
@@ -124,7 +145,7 @@ uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t w
             return number;
         }
     }
-    if (sizeof(stack) + bytes > depot_size - d->used) {
+    if (!has_room(d, sizeof(stack) + bytes)) {
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);
@@ -142,11 +163,14 @@ void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
     ret_site->count = 0;
     ret_site->where = 0;
     ret_site->stack = number;
-    if (d == NULL || number == 0) {
+    size_t offset = (size_t)number * WORD; /* from a record, which somebody may have written to */
+    if (d == NULL || offset < sizeof *d || offset + sizeof(stack) > d->used) {
         return;
     }
     const stack *s = stack_at(d, number);
-    ret_site->count = s->count < FIEF_DEPTH_MAX ? s->count : FIEF_DEPTH_MAX;
+    size_t most = (d->used - offset - sizeof *s) / sizeof s->frames[0];
+    most = most < FIEF_DEPTH_MAX ? most : FIEF_DEPTH_MAX;
+    ret_site->count = s->count < most ? s->count : most;
     ret_site->where = s->where;
     memcpy(ret_site->frames, s->frames, ret_site->count * sizeof s->frames[0]);
 }

@@ -67,9 +67,20 @@ static const os_module *module_of(const scratch *s, const fief_misuse *m, const 
     return NULL;
 }
 
+typedef size_t finder(const site_address *, size_t, site_text *, size_t);
+
+static finder *finder_for(report_means means)
+{
+    switch (means) {
+    case REPORT_CHILD: return sites_find;
+    case REPORT_PLAIN: return sites_plain;
+    default: return sites_find_here;
+    }
+}
+
 /* All three sites are asked for at once: one child for a report. NULL: memory is short, and the
  * report goes without frames. */
-static scratch *find_sites(const fief_misuse *m)
+static scratch *find_sites(const fief_misuse *m, report_means means)
 {
     const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated};
     scratch *s = os_map(sizeof *s);
@@ -87,7 +98,7 @@ static scratch *find_sites(const fief_misuse *m)
                 (site_address){pc, module_of(s, m, sites[i], pc), frame > 0};
         }
     }
-    size_t total = sites_find(s->addresses, count, texts, (size_t)SITES * FRAMES_MAX);
+    size_t total = finder_for(means)(s->addresses, count, texts, (size_t)SITES * FRAMES_MAX);
     for (size_t i = 0, end = 0; i < SITES; i++) {
         end += sites[i]->count;
         for (ret_found[i].count = 0; at < total && texts[at].address < end; at++) {
@@ -121,8 +132,21 @@ void put_place(writer *w, const site_text *text)
     }
 }
 
+/* The host's own location, in its own words. */
+static void put_where(writer *w, const fief_site *site, const fief_misuse *m, report_means means)
+{
+    char where[200] = "";
+    if (site->where == 0 || m->where_text == NULL || means == REPORT_SILENT_HOST ||
+        means == REPORT_PLAIN) {
+        return;
+    }
+    (void)m->where_text(site->where, where, sizeof where, m->user);
+    where[sizeof where - 1] = '\0';
+    put(w, ", %s", where);
+}
+
 static void put_site(writer *w, const char *what, const fief_site *site, const found *frames,
-                     const fief_misuse *m)
+                     const fief_misuse *m, report_means means)
 {
     if (site->count == 0 && site->operation == 0) {
         return;
@@ -131,11 +155,7 @@ static void put_site(writer *w, const char *what, const fief_site *site, const f
     if (site->operation != 0) {
         put(w, "  operation %llu", (unsigned long long)site->operation);
     }
-    char where[200] = "";
-    if (site->where != 0 && m->where_text != NULL) {
-        (void)m->where_text(site->where, where, sizeof where, m->user);
-        put(w, ", %s", where);
-    }
+    put_where(w, site, m, means);
     put(w, "\n");
     for (size_t i = 0; i < frames->count; i++) {
         const site_text *text = &frames->frames[i];
@@ -186,23 +206,32 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
     put(w, "\n");
 }
 
+void put_first_line(writer *w, const fief_misuse *m)
+{
+    put(w, "==%d==fief: misuse[%s]: %s\n", os_process(), fief_misuse_name(m->class_id), m->text);
+}
+
+void put_rest(writer *w, const fief_misuse *m, report_means means)
+{
+    scratch *sites = find_sites(m, means);
+    put_block(w, m);
+    put_site(w, "used at", &m->used, frames_at(sites, 0), m, means);
+    put_site(w, "died at", &m->died, frames_at(sites, 1), m, means);
+    put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, means);
+    put(w, "  help: %s\n", fief_misuse_explain(m->class_id));
+    if (sites_hint() != NULL) {
+        put(w, "  note: %s\n", sites_hint());
+    }
+    put(w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    put_summary(w, m, frames_at(sites, 0));
+    forget_sites(sites);
+}
+
 size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 {
     writer w = {buffer, size, 0};
-    const char *name = fief_misuse_name(m->class_id);
-    scratch *sites = find_sites(m);
-    put(&w, "==%d==fief: misuse[%s]: %s\n", os_process(), name, m->text);
-    put_block(&w, m);
-    put_site(&w, "used at", &m->used, frames_at(sites, 0), m);
-    put_site(&w, "died at", &m->died, frames_at(sites, 1), m);
-    put_site(&w, "allocated at", &m->allocated, frames_at(sites, 2), m);
-    put(&w, "  help: %s\n", fief_misuse_explain(m->class_id));
-    if (sites_hint() != NULL) {
-        put(&w, "  note: %s\n", sites_hint());
-    }
-    put(&w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
-    put_summary(&w, m, frames_at(sites, 0));
-    forget_sites(sites);
+    put_first_line(&w, m);
+    put_rest(&w, m, REPORT_CHILD);
     return w.length;
 }
 
@@ -225,7 +254,7 @@ static void put_frames(writer *w, const char *name, const fief_site *site, const
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
 {
     writer w = {buffer, size, 0};
-    scratch *sites = find_sites(m);
+    scratch *sites = find_sites(m, REPORT_CHILD);
     put(&w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
         fief_misuse_name(m->class_id));
     put_string(&w, m->runtime);

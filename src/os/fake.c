@@ -131,6 +131,35 @@ size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), vo
     return work(argument, buffer, size);
 }
 
+bool os_is_child(void)
+{
+    return false;
+}
+
+_Noreturn void os_leave_child(void)
+{
+    abort();
+}
+
+void os_look_again(void)
+{
+}
+
+bool os_try(void (*work)(void *), void *argument)
+{
+    work(argument);
+    return true;
+}
+
+bool os_take_turn(void)
+{
+    return false;
+}
+
+void os_end_turn(void)
+{
+}
+
 void os_print_error(const char *text, size_t length)
 {
     (void)fwrite(text, 1, length, stderr);

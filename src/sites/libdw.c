@@ -10,12 +10,7 @@
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
 
-enum { SCOPES_MAX = 24, WAIT_MS = 3000, OPEN_MAX = 16 };
-
-typedef struct question {
-    const site_address *addresses;
-    size_t count;
-} question;
+enum { SCOPES_MAX = 24, OPEN_MAX = 16 };
 
 /* ---- files ---- */
 
@@ -288,7 +283,7 @@ static size_t find_one(const opened *o, const site_address *address, site_text *
                                  : frame_by_symbol(o->found, placed ? &p : NULL, address, texts);
 }
 
-/* ---- the child ---- */
+/* ---- all of them ---- */
 
 /* The module's entry among those that are open, or a new one. */
 static const opened *opened_of(opened *open, size_t *count, const os_module *module)
@@ -306,31 +301,41 @@ static const opened *opened_of(opened *open, size_t *count, const os_module *mod
     return &open[(*count)++];
 }
 
-static size_t answer(void *argument, void *buffer, size_t size)
+size_t sites_find_here(const site_address *addresses, size_t count, site_text *ret_texts,
+                       size_t most)
 {
     opened open[OPEN_MAX];
-    size_t open_count = 0;
-    const question *q = argument;
-    site_text *texts = buffer;
-    size_t most = size / sizeof *texts, found = 0;
+    size_t open_count = 0, found = 0;
     (void)unsetenv("DEBUGINFOD_URLS"); /* no network for a report */
-    for (size_t i = 0; i < q->count && found < most; i++) {
-        const opened *o = opened_of(open, &open_count, q->addresses[i].module);
-        size_t more = find_one(o, &q->addresses[i], &texts[found], most - found);
+    for (size_t i = 0; i < count && found < most; i++) {
+        const opened *o = opened_of(open, &open_count, addresses[i].module);
+        size_t more = find_one(o, &addresses[i], &ret_texts[found], most - found);
         for (; more > 0; more--) {
-            texts[found++].address = i;
+            ret_texts[found++].address = i;
         }
     }
-    return found * sizeof *texts;
+    return found;
+}
+
+typedef struct question {
+    const site_address *addresses;
+    size_t count;
+} question;
+
+static size_t answer(void *argument, void *buffer, size_t size)
+{
+    const question *q = argument;
+    site_text *texts = buffer;
+    return sites_find_here(q->addresses, q->count, texts, size / sizeof *texts) * sizeof *texts;
 }
 
 size_t sites_find(const site_address *addresses, size_t count, site_text *ret_texts, size_t most)
 {
     question q = {addresses, count};
     size_t bytes = count == 0 ? 0 : os_in_child(answer, &q, ret_texts, most * sizeof *ret_texts,
-                                                WAIT_MS);
+                                                SITES_WAIT_MS);
     return bytes != 0 ? bytes / sizeof *ret_texts
-                      : sites_in_modules(addresses, count, ret_texts, most);
+                      : sites_plain(addresses, count, ret_texts, most);
 }
 
 const char *sites_hint(void)

@@ -38,17 +38,4 @@ static inline bool site_in_module(const site_address *address, site_text *ret_te
     return !is_own_module(module);
 }
 
-/* For all of them. */
-static inline size_t sites_in_modules(const site_address *addresses, size_t count,
-                                      site_text *ret_texts, size_t most)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count && found < most; i++) {
-        if (site_in_module(&addresses[i], &ret_texts[found])) {
-            ret_texts[found++].address = i;
-        }
-    }
-    return found;
-}
-
 #endif

@@ -6,6 +6,8 @@
 
 #include "os/os.h"
 
+enum { SITES_WAIT_MS = 3000 }; /* at most, for a child that finds them */
+
 /* A return address, and the file that its code was of: NULL where no file was, or it is unknown. */
 typedef struct site_address {
     const void *pc;
@@ -26,6 +28,11 @@ typedef struct site_text {
 /* The frames behind these return addresses, inlined ones too, the library's own left out: at most
  * `most`, in order. Returns how many. */
 size_t sites_find(const site_address *addresses, size_t count, site_text *ret_texts, size_t most);
+/* The same in this process, which may fail with it: for a child that is there for a report. */
+size_t sites_find_here(const site_address *addresses, size_t count, site_text *ret_texts,
+                       size_t most);
+/* Module and offset only: takes no memory and no lock. */
+size_t sites_plain(const site_address *addresses, size_t count, site_text *ret_texts, size_t most);
 /* What to do for more, or NULL. */
 const char *sites_hint(void);
 
