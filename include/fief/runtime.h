@@ -50,8 +50,11 @@ typedef struct fief_config {
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
     size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
-    uint64_t (*where)(void *user); /* the host's own location, kept beside them: "script.lua:12" */
-    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /* as snprintf */
+    /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in the
+     * manner of snprintf: called for a report that is printed, in a child process, so that the report
+     * can go on without it. */
+    uint64_t (*where)(void *user);
+    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
     bool (*on_misuse)(const fief_misuse *misuse, void *user);    /* NULL: print and abort */
     void *user;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { HEADS = 1 << 16, WORD = 8 };
-static const size_t commit_step = (size_t)1 << 20, depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
+static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
 
 typedef struct stack {
     uint32_t next, count;
@@ -21,7 +21,7 @@ typedef struct loaded {
 } loaded;
 
 struct depot {
-    size_t used, committed; /* bytes */
+    size_t used; /* bytes */
     uint64_t changes;
     size_t module_count;
     loaded modules[OS_MODULES_MAX];
@@ -29,35 +29,19 @@ struct depot {
     uint32_t heads[HEADS];
 };
 
-/* Reserved and committed in steps, so that a core file holds what is used. */
+/* Reserved rather than mapped: core files go without it. */
 depot *depot_open(void)
 {
     depot *d = os_reserve(depot_size);
-    if (d == NULL) {
-        return NULL;
-    }
-    os_small_pages(d, depot_size);
-    if (!os_commit(d, commit_step)) {
+    if (d != NULL && !os_commit(d, depot_size)) {
         os_release(d, depot_size);
-        return NULL;
+        d = NULL;
     }
-    d->used = (sizeof *d + WORD - 1) / WORD * WORD;
-    d->committed = commit_step;
+    if (d != NULL) {
+        os_small_pages(d, depot_size);
+        d->used = (sizeof *d + WORD - 1) / WORD * WORD;
+    }
     return d;
-}
-
-static bool has_room(depot *d, size_t bytes)
-{
-    if (bytes > depot_size - d->used) {
-        return false;
-    }
-    if (d->used + bytes > d->committed) {
-        if (!os_commit((char *)d + d->committed, commit_step)) {
-            return false;
-        }
-        d->committed += commit_step;
-    }
-    return true;
 }
 
 void depot_close(depot *d)
@@ -145,7 +129,7 @@ uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t w
             return number;
         }
     }
-    if (!has_room(d, sizeof(stack) + bytes)) {
+    if (sizeof(stack) + bytes > depot_size - d->used) {
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);

@@ -191,7 +191,11 @@ static void report(const core *c, scratch *s)
         put(&w, " in %s", s->places[0].function);
     }
     put(&w, "\n");
+    bool ours = os_take_turn();
     os_print_error(s->text, w.length < TEXT_SIZE ? w.length : TEXT_SIZE - 1);
+    if (ours) {
+        os_end_turn();
+    }
 }
 
 static bool is_anything_left(const runtime *r)

@@ -90,10 +90,14 @@ typedef struct description {
     fief_misuse *misuse;
 } description;
 
-/* A name is the host's: is there one, where it should be? */
+/* A name is the host's: reads all of it, lest a later step fail over it. */
 static const char *readable(const char *name)
 {
-    return name != NULL && strlen(name) < PTRDIFF_MAX ? name : NULL;
+    const volatile char *c = name;
+    while (c != NULL && *c != '\0') {
+        c++;
+    }
+    return name;
 }
 
 static void describe_block(void *argument)
@@ -299,7 +303,7 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
     sentence s = {.text = m.text, .size = sizeof m.text, .format = format};
     va_start(s.args, format);
     if (!os_try(format_sentence, &s)) {
-        (void)snprintf(m.text, sizeof m.text, "%.*s", (int)strcspn(format, "%"), format);
+        (void)snprintf(m.text, sizeof m.text, "%.*s...", (int)strcspn(format, "%"), format);
     }
     va_end(s.args);
     const fief_misuse *outer = handled_around(c, &m);

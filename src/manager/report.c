@@ -53,11 +53,14 @@ typedef struct scratch {
 
 /* A stack that the library has kept is of the files that were loaded then, another of those that are
  * loaded now. */
-static const os_module *module_of(const scratch *s, const fief_misuse *m, const fief_site *site,
+static const os_module *module_of(scratch *s, const fief_misuse *m, const fief_site *site,
                                   const void *pc)
 {
     if (site->stack != 0) {
         return depot_module(m->evidence, site->stack, pc);
+    }
+    if (s->present_count == 0) {
+        s->present_count = os_modules(s->present, OS_MODULES_MAX);
     }
     for (size_t i = 0; i < s->present_count; i++) {
         if ((uintptr_t)pc >= s->present[i].start && (uintptr_t)pc < s->present[i].end) {
@@ -90,7 +93,6 @@ static scratch *find_sites(const fief_misuse *m, report_means means)
     site_text *texts = s->texts;
     found *ret_found = s->sites;
     size_t count = 0, at = 0;
-    s->present_count = os_modules(s->present, OS_MODULES_MAX);
     for (size_t i = 0; i < SITES; i++) {
         for (size_t frame = 0; frame < sites[i]->count; frame++) {
             const void *pc = sites[i]->frames[frame];

@@ -13,6 +13,8 @@ void *os_reserve(size_t size);
 void os_release(void *start, size_t size);
 /* Makes a part of a reserve usable (zero where it was never touched). */
 bool os_commit(void *start, size_t size);
+/* A core file shall hold this part of a reserve, which else is left out; a hint. */
+void os_dump(void *start, size_t size);
 /* Drops the pages' contents; they read as zero again. */
 void os_discard(void *start, size_t size);
 /* Drops the pages' contents and makes any access to them fault; undoes that. */

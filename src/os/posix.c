@@ -29,7 +29,7 @@ void *os_map(size_t size)
     return map_pages(size, PROT_READ | PROT_WRITE);
 }
 
-/* A core file holds what was committed, and not 64 GiB of nothing. */
+/* A core file holds what os_dump says, and not 64 GiB of nothing. */
 void *os_reserve(size_t size)
 {
     void *start = map_pages(size, PROT_NONE);
@@ -46,8 +46,12 @@ void os_release(void *start, size_t size)
 
 bool os_commit(void *start, size_t size)
 {
-    (void)madvise(start, size, MADV_DODUMP);
     return mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+}
+
+void os_dump(void *start, size_t size)
+{
+    (void)madvise(start, size, MADV_DODUMP);
 }
 
 void os_discard(void *start, size_t size)

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 2000, TURN_MS = 5000, PIECE = 512 /* fits a pipe that has any room */ };
+enum { PATIENCE_MS = 2000, TURN_MS = 5000, PIECE = 4096 /* fits a pipe that has room */ };
 
 /* True when it may be tried. Whoever let us wait once is not waited for again. */
 static bool may_write(int until)
