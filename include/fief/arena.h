@@ -42,14 +42,36 @@ typedef struct fief_mark {
     uint64_t events;
 } fief_mark;
 
+FIEF_API FIEF_NOINLINE void fief_arena_close_slow(fief_arena *arena);
+FIEF_API FIEF_NOINLINE void fief_arena_reset_slow(fief_arena *arena);
+FIEF_API FIEF_NOINLINE void *fief_arena_memdup_slow(fief_arena *arena, const void *bytes,
+                                                    size_t size);
+FIEF_API FIEF_NOINLINE char *fief_arena_strdup_slow(fief_arena *arena, const char *string);
+FIEF_API FIEF_NOINLINE char *fief_arena_strndup_slow(fief_arena *arena, const char *string,
+                                                     size_t size);
+FIEF_API FIEF_NOINLINE char *fief_arena_vprintf_slow(fief_arena *arena, const char *format,
+                                                     va_list args);
+FIEF_API FIEF_NOINLINE bool fief_arena_cleanup_slow(fief_arena *arena, void (*function)(void *),
+                                                    void *argument);
+
 /* A new arena of rt, or NULL when memory is short. `config` may be NULL. Closed by
  * fief_arena_close or by fief_close. */
 FIEF_API fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config);
 /* Runs the cleanups, newest first, and gives everything back. NULL is fine. */
-FIEF_API void fief_arena_close(fief_arena *arena);
+FIEF_INLINE void fief_arena_close(fief_arena *arena)
+{
+    fief_arena_close_slow(arena);
+    FIEF_NO_TAIL_CALL();
+}
+
 /* Every block dies, cleanups run newest first, capacity up to keep_bytes stays. O(1) but for
  * cleanups and large blocks. */
-FIEF_API void fief_arena_reset(fief_arena *arena);
+FIEF_INLINE void fief_arena_reset(fief_arena *arena)
+{
+    fief_arena_reset_slow(arena);
+    FIEF_NO_TAIL_CALL();
+}
+
 /* Bytes between the first block and the cursor, over all spans, with large blocks. */
 FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
@@ -154,16 +176,47 @@ FIEF_INLINE void *fief_arena_resize(fief_arena *arena, void *block, size_t old_s
     return moved;
 }
 
-/* A copy of `size` bytes; of a string; of at most `size` bytes of one; a formatted string. */
-FIEF_API void *fief_arena_memdup(fief_arena *arena, const void *bytes, size_t size);
-FIEF_API char *fief_arena_strdup(fief_arena *arena, const char *string);
-FIEF_API char *fief_arena_strndup(fief_arena *arena, const char *string, size_t size);
+/* A copy of `size` bytes; of a string; of at most `size` bytes of one; a formatted string (its
+ * arguments vary, so it can't be inlined: the site of `return fief_arena_printf(...)` may be the
+ * caller's). */
+FIEF_INLINE void *fief_arena_memdup(fief_arena *arena, const void *bytes, size_t size)
+{
+    void *copy = fief_arena_memdup_slow(arena, bytes, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE char *fief_arena_strdup(fief_arena *arena, const char *string)
+{
+    char *copy = fief_arena_strdup_slow(arena, string);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE char *fief_arena_strndup(fief_arena *arena, const char *string, size_t size)
+{
+    char *copy = fief_arena_strndup_slow(arena, string, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
 FIEF_API char *fief_arena_printf(fief_arena *arena, const char *format, ...) FIEF_PRINTF(2, 3);
-FIEF_API char *fief_arena_vprintf(fief_arena *arena, const char *format, va_list args);
+
+FIEF_INLINE char *fief_arena_vprintf(fief_arena *arena, const char *format, va_list args)
+{
+    char *text = fief_arena_vprintf_slow(arena, format, args);
+    FIEF_NO_TAIL_CALL();
+    return text;
+}
 
 /* Calls function(argument) when the arena is rewound past this point, reset or closed; newest
  * first. False when memory is short. */
-FIEF_API bool fief_arena_cleanup(fief_arena *arena, void (*function)(void *), void *argument);
+FIEF_INLINE bool fief_arena_cleanup(fief_arena *arena, void (*function)(void *), void *argument)
+{
+    bool kept = fief_arena_cleanup_slow(arena, function, argument);
+    FIEF_NO_TAIL_CALL();
+    return kept;
+}
 
 FIEF_END
 #endif

@@ -26,6 +26,8 @@ FIEF_API FIEF_NOINLINE void fief_heap_free_slow(fief_heap *heap, void *block,
                                                             size_t size);
 FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
                                                                size_t old_size, size_t new_size);
+FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
+                                                          size_t align);
 
 /* `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
  * Size 0 gives a unique pointer. NULL after on_full declined, or size > PTRDIFF_MAX. */
@@ -77,12 +79,21 @@ FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size
 /* `size` bytes at an address that is a multiple of `align` (a power of two up to 64 KiB; anything
  * else is misuse). Freed by fief_heap_free with its size; a resize keeps the heap's own alignment
  * only. */
-FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned(fief_heap *heap, size_t size,
-                                                                 size_t align);
+FIEF_INLINE void *fief_heap_alloc_aligned(fief_heap *heap, size_t size, size_t align)
+{
+    void *block = fief_heap_alloc_aligned_slow(heap, size, align);
+    FIEF_NO_TAIL_CALL();
+    return block;
+}
 
 /* ---- for hosts that do not know sizes when they free ---- */
 
 FIEF_API FIEF_NOINLINE void *fief_heap_refill_unsized(fief_heap *heap, size_t size);
+FIEF_API FIEF_NOINLINE void fief_heap_free_unsized_slow(fief_heap *heap, void *block);
+FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized_slow(fief_heap *heap, void *block,
+                                                           size_t new_size);
+FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *heap, size_t size,
+                                                                  size_t align);
 
 /* `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
@@ -102,14 +113,29 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 }
 
 /* Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
-FIEF_API FIEF_NOINLINE void fief_heap_free_unsized(fief_heap *heap, void *block);
+FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
+{
+    fief_heap_free_unsized_slow(heap, block);
+    FIEF_NO_TAIL_CALL();
+}
+
 /* As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
  * realloc, size 0 gives a block of no bytes and not NULL. */
-FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block,
-                                                                  size_t new_size);
+FIEF_INLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block, size_t new_size)
+{
+    void *moved = fief_heap_resize_unsized_slow(heap, block, new_size);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
+
 /* As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
-FIEF_API FIEF_NOINLINE void *
-fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align);
+FIEF_INLINE void *fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align)
+{
+    void *block = fief_heap_alloc_unsized_aligned_slow(heap, size, align);
+    FIEF_NO_TAIL_CALL();
+    return block;
+}
+
 /* Bytes that may be used in a block of the unsized calls. 0 for a pointer that is no block, and for
  * sized blocks of up to 512 bytes, whose pages don't tell. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);

@@ -43,6 +43,7 @@ enum { FIEF_DEPTH_MAX = 16 };
 typedef struct fief_site {
     uint64_t operation; /* calls that the runtime had seen; 0: unknown */
     uint64_t where;     /* what the host's config.where said; 0: nothing */
+    uint32_t stack;     /* the library's own number for it */
     size_t count;
     const void *frames[FIEF_DEPTH_MAX];
 } fief_site;
@@ -83,6 +84,7 @@ typedef struct fief_misuse {
     const char *strategy; /* its strategy's name, or NULL */
     fief_site used, died, allocated;
     const fief_dangling *dangling; /* of the dangling classes; else NULL */
+    const void *evidence; /* the library's own: what it knows of these stacks */
     void *user;           /* the host's */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
 } fief_misuse;

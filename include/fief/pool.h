@@ -18,9 +18,16 @@ struct fief_pool {
 /* A pool of slots of slot_size bytes (1 .. 32 KiB), aligned to 16, or to 8 when slot_size is not a
  * multiple of 16. NULL when memory is short. Closed by fief_pool_close or fief_close. */
 FIEF_API fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size);
-FIEF_API void fief_pool_close(fief_pool *pool);
+FIEF_API FIEF_NOINLINE void fief_pool_close_slow(fief_pool *pool);
 FIEF_API FIEF_NOINLINE void *fief_pool_refill(fief_pool *pool);
 FIEF_API FIEF_NOINLINE void fief_pool_give_slow(fief_pool *pool, void *slot);
+
+/* Gives every slot and the pool itself back. NULL is fine. */
+FIEF_INLINE void fief_pool_close(fief_pool *pool)
+{
+    fief_pool_close_slow(pool);
+    FIEF_NO_TAIL_CALL();
+}
 
 /* A slot, not zeroed; NULL when memory is short. */
 FIEF_INLINE void *fief_pool_take(fief_pool *pool)

@@ -62,8 +62,11 @@ typedef struct fief_config {
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
     unsigned scan_percent;      /* of the time, for dangling scans in guarded builds: 10; 100: no limit */
     bool no_scan, scan_stack;   /* none at all; with the C stack (conservatively: it keeps old words) */
-    uint64_t (*where)(void *user); /* the host's own location, kept beside them: "script.lua:12" */
-    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /* as snprintf */
+    /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in the
+     * manner of snprintf: called for a report that is printed, in a child process, so that the report
+     * can go on without it. */
+    uint64_t (*where)(void *user);
+    size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
     bool (*on_misuse)(const fief_misuse *misuse, void *user);    /* NULL: print and abort */
     void *user;
@@ -115,11 +118,31 @@ typedef enum fief_default_kind {
 } fief_default_kind;
 FIEF_API extern const fief_kind fief_default_kinds[FIEF_DEFAULT_KINDS];
 
+FIEF_API FIEF_NOINLINE size_t fief_close_slow(fief_runtime *rt);
+FIEF_API FIEF_NOINLINE void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block,
+                                              size_t old_size, size_t new_size);
+FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_slow(fief_runtime *rt);
+FIEF_API FIEF_NOINLINE void fief_unit_end_slow(fief_runtime *rt, fief_unit unit);
+FIEF_API FIEF_NOINLINE char *fief_strdup_slow(fief_runtime *rt, unsigned context,
+                                              const char *string);
+FIEF_API FIEF_NOINLINE char *fief_strndup_slow(fief_runtime *rt, unsigned context,
+                                               const char *string, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_memdup_slow(fief_runtime *rt, unsigned context,
+                                              const void *bytes, size_t size);
+FIEF_API FIEF_NOINLINE void fief_free_string_slow(fief_runtime *rt, char *string);
+FIEF_API FIEF_NOINLINE size_t fief_check_slow(fief_runtime *rt);
+
 /* A runtime, or NULL with config->error filled. config may be NULL. */
 FIEF_API fief_runtime *fief_open(const fief_config *config);
 /* Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
  * dynamic lifetime that the host leaked and returns how many. NULL is fine. */
-FIEF_API size_t fief_close(fief_runtime *rt);
+FIEF_INLINE size_t fief_close(fief_runtime *rt)
+{
+    size_t leaked = fief_close_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return leaked;
+}
+
 /* Makes the calling thread the owner. */
 FIEF_API void fief_adopt(fief_runtime *rt);
 
@@ -231,8 +254,13 @@ FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, s
 }
 
 /* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
-FIEF_API void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
-                           size_t new_size);
+FIEF_INLINE void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
+                              size_t new_size)
+{
+    void *moved = fief_resize_slow(rt, kind, block, old_size, new_size);
+    FIEF_NO_TAIL_CALL();
+    return moved;
+}
 
 FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder,
                                             const void *field, const void *target);
@@ -260,24 +288,64 @@ FIEF_API bool fief_root_add(fief_runtime *rt, const void *start, size_t size, co
 FIEF_API void fief_root_remove(fief_runtime *rt, const void *start);
 
 /* One compilation begins: its temporaries live until fief_unit_end, innermost first. */
-FIEF_API fief_unit fief_unit_begin(fief_runtime *rt);
-FIEF_API void fief_unit_end(fief_runtime *rt, fief_unit unit);
+FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
+{
+    fief_unit unit = fief_unit_begin_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return unit;
+}
+
+FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
+{
+    fief_unit_end_slow(rt, unit);
+    FIEF_NO_TAIL_CALL();
+}
 
 /* Strings by context: native, literal and constant ones live in the vm arena, temporary ones in
- * the unit, others on the heap (freed by fief_free_string). */
-FIEF_API char *fief_strdup(fief_runtime *rt, unsigned context, const char *string);
-FIEF_API char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size);
-FIEF_API void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size);
+ * the unit, others on the heap (freed by fief_free_string). fief_printf's arguments vary, so it
+ * can't be inlined: the site of `return fief_printf(...)` may be the caller's. */
+FIEF_INLINE char *fief_strdup(fief_runtime *rt, unsigned context, const char *string)
+{
+    char *copy = fief_strdup_slow(rt, context, string);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size)
+{
+    char *copy = fief_strndup_slow(rt, context, string, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
+FIEF_INLINE void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
+{
+    void *copy = fief_memdup_slow(rt, context, bytes, size);
+    FIEF_NO_TAIL_CALL();
+    return copy;
+}
+
 FIEF_API char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
     FIEF_PRINTF(3, 4);
-FIEF_API void fief_free_string(fief_runtime *rt, char *string);
+
+FIEF_INLINE void fief_free_string(fief_runtime *rt, char *string)
+{
+    fief_free_string_slow(rt, string);
+    FIEF_NO_TAIL_CALL();
+}
 
 /* Which strategy a pointer belongs to: any pointer whatever, foreign ones included
  * (FIEF_NO_STRATEGY). */
 FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
 /* In a guarded build: looks at every block, alive or waiting, and reports what was written outside
  * or after. Returns how many blocks it looked at; 0 in a release build. */
-FIEF_API size_t fief_check(fief_runtime *rt);
+FIEF_INLINE size_t fief_check(fief_runtime *rt)
+{
+    size_t looked = fief_check_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return looked;
+}
+
 /* Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 
@@ -300,15 +368,12 @@ FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
 
 FIEF_INLINE void *fief_realloc(fief_runtime *rt, void *block, size_t size)
 {
-    void *moved = fief_heap_resize_unsized(rt->heap, block, size);
-    FIEF_NO_TAIL_CALL();
-    return moved;
+    return fief_heap_resize_unsized(rt->heap, block, size);
 }
 
 FIEF_INLINE void fief_release(fief_runtime *rt, void *block)
 {
     fief_heap_free_unsized(rt->heap, block);
-    FIEF_NO_TAIL_CALL();
 }
 
 FIEF_END

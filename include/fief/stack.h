@@ -16,9 +16,13 @@ struct fief_stack {
 
 /* A stack of rt; as fief_arena_open. */
 FIEF_API fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config);
-FIEF_API void fief_stack_close(fief_stack *stack);
 FIEF_API FIEF_NOINLINE bool fief_stack_pop_slow(fief_stack *stack, void *block,
                                                             size_t size);
+
+FIEF_INLINE void fief_stack_close(fief_stack *stack)
+{
+    fief_arena_close(stack != NULL ? &stack->arena : NULL);
+}
 
 /* A block of `size` bytes aligned to 8, not zeroed. NULL when memory is short. */
 FIEF_INLINE void *fief_stack_push(fief_stack *stack, size_t size)

@@ -659,7 +659,7 @@ bool arena_reset(arena *a)
     return true;
 }
 
-void fief_arena_reset(fief_arena *window)
+void fief_arena_reset_slow(fief_arena *window)
 {
     arena *a = whole(window);
     if (enter(a->core, CALL())) {
@@ -667,7 +667,7 @@ void fief_arena_reset(fief_arena *window)
     }
 }
 
-bool fief_arena_cleanup(fief_arena *window, void (*function)(void *), void *argument)
+bool fief_arena_cleanup_slow(fief_arena *window, void (*function)(void *), void *argument)
 {
     arena *a = whole(window);
     return enter(a->core, CALL()) &&
@@ -767,10 +767,10 @@ void arena_shut_down(arena *a)
     }
 }
 
-void fief_arena_close(fief_arena *window)
+void fief_arena_close_slow(fief_arena *window)
 {
-    if (window != NULL) {
-        arena *a = whole(window);
+    arena *a = window != NULL ? whole(window) : NULL;
+    if (a != NULL && enter(a->core, CALL())) {
         if (a->stays) {
             (void)arena_reset(a);
         } else if (arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {

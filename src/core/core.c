@@ -20,11 +20,17 @@ static void tally_take(tally *t, size_t size)
     t->asked_peak = t->asked > t->asked_peak ? t->asked : t->asked_peak;
 }
 
+/* A record's kind, which somebody may have written to. */
+static tally *kind_tally(core *c, unsigned kind)
+{
+    return &c->kinds[kind < c->no_kind ? kind : c->no_kind];
+}
+
 void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size)
 {
     c->asked += size;
     tally_take(&c->tallies[strategy], size);
-    tally_take(&c->kinds[kind], size);
+    tally_take(kind_tally(c, kind), size);
 }
 
 static void tally_give(tally *t, size_t size, size_t blocks)
@@ -37,7 +43,7 @@ void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, si
 {
     c->asked -= size;
     tally_give(&c->tallies[strategy], size, blocks);
-    tally_give(&c->kinds[kind], size, blocks);
+    tally_give(kind_tally(c, kind), size, blocks);
 }
 
 bool core_full(core *c, fief_strategy strategy, size_t size)
@@ -86,6 +92,22 @@ void core_knows_stack(core *c)
     c->stack.watched = guard_is_watched();
 }
 
+/* The host's location. What it calls from there has none. */
+static uint64_t ask_where(core *c)
+{
+    if (c->where == NULL || c->asking) {
+        return 0;
+    }
+    call from = c->from;
+    unsigned kind = c->kind;
+    c->asking = true;
+    uint64_t where = c->where(c->user);
+    c->asking = false;
+    c->from = from;
+    c->kind = kind;
+    return where;
+}
+
 uint32_t call_stack(core *c)
 {
     if (c->depot == NULL) {
@@ -95,7 +117,7 @@ uint32_t call_stack(core *c)
         const void *frames[FIEF_DEPTH_MAX];
         frames[0] = c->from.site;
         size_t count = frames_walk(c->from.frame, c->stack, frames, c->depth);
-        uint64_t where = c->where != NULL ? c->where(c->user) : 0;
+        uint64_t where = ask_where(c);
         c->stack_number = depot_put(c->depot, frames, count != 0 ? count : 1, where);
         c->stack_operation = c->operation;
     }

@@ -9,6 +9,8 @@
 #include "core/depot.h"
 #include "core/ledger.h"
 
+#include "guard.h"
+
 #include <fief/arena.h>
 #include <fief/heap.h>
 #include <fief/misuse.h>
@@ -23,11 +25,12 @@ typedef struct tally {
     size_t resets, fallbacks, refused;
 } tally;
 
-/* Where the host called from. */
+/* Where the host called from. Only a depot wants the frame, whose address costs a register. */
 typedef struct call {
     const void *site, *frame;
 } call;
-#define CALL() ((call){__builtin_return_address(0), __builtin_frame_address(0)})
+#define CALL() \
+    ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 
 typedef struct quarantine {
     uint32_t *ring; /* cells of the ledger */
@@ -61,7 +64,8 @@ typedef struct core {
     size_t (*where_text)(uint64_t, char *, size_t, void *);
     scan scan;
     unsigned unit; /* the number of the unit that is ending; 0: none is */
-    bool reporting, closed;
+    const fief_misuse *handled; /* the one that is being reported */
+    bool asking, closed; /* asking: the host is in `where` */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;

@@ -2,7 +2,6 @@
 #include "core/depot.h"
 
 #include "guard.h"
-#include "os/os.h"
 
 #include <string.h>
 
@@ -15,14 +14,29 @@ typedef struct stack {
     const void *frames[];
 } stack;
 
+/* A file, for the numbers that are made while it is loaded. */
+typedef struct loaded {
+    os_module module;
+    uint32_t from, until;
+} loaded;
+
 struct depot {
     size_t used; /* bytes */
+    uint64_t changes;
+    size_t module_count;
+    loaded modules[OS_MODULES_MAX];
+    os_module present[OS_MODULES_MAX]; /* while they are compared */
     uint32_t heads[HEADS];
 };
 
+/* Reserved rather than mapped: core files go without it. */
 depot *depot_open(void)
 {
-    depot *d = os_map(depot_size);
+    depot *d = os_reserve(depot_size);
+    if (d != NULL && !os_commit(d, depot_size)) {
+        os_release(d, depot_size);
+        d = NULL;
+    }
     if (d != NULL) {
         os_small_pages(d, depot_size);
         d->used = (sizeof *d + WORD - 1) / WORD * WORD;
@@ -61,6 +75,59 @@ static bool is_stack(const stack *s, const void *const *frames, size_t count, ui
     return same;
 }
 
+/* ---- which code lay where ---- */
+
+#define STILL UINT32_MAX
+
+static bool is_same(const os_module *a, const os_module *b)
+{
+    return a->start == b->start && a->identity == b->identity && strcmp(a->path, b->path) == 0;
+}
+
+static void note_module(depot *d, const os_module *module, uint32_t number)
+{
+    for (size_t i = 0; i < d->module_count; i++) {
+        if (d->modules[i].until == number && is_same(&d->modules[i].module, module)) {
+            d->modules[i].until = STILL;
+            return;
+        }
+    }
+    if (d->module_count < OS_MODULES_MAX) {
+        d->modules[d->module_count++] = (loaded){*module, number, STILL};
+    }
+}
+
+/* Before a new number is made: what was loaded until now and is not any more ends here. */
+static void note_modules(depot *d, uint32_t number)
+{
+    uint64_t changes = os_module_changes();
+    if (changes == d->changes) {
+        return;
+    }
+    d->changes = changes;
+    for (size_t i = 0; i < d->module_count; i++) {
+        d->modules[i].until = d->modules[i].until == STILL ? number : d->modules[i].until;
+    }
+    size_t count = os_modules(d->present, OS_MODULES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        note_module(d, &d->present[i], number);
+    }
+}
+
+const os_module *depot_module(const depot *d, uint32_t number, const void *pc)
+{
+    for (size_t i = 0; d != NULL && i < d->module_count; i++) {
+        const loaded *l = &d->modules[i];
+        if (number >= l->from && number < l->until && (uintptr_t)pc >= l->module.start &&
+            (uintptr_t)pc < l->module.end) {
+            return &l->module;
+        }
+    }
+    return NULL;
+}
+
+/* ---- stacks ---- */
+
 uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where)
 {
     uint32_t *head = &d->heads[hash_of(frames, count, where)];
@@ -74,6 +141,7 @@ uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t w
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);
+    note_modules(d, number);
     stack *fresh = stack_at(d, number);
     *fresh = (stack){.next = *head, .count = (uint32_t)count, .where = where};
     memcpy(fresh->frames, frames, bytes);
@@ -86,11 +154,15 @@ void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
 {
     ret_site->count = 0;
     ret_site->where = 0;
-    if (d == NULL || number == 0) {
+    ret_site->stack = number;
+    size_t offset = (size_t)number * WORD; /* from a record, which somebody may have written to */
+    if (d == NULL || offset < sizeof *d || offset + sizeof(stack) > d->used) {
         return;
     }
     const stack *s = stack_at(d, number);
-    ret_site->count = s->count < FIEF_DEPTH_MAX ? s->count : FIEF_DEPTH_MAX;
+    size_t most = (d->used - offset - sizeof *s) / sizeof s->frames[0];
+    most = most < FIEF_DEPTH_MAX ? most : FIEF_DEPTH_MAX;
+    ret_site->count = s->count < most ? s->count : most;
     ret_site->where = s->where;
     memcpy(ret_site->frames, s->frames, ret_site->count * sizeof s->frames[0]);
 }

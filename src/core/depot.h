@@ -5,9 +5,12 @@
  *
  * A program allocates from few places often, so a record holds a number and the depot the frames.
  * Frames are found by frame pointers, within the stack's bounds; a host built without them gives
- * its own line and no more. Idea: the stack depot of the sanitizers. */
+ * its own line and no more. Which files were loaded is noted as it changes: numbers grow with time, so
+ * a number tells whose code its addresses were, even after a plugin was closed. Idea: the stack depot of the sanitizers. */
 #ifndef FIEF_DEPOT_H
 #define FIEF_DEPOT_H
+
+#include "os/os.h"
 
 #include <fief/misuse.h>
 
@@ -20,6 +23,8 @@ void depot_close(depot *d);
 uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where);
 /* The frames of a number; count 0 where it is unknown. */
 void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
+/* Which file the code at pc was of when that stack was new: it may be gone. NULL: unknown. */
+const os_module *depot_module(const depot *d, uint32_t number, const void *pc);
 /* Bytes in use. */
 size_t depot_held(const depot *d);
 

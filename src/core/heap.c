@@ -318,7 +318,7 @@ void *fief_heap_refill(fief_heap *window, size_t size)
     return enter(h->core, CALL()) ? heap_alloc(h, size, FIEF_GRAIN) : NULL;
 }
 
-void *fief_heap_alloc_aligned(fief_heap *window, size_t size, size_t align)
+void *fief_heap_alloc_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
@@ -486,7 +486,7 @@ void *fief_heap_refill_unsized(fief_heap *window, size_t size)
     return enter(h->core, CALL()) ? heap_alloc_unsized(h, size, FIEF_ALIGN) : NULL;
 }
 
-void *fief_heap_alloc_unsized_aligned(fief_heap *window, size_t size, size_t align)
+void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
@@ -529,15 +529,14 @@ void heap_give_unsized(heap *h, void *block)
     }
 }
 
-/* A tail call from the fast path: the return address is the host's. */
-static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block)
+static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block, call from)
 {
-    if (block != NULL && enter(h->core, CALL())) {
+    if (block != NULL && enter(h->core, from)) {
         heap_give_unsized(h, block);
     }
 }
 
-void fief_heap_free_unsized(fief_heap *window, void *block)
+void fief_heap_free_unsized_slow(fief_heap *window, void *block)
 {
     heap *h = whole(window);
     const page *entry = space_page(&h->core->space, block);
@@ -552,10 +551,10 @@ void fief_heap_free_unsized(fief_heap *window, void *block)
             return;
         }
     }
-    free_unsized_slow(h, block);
+    free_unsized_slow(h, block, CALL());
 }
 
-void *fief_heap_resize_unsized(fief_heap *window, void *block, size_t new_size)
+void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)
 {
     heap *h = whole(window);
     if (!enter(h->core, CALL())) {

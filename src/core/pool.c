@@ -359,10 +359,10 @@ void pool_shut_down(pool *p)
     }
 }
 
-void fief_pool_close(fief_pool *window)
+void fief_pool_close_slow(fief_pool *window)
 {
-    if (window != NULL) {
-        pool *p = whole(window);
+    pool *p = window != NULL ? whole(window) : NULL;
+    if (p != NULL && enter(p->core, CALL())) {
         pool_shut_down(p);
         space_meta_give(&p->core->space, p, sizeof *p);
     }

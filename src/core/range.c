@@ -105,9 +105,11 @@ bool range_commit(fief_range *r, uint32_t until, bool ledger)
         return false;
     }
     r->ledger_pages = ledger && until > r->ledger_pages ? until : r->ledger_pages;
-    if (!os_commit(start, (size_t)(until - r->committed) << PAGE_SHIFT)) {
+    size_t bytes = (size_t)(until - r->committed) << PAGE_SHIFT;
+    if (!os_commit(start, bytes)) {
         return false;
     }
+    os_dump(start, bytes);
     r->committed = until;
     return true;
 }

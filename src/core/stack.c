@@ -106,10 +106,3 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
     }
     return true;
 }
-
-void fief_stack_close(fief_stack *stack)
-{
-    if (stack != NULL) {
-        fief_arena_close(&stack->arena);
-    }
-}

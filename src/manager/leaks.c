@@ -110,25 +110,25 @@ static int by_bytes(const void *a, const void *b)
 /* The first frame of each row that is shown; "" where there is none. Behind them is room for more. */
 static void find_places(const core *c, const table *t, site_text *ret_places)
 {
-    const void *addresses[ROWS_SHOWN] = {NULL};
+    site_address addresses[ROWS_SHOWN];
     size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
+    size_t rows[ROWS_SHOWN]; /* whose place each address is */
     for (size_t i = 0; i < shown; i++) {
         fief_site site;
         depot_get(c->depot, t->rows[i].born, &site);
         if (site.count != 0) {
-            addresses[count++] = site.frames[0];
+            rows[count] = i;
+            addresses[count++] = (site_address){
+                .pc = site.frames[0],
+                .module = depot_module(c->depot, site.stack, site.frames[0])};
         }
     }
     site_text *texts = ret_places + ROWS_SHOWN;
     size_t total = sites_find(addresses, count, texts, TEXTS_MAX), at = 0;
-    for (size_t i = 0; i < shown && count != 0; i++) {
-        fief_site site;
-        depot_get(c->depot, t->rows[i].born, &site);
-        if (site.count == 0) {
-            continue;
-        }
-        ret_places[i] = at < total ? texts[at] : (site_text){0};
-        while (at < total && texts[at].pc == site.frames[0]) {
+    while (at < total) {
+        size_t address = texts[at].address;
+        ret_places[rows[address]] = texts[at];
+        while (at < total && texts[at].address == address) {
             at++;
         }
     }
@@ -191,7 +191,11 @@ static void report(const core *c, scratch *s)
         put(&w, " in %s", s->places[0].function);
     }
     put(&w, "\n");
+    bool ours = os_take_turn();
     os_print_error(s->text, w.length < TEXT_SIZE ? w.length : TEXT_SIZE - 1);
+    if (ours) {
+        os_end_turn();
+    }
 }
 
 static bool is_anything_left(const runtime *r)

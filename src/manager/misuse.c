@@ -91,8 +91,27 @@ static fief_strategy strategy_of(const page *entry)
     }
 }
 
-static void describe_block(const core *c, fief_misuse *m)
+/* What is read from here on may be damaged: each step may be left half-way, and the next ones see what
+ * it has got. */
+typedef struct description {
+    core *core;
+    fief_misuse *misuse;
+} description;
+
+/* A name is the host's: reads all of it, lest a later step fail over it. */
+static const char *readable(const char *name)
 {
+    const volatile char *c = name;
+    while (c != NULL && *c != '\0') {
+        c++;
+    }
+    return name;
+}
+
+static void describe_block(void *argument)
+{
+    const core *c = ((description *)argument)->core;
+    fief_misuse *m = ((description *)argument)->misuse;
     const space *s = &c->space;
     const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
     const unsigned char *inside = m->address;
@@ -109,17 +128,36 @@ static void describe_block(const core *c, fief_misuse *m)
     m->block = ledger_block(s, r);
     m->block_size = record_size(s, r);
     m->block_is_live = r->state == BLOCK_LIVE;
-    m->kind = r->kind != c->no_kind ? kind_name(whole_runtime(c->rt), (unsigned)r->kind) : NULL;
     depot_get(c->depot, (uint32_t)r->born, &m->allocated);
     m->allocated.operation = r->state != BLOCK_VACANT ? r->operation : 0;
     if (!m->block_is_live) {
         depot_get(c->depot, (uint32_t)r->died, &m->died);
     }
+    if (r->kind != c->no_kind) {
+        m->kind = readable(kind_name(whole_runtime(c->rt), (unsigned)r->kind));
+    }
 }
 
-static void describe_call(core *c, fief_misuse *m)
+static void describe_call(void *argument)
 {
+    core *c = ((description *)argument)->core;
+    fief_misuse *m = ((description *)argument)->misuse;
     depot_get(c->depot, call_stack(c), &m->used);
+}
+
+static void describe_runtime(void *argument)
+{
+    description *d = argument;
+    d->misuse->runtime = readable(d->core->name);
+}
+
+static void describe(core *c, fief_misuse *m)
+{
+    description d = {c, m};
+    (void)os_try(describe_block, &d);
+    if (m->used.count == 0 && !os_try(describe_call, &d)) {
+        c->asking = false; /* it was the host's `where` that failed */
+    }
     if (m->used.count == 0 && c->from.site != NULL) {
         m->used.count = 1;
         m->used.frames[0] = c->from.site;
@@ -127,53 +165,175 @@ static void describe_call(core *c, fief_misuse *m)
     m->used.operation = c->operation;
 }
 
-static void print_report(const fief_misuse *m)
+static fief_misuse about(core *c, fief_misuse_class class_id, const void *address, size_t size)
+{
+    fief_misuse m = {.class_id = class_id, .runtime = "?", .mode = GUARD_MODE,
+                     .operation = c->operation, .address = address, .size = size,
+                     .user = c->user, .where_text = c->where_text, .evidence = c->depot};
+    (void)os_try(describe_runtime, &(description){c, &m});
+    return m;
+}
+
+/* ---- the report ---- */
+
+/* A smaller report each time: some way through it, somebody hung or crashed. */
+typedef struct attempt {
+    const fief_misuse *misuse;
+    report_means means;
+    writer writer;
+} attempt;
+
+static void put_attempt(void *argument)
+{
+    attempt *a = argument;
+    put_rest(&a->writer, a->misuse, a->means);
+}
+
+static size_t put_in_child(void *argument, void *buffer, size_t size)
+{
+    attempt *a = argument;
+    a->writer = (writer){buffer, size, 0};
+    put_attempt(a);
+    return a->writer.length < size ? a->writer.length : size - 1;
+}
+
+/* In this process, as far as it comes: whole lines. */
+static bool put_plainly(attempt *a)
+{
+    a->means = REPORT_PLAIN;
+    a->writer.length = 0;
+    bool whole = os_try(put_attempt, a);
+    size_t length = a->writer.length < a->writer.size ? a->writer.length : a->writer.size - 1;
+    while (!whole && length > 0 && a->writer.buffer[length - 1] != '\n') {
+        length--;
+    }
+    os_print_error(a->writer.buffer, length);
+    return whole;
+}
+
+static bool print_rest(const fief_misuse *m)
 {
     enum { TEXT_SIZE = 16384 };
     char *text = os_map(TEXT_SIZE); /* a stack may be small, or what is broken */
     if (text == NULL) {
-        os_print_error("fief: misuse, and no memory to tell more\n", 41);
-        return;
+        return false;
     }
-    size_t length = fief_misuse_text(m, text, TEXT_SIZE);
-    os_print_error(text, length < TEXT_SIZE ? length : TEXT_SIZE - 1);
+    attempt a = {m, REPORT_HERE, {text, TEXT_SIZE, 0}};
+    size_t length = os_in_child(put_in_child, &a, text, TEXT_SIZE, SITES_WAIT_MS);
+    if (length == 0 && m->where_text != NULL) {
+        a.means = REPORT_SILENT_HOST;
+        length = os_in_child(put_in_child, &a, text, TEXT_SIZE, SITES_WAIT_MS);
+    }
+    a.writer = (writer){text, TEXT_SIZE, 0};
+    os_print_error(text, length);
+    bool done = length != 0 || put_plainly(&a);
     os_release(text, TEXT_SIZE);
+    return done;
 }
 
-static fief_misuse about(const core *c, fief_misuse_class class_id, const void *address,
-                         size_t size)
+static void print_line(void (*put_line)(writer *, const fief_misuse *), const fief_misuse *m)
 {
-    return (fief_misuse){.class_id = class_id, .runtime = c->name, .mode = GUARD_MODE,
-                         .operation = c->operation, .address = address, .size = size,
-                         .user = c->user, .where_text = c->where_text};
+    char line[300];
+    writer w = {line, sizeof line, 0};
+    put_line(&w, m);
+    os_print_error(line, w.length < sizeof line ? w.length : sizeof line - 1);
+}
+
+static void put_outer(writer *w, const fief_misuse *outer)
+{
+    put(w, "  while misuse[%s] was being handled\n", fief_misuse_name(outer->class_id));
+}
+
+static void put_end(writer *w, const fief_misuse *m)
+{
+    put(w, "SUMMARY: fief: %s\n", fief_misuse_name(m->class_id));
+}
+
+/* The first line is written before anything is looked up. */
+static void print_report(const fief_misuse *m, const fief_misuse *outer)
+{
+    bool ours = os_take_turn();
+    print_line(put_first_line, m);
+    if (outer != NULL) {
+        print_line(put_outer, outer);
+    }
+    if (!print_rest(m)) {
+        print_line(put_end, m);
+    }
+    if (ours) {
+        os_end_turn();
+    }
+}
+
+/* The misuse that is being handled, if `stack` lies within its handling: a handler may have been left
+ * by a jump. */
+static const fief_misuse *handled_around(const core *c, const void *stack)
+{
+    bool within = c->handled != NULL && c->thread == os_thread() &&
+                  (uintptr_t)stack < (uintptr_t)c->handled;
+    return within ? c->handled : NULL;
+}
+
+/* True: the host refused, and goes on. */
+static bool hand_over(core *c, const fief_misuse *m)
+{
+    c->handled = m;
+    if (c->on_misuse != NULL && c->on_misuse(m, c->user)) {
+        c->handled = NULL;
+        return true;
+    }
+    print_report(m, NULL);
+    c->handled = NULL;
+    return false;
+}
+
+typedef struct sentence {
+    char *text;
+    size_t size;
+    const char *format;
+    va_list args;
+} sentence;
+
+static void format_sentence(void *argument)
+{
+    sentence *s = argument;
+    (void)vsnprintf(s->text, s->size, s->format, s->args);
+}
+
+/* What the host is in the middle of is left, or waits. */
+static void prepare(void)
+{
+    if (os_is_child()) { /* in the host's where_text: the report goes on without it */
+        os_leave_child();
+    }
+    os_look_again();
 }
 
 /* Returns only where the host's handler does. */
-static void report(core *c, fief_misuse *given)
+static void report(core *c, fief_misuse *m)
 {
-    fief_misuse m = *given;
-    if (!c->reporting) { /* else this is a misuse in a handler: say less */
-        c->reporting = true;
-        describe_call(c, &m);
-        describe_block(c, &m);
-        bool refused = c->on_misuse != NULL && c->on_misuse(&m, c->user);
-        c->reporting = false;
-        if (refused) {
-            return;
-        }
+    const fief_misuse *outer = handled_around(c, m);
+    if (outer != NULL) { /* in a handler: nobody is asked again */
+        print_report(m, outer);
+        os_abort();
     }
-    print_report(&m);
-    os_abort();
+    describe(c, m);
+    if (!hand_over(c, m)) {
+        os_abort();
+    }
 }
 
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...)
 {
+    prepare();
     fief_misuse m = about(c, class_id, address, size);
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(m.text, sizeof m.text, format, args);
-    va_end(args);
+    sentence s = {.text = m.text, .size = sizeof m.text, .format = format};
+    va_start(s.args, format);
+    if (!os_try(format_sentence, &s)) {
+        (void)snprintf(m.text, sizeof m.text, "%.*s...", (int)strcspn(format, "%"), format);
+    }
+    va_end(s.args);
     report(c, &m);
 }
 
@@ -192,6 +352,7 @@ static void name_shapes(const core *c, fief_dangling *found)
 
 bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner)
 {
+    prepare();
     fief_misuse m = about(c, class_id, found->target, 0);
     m.dangling = found;
     name_shapes(c, found);
@@ -220,17 +381,25 @@ static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
                                                   : FIEF_MISUSE_USE_AFTER_RESET;
 }
 
-void report_access(core *c, const void *address, bool is_write, const void *pc, const void *frame)
+bool report_broken_handler(const core *c, const os_fault *fault)
 {
-    fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, address, 0);
-    m.class_id = class_of_access(c, &m);
-    m.used.frames[0] = (const char *)pc + 1; /* frames are return addresses */
-    m.used.count = 1 + frames_walk(frame, c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
-    m.used.operation = c->operation;
-    describe_block(c, &m);
-    (void)snprintf(m.text, sizeof m.text, "%s a dead '%s'", is_write ? "write to" : "read of",
-                   m.kind != NULL ? m.kind : "block");
-    if (c->on_misuse == NULL || !c->on_misuse(&m, c->user)) {
-        print_report(&m);
+    const fief_misuse *outer = handled_around(c, fault->stack);
+    if (outer != NULL) {
+        print_line(put_first_line, outer);
+        os_print_error("  its handler crashed\n", 22);
     }
+    return outer != NULL;
+}
+
+void report_access(core *c, const os_fault *fault)
+{
+    fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
+    m.class_id = class_of_access(c, &m);
+    m.used.frames[0] = (const char *)fault->pc + 1; /* frames are return addresses */
+    m.used.count =
+        1 + frames_walk(fault->frame, c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
+    describe(c, &m);
+    (void)snprintf(m.text, sizeof m.text, "%s a dead '%s'",
+                   fault->is_write ? "write to" : "read of", m.kind != NULL ? m.kind : "block");
+    (void)hand_over(c, &m);
 }

@@ -1,7 +1,7 @@
 /* report: the text and the JSON of a misuse. */
 #include "manager/report.h"
 
-#include "os/os.h"
+#include "core/depot.h"
 #include "sites/sites.h"
 
 #include <fief/misuse.h>
@@ -46,11 +46,44 @@ typedef struct found {
 typedef struct scratch {
     found sites[SITES];
     site_text texts[SITES * FRAMES_MAX];
+    site_address addresses[SITES * FIEF_DEPTH_MAX];
+    os_module present[OS_MODULES_MAX];
+    size_t present_count;
 } scratch;
+
+/* A stack that the library has kept is of the files that were loaded then, another of those that are
+ * loaded now. */
+static const os_module *module_of(scratch *s, const fief_misuse *m, const fief_site *site,
+                                  const void *pc)
+{
+    if (site->stack != 0) {
+        return depot_module(m->evidence, site->stack, pc);
+    }
+    if (s->present_count == 0) {
+        s->present_count = os_modules(s->present, OS_MODULES_MAX);
+    }
+    for (size_t i = 0; i < s->present_count; i++) {
+        if ((uintptr_t)pc >= s->present[i].start && (uintptr_t)pc < s->present[i].end) {
+            return &s->present[i];
+        }
+    }
+    return NULL;
+}
+
+typedef size_t finder(const site_address *, size_t, site_text *, size_t);
+
+static finder *finder_for(report_means means)
+{
+    switch (means) {
+    case REPORT_CHILD: return sites_find;
+    case REPORT_PLAIN: return sites_plain;
+    default: return sites_find_here;
+    }
+}
 
 /* All sites are asked for at once: one child for a report. NULL: memory is short, and the
  * report goes without frames. */
-static scratch *find_sites(const fief_misuse *m)
+static scratch *find_sites(const fief_misuse *m, report_means means)
 {
     static const fief_site none;
     const fief_site *sites[SITES] = {&m->used, &m->died, &m->allocated,
@@ -61,21 +94,20 @@ static scratch *find_sites(const fief_misuse *m)
     }
     site_text *texts = s->texts;
     found *ret_found = s->sites;
-    const void *addresses[SITES * FIEF_DEPTH_MAX];
     size_t count = 0, at = 0;
     for (size_t i = 0; i < SITES; i++) {
-        memcpy(&addresses[count], sites[i]->frames, sites[i]->count * sizeof addresses[0]);
-        count += sites[i]->count;
-    }
-    size_t total = sites_find(addresses, count, texts, (size_t)SITES * FRAMES_MAX);
-    for (size_t i = 0; i < SITES; i++) {
-        ret_found[i].count = 0;
         for (size_t frame = 0; frame < sites[i]->count; frame++) {
-            while (at < total && texts[at].pc == sites[i]->frames[frame]) {
-                if (ret_found[i].count < FRAMES_MAX) {
-                    ret_found[i].frames[ret_found[i].count++] = texts[at];
-                }
-                at++;
+            const void *pc = sites[i]->frames[frame];
+            s->addresses[count++] =
+                (site_address){pc, module_of(s, m, sites[i], pc), frame > 0};
+        }
+    }
+    size_t total = finder_for(means)(s->addresses, count, texts, (size_t)SITES * FRAMES_MAX);
+    for (size_t i = 0, end = 0; i < SITES; i++) {
+        end += sites[i]->count;
+        for (ret_found[i].count = 0; at < total && texts[at].address < end; at++) {
+            if (ret_found[i].count < FRAMES_MAX) {
+                ret_found[i].frames[ret_found[i].count++] = texts[at];
             }
         }
     }
@@ -104,8 +136,21 @@ void put_place(writer *w, const site_text *text)
     }
 }
 
+/* The host's own location, in its own words. */
+static void put_where(writer *w, const fief_site *site, const fief_misuse *m, report_means means)
+{
+    char where[200] = "";
+    if (site->where == 0 || m->where_text == NULL || means == REPORT_SILENT_HOST ||
+        means == REPORT_PLAIN) {
+        return;
+    }
+    (void)m->where_text(site->where, where, sizeof where, m->user);
+    where[sizeof where - 1] = '\0';
+    put(w, ", %s", where);
+}
+
 static void put_site(writer *w, const char *what, const fief_site *site, const found *frames,
-                     const fief_misuse *m)
+                     const fief_misuse *m, report_means means)
 {
     if (site->count == 0 && site->operation == 0) {
         return;
@@ -114,11 +159,7 @@ static void put_site(writer *w, const char *what, const fief_site *site, const f
     if (site->operation != 0) {
         put(w, "  operation %llu", (unsigned long long)site->operation);
     }
-    char where[200] = "";
-    if (site->where != 0 && m->where_text != NULL) {
-        (void)m->where_text(site->where, where, sizeof where, m->user);
-        put(w, ", %s", where);
-    }
+    put_where(w, site, m, means);
     put(w, "\n");
     for (size_t i = 0; i < frames->count; i++) {
         const site_text *text = &frames->frames[i];
@@ -190,30 +231,40 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
     put(w, "\n");
 }
 
+void put_first_line(writer *w, const fief_misuse *m)
+{
+    put(w, "==%d==fief: misuse[%s]: %s\n", os_process(), fief_misuse_name(m->class_id), m->text);
+}
+
+void put_rest(writer *w, const fief_misuse *m, report_means means)
+{
+    scratch *sites = find_sites(m, means);
+    put_block(w, m);
+    if (m->dangling != NULL) {
+        put_dangling(w, m->dangling);
+    }
+    put_site(w, "used at", &m->used, frames_at(sites, 0), m, means);
+    put_site(w, "died at", &m->died, frames_at(sites, 1), m, means);
+    put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, means);
+    if (m->dangling != NULL) {
+        put_site(w, "holder allocated at", &m->dangling->holder_allocated, frames_at(sites, 3), m,
+                 means);
+        put_shapes(w, m->dangling);
+    }
+    put(w, "  help: %s\n", fief_misuse_explain(m->class_id));
+    if (sites_hint() != NULL) {
+        put(w, "  note: %s\n", sites_hint());
+    }
+    put(w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    put_summary(w, m, frames_at(sites, 0));
+    forget_sites(sites);
+}
+
 size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 {
     writer w = {buffer, size, 0};
-    const char *name = fief_misuse_name(m->class_id);
-    scratch *sites = find_sites(m);
-    put(&w, "==%d==fief: misuse[%s]: %s\n", os_process(), name, m->text);
-    put_block(&w, m);
-    if (m->dangling != NULL) {
-        put_dangling(&w, m->dangling);
-    }
-    put_site(&w, "used at", &m->used, frames_at(sites, 0), m);
-    put_site(&w, "died at", &m->died, frames_at(sites, 1), m);
-    put_site(&w, "allocated at", &m->allocated, frames_at(sites, 2), m);
-    if (m->dangling != NULL) {
-        put_site(&w, "holder allocated at", &m->dangling->holder_allocated, frames_at(sites, 3), m);
-        put_shapes(&w, m->dangling);
-    }
-    put(&w, "  help: %s\n", fief_misuse_explain(m->class_id));
-    if (sites_hint() != NULL) {
-        put(&w, "  note: %s\n", sites_hint());
-    }
-    put(&w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
-    put_summary(&w, m, frames_at(sites, 0));
-    forget_sites(sites);
+    put_first_line(&w, m);
+    put_rest(&w, m, REPORT_CHILD);
     return w.length;
 }
 
@@ -254,7 +305,7 @@ static void put_holder(writer *w, const fief_dangling *d)
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
 {
     writer w = {buffer, size, 0};
-    scratch *sites = find_sites(m);
+    scratch *sites = find_sites(m, REPORT_CHILD);
     put(&w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
         fief_misuse_name(m->class_id));
     put_string(&w, m->runtime);

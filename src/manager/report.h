@@ -4,13 +4,24 @@
 
 #include "sites/sites.h"
 
-#include <fief/base.h>
+#include <fief/misuse.h>
 
 typedef struct writer {
     char *buffer;
     size_t size, length; /* length: of the whole, as snprintf counts */
 } writer;
 
+/* How much a report may ask for: each does without what the one before it needs. */
+typedef enum report_means {
+    REPORT_HERE, /* everything, in this process: where it is a child */
+    REPORT_CHILD, /* everything, with a child for the sites */
+    REPORT_SILENT_HOST, /* as REPORT_HERE, and the host's where_text is not called */
+    REPORT_PLAIN /* module and offset */
+} report_means;
+
+/* "==1234==fief: misuse[class]: sentence", and the rest. */
+void put_first_line(writer *w, const fief_misuse *m);
+void put_rest(writer *w, const fief_misuse *m, report_means means);
 void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
 /* A JSON string, quoted and escaped. */
 void put_string(writer *w, const char *text);

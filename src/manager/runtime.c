@@ -241,7 +241,7 @@ void fief_adopt(fief_runtime *rt)
 
 /* ---- close ---- */
 
-size_t fief_close(fief_runtime *rt)
+size_t fief_close_slow(fief_runtime *rt)
 {
     if (rt == NULL) {
         return 0;
@@ -352,7 +352,7 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
     }
 }
 
-void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size, size_t new_size)
+void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block, size_t old_size, size_t new_size)
 {
     runtime *r = whole_runtime(rt);
     if (!enter(&r->core, CALL())) {
@@ -387,7 +387,7 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     }
 }
 
-size_t fief_check(fief_runtime *rt)
+size_t fief_check_slow(fief_runtime *rt)
 {
     core *c = &whole_runtime(rt)->core;
     if (!enter(c, CALL()) || !GUARD_SHUT) {
@@ -428,7 +428,7 @@ fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 
 /* ---- units ---- */
 
-fief_unit fief_unit_begin(fief_runtime *rt)
+fief_unit fief_unit_begin_slow(fief_runtime *rt)
 {
     runtime *r = whole_runtime(rt);
     if (!enter(&r->core, CALL())) {
@@ -446,7 +446,7 @@ fief_unit fief_unit_begin(fief_runtime *rt)
     return unit;
 }
 
-void fief_unit_end(fief_runtime *rt, fief_unit unit)
+void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
 {
     runtime *r = whole_runtime(rt);
     if (!enter(&r->core, CALL())) {

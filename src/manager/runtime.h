@@ -4,6 +4,8 @@
 
 #include "core/core.h"
 
+#include "os/os.h"
+
 #include <fief/runtime.h>
 
 enum { KINDS_MAX = 4096, UNITS_NESTED = 32 };
@@ -35,7 +37,9 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
 }
 
 /* misuse.c: somebody touched a page of this runtime that is dead. */
-void report_access(core *c, const void *address, bool is_write, const void *pc, const void *frame);
+void report_access(core *c, const os_fault *fault);
+/* The fault is the crash of a handler that was given a misuse: says so, and of which. */
+bool report_broken_handler(const core *c, const os_fault *fault);
 
 /* dangling.c: what of the table and the configuration the scans go by. */
 void watch_pointers(runtime *r, const fief_config *config);

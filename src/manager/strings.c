@@ -56,12 +56,12 @@ static bool enter_runtime(fief_runtime *rt, call from)
     return enter(&whole_runtime(rt)->core, from);
 }
 
-void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
+void *fief_memdup_slow(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
 {
     return enter_runtime(rt, CALL()) ? copy_bytes(place_for(rt, context, size), bytes, size) : NULL;
 }
 
-char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size)
+char *fief_strndup_slow(fief_runtime *rt, unsigned context, const char *string, size_t size)
 {
     size_t length = strnlen(string, size);
     return enter_runtime(rt, CALL())
@@ -69,7 +69,7 @@ char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_
                : NULL;
 }
 
-char *fief_strdup(fief_runtime *rt, unsigned context, const char *string)
+char *fief_strdup_slow(fief_runtime *rt, unsigned context, const char *string)
 {
     size_t length = strlen(string);
     return enter_runtime(rt, CALL())
@@ -90,7 +90,7 @@ char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
     return text;
 }
 
-void fief_free_string(fief_runtime *rt, char *string)
+void fief_free_string_slow(fief_runtime *rt, char *string)
 {
     if (string != NULL && enter_runtime(rt, CALL())) {
         heap_give_unsized(&whole_runtime(rt)->heap, string);
@@ -105,18 +105,18 @@ static void *place_in(fief_arena *window, size_t size, size_t align, call from)
     return enter(a->core, from) ? arena_alloc(a, size, align) : NULL;
 }
 
-void *fief_arena_memdup(fief_arena *window, const void *bytes, size_t size)
+void *fief_arena_memdup_slow(fief_arena *window, const void *bytes, size_t size)
 {
     return copy_bytes(place_in(window, size, FIEF_ALIGN, CALL()), bytes, size);
 }
 
-char *fief_arena_strndup(fief_arena *window, const char *string, size_t size)
+char *fief_arena_strndup_slow(fief_arena *window, const char *string, size_t size)
 {
     size_t length = strnlen(string, size);
     return copy_string(place_in(window, length + 1, 1, CALL()), string, length);
 }
 
-char *fief_arena_strdup(fief_arena *window, const char *string)
+char *fief_arena_strdup_slow(fief_arena *window, const char *string)
 {
     size_t length = strlen(string);
     return copy_string(place_in(window, length + 1, 1, CALL()), string, length);
@@ -129,7 +129,7 @@ static char *print_in(fief_arena *window, call from, const char *format, va_list
     return print_into(place, length, format, args);
 }
 
-char *fief_arena_vprintf(fief_arena *window, const char *format, va_list args)
+char *fief_arena_vprintf_slow(fief_arena *window, const char *format, va_list args)
 {
     return print_in(window, CALL(), format, args);
 }

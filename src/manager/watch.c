@@ -19,13 +19,19 @@ static bool is_dead_page(const core *c, const page *entry)
     return entry->used && (c->closed || entry->kind == PAGE_DEAD || entry->kind == PAGE_ARENA);
 }
 
-static void on_fault(const void *address, bool is_write, const void *pc, const void *frame)
+static void on_fault(const os_fault *fault)
 {
     for (size_t i = 0; i < WATCHED_MAX; i++) {
+        const runtime *r = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
+        if (r != NULL && report_broken_handler(&r->core, fault)) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < WATCHED_MAX; i++) {
         runtime *r = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
-        const page *entry = r != NULL ? space_page(&r->core.space, address) : NULL;
+        const page *entry = r != NULL ? space_page(&r->core.space, fault->address) : NULL;
         if (entry != NULL && is_dead_page(&r->core, entry)) {
-            report_access(&r->core, address, is_write, pc, frame);
+            report_access(&r->core, fault);
             return;
         }
     }

@@ -72,6 +72,12 @@ bool os_commit(void *start, size_t size)
     return !fails();
 }
 
+void os_dump(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+}
+
 void os_discard(void *start, size_t size)
 {
     memset(start, 0, size);
@@ -135,6 +141,35 @@ size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), vo
 {
     (void)milliseconds;
     return work(argument, buffer, size);
+}
+
+bool os_is_child(void)
+{
+    return false;
+}
+
+_Noreturn void os_leave_child(void)
+{
+    abort();
+}
+
+void os_look_again(void)
+{
+}
+
+bool os_try(void (*work)(void *), void *argument)
+{
+    work(argument);
+    return true;
+}
+
+bool os_take_turn(void)
+{
+    return false;
+}
+
+void os_end_turn(void)
+{
 }
 
 void os_print_error(const char *text, size_t length)

@@ -13,15 +13,26 @@ void *os_reserve(size_t size);
 void os_release(void *start, size_t size);
 /* Makes a part of a reserve usable (zero where it was never touched). */
 bool os_commit(void *start, size_t size);
+/* A core file shall hold this part of a reserve, which else is left out; a hint. */
+void os_dump(void *start, size_t size);
 /* Drops the pages' contents; they read as zero again. */
 void os_discard(void *start, size_t size);
 /* Drops the pages' contents and makes any access to them fault; undoes that. */
 bool os_fence(void *start, size_t size);
 bool os_unfence(void *start, size_t size);
-/* Calls handler(address, is_write, pc, frame) when a page may not be accessed; then whoever handled
- * such faults before has them, and the access happens again. Once a process; true when installed. */
-typedef void os_fault_handler(const void *address, bool is_write, const void *pc, const void *frame);
+/* Calls the handler when a page may not be accessed; then whoever else handles such faults has it, or
+ * the access happens again and ends the process. One handler a process; true when installed. */
+typedef struct os_fault {
+    const void *address;
+    bool is_write;
+    const void *pc, *frame, *stack; /* the registers; NULL: unknown */
+} os_fault;
+typedef void os_fault_handler(const os_fault *fault);
 bool os_on_fault(os_fault_handler *handler);
+/* The host may have installed a handler over ours: ours goes first again. */
+void os_look_again(void);
+/* Calls work(argument), which may read what is broken: false where it met a fault and was left. */
+bool os_try(void (*work)(void *), void *argument);
 /* Moves pages by their page tables; false: the caller copies. */
 bool os_move(void *from, void *to, size_t size);
 /* No huge pages here; a hint. */
@@ -38,7 +49,29 @@ uint64_t os_clock(void);
  * it says it wrote. 0 where no child could be made, or it crashed, or took too long. */
 size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
                    void *buffer, size_t size, int milliseconds);
+/* Are we such a child? It ends, with nothing to bring back. */
+bool os_is_child(void);
+_Noreturn void os_leave_child(void);
+/* A file that code was loaded from, and where it lies. */
+typedef struct os_module {
+    uintptr_t start, end, bias; /* bias: what the file's own addresses are moved by */
+    uint64_t identity;          /* another build of the file has another */
+    char path[200];
+} os_module;
+enum { OS_MODULES_MAX = 128 };
+/* How often files were loaded or unloaded so far; which ones are loaded now, at most `most`. */
+uint64_t os_module_changes(void);
+size_t os_modules(os_module *ret_modules, size_t most);
+/* Is that file still what was loaded? */
+bool os_module_is_file(const os_module *module);
+/* A clock, for differences. */
+int os_milliseconds(void);
+/* Gives up when nobody reads, and tells nobody. */
 void os_print_error(const char *text, size_t length);
+/* Reports of several threads are not mixed: false when it is this thread's turn already, or somebody
+ * takes too long; who has true ends its turn. */
+bool os_take_turn(void);
+void os_end_turn(void);
 _Noreturn void os_abort(void);
 
 #endif

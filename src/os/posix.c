@@ -1,19 +1,11 @@
-/* os/posix: the system calls. */
+/* os/posix: memory, threads, the process. */
 #include "os/os.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -38,9 +30,14 @@ void *os_map(size_t size)
     return map_pages(size, PROT_READ | PROT_WRITE);
 }
 
+/* A core file holds what os_dump says, and not 64 GiB of nothing. */
 void *os_reserve(size_t size)
 {
-    return map_pages(size, PROT_NONE);
+    void *start = map_pages(size, PROT_NONE);
+    if (start != NULL) {
+        (void)madvise(start, size, MADV_DONTDUMP);
+    }
+    return start;
 }
 
 void os_release(void *start, size_t size)
@@ -51,6 +48,11 @@ void os_release(void *start, size_t size)
 bool os_commit(void *start, size_t size)
 {
     return mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+}
+
+void os_dump(void *start, size_t size)
+{
+    (void)madvise(start, size, MADV_DODUMP);
 }
 
 void os_discard(void *start, size_t size)
@@ -117,130 +119,6 @@ void os_stack(const void **ret_start, const void **ret_end)
     }
     *ret_start = start;
     *ret_end = (char *)start + size;
-}
-
-/* ---- faults ---- */
-
-static os_fault_handler *on_fault;
-static struct sigaction earlier[2];
-static const int fault_signals[2] = {SIGSEGV, SIGBUS};
-
-/* The earlier action is restored and the access happens again: a core file then shows its place. */
-static void handle_fault(int number, siginfo_t *info, void *context)
-{
-    const ucontext_t *machine = context;
-    bool is_write = false;
-    const void *pc = NULL, *frame = NULL;
-#ifdef __x86_64__
-    is_write = (machine->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-    pc = (const void *)(uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
-    frame = (const void *)(uintptr_t)machine->uc_mcontext.gregs[REG_RBP];
-#else
-    (void)machine;
-#endif
-    int error = errno;
-    (void)sigaction(number, &earlier[number == SIGBUS], NULL);
-    if (info->si_code > 0) { /* from the machine, not from kill() */
-        on_fault(info->si_addr, is_write, pc, frame);
-    }
-    errno = error;
-}
-
-bool os_on_fault(os_fault_handler *handler)
-{
-    struct sigaction ours = {.sa_sigaction = handle_fault,
-                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-    for (int i = 0; i < 2; i++) {
-        struct sigaction present;
-        if (sigaction(fault_signals[i], NULL, &present) != 0) {
-            return false;
-        }
-        if (present.sa_sigaction == handle_fault) {
-            continue;
-        }
-        on_fault = handler;
-        earlier[i] = present;
-        if (sigaction(fault_signals[i], &ours, NULL) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- a child that may fail ---- */
-
-typedef struct answer {
-    size_t length;
-    unsigned char bytes[];
-} answer;
-
-/* As fork, but without its handlers, which a signal handler must not run, and without a SIGCHLD that
- * the host would wonder about. */
-static pid_t clone_quietly(void)
-{
-    return (pid_t)syscall(SYS_clone, 0L, NULL, NULL, NULL, NULL);
-}
-
-/* The child holds the other end of the pipe: when it is gone, so is that. */
-static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
-{
-    struct pollfd end = {.fd = pipe_end, .events = POLLIN};
-    while (poll(&end, 1, milliseconds) < 0 && errno == EINTR) {
-    }
-    if (end.revents == 0) {
-        (void)kill(child, SIGKILL);
-    }
-    while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {
-    }
-}
-
-static void be_child(size_t (*work)(void *, void *, size_t), void *argument, answer *shared,
-                     size_t size)
-{
-    for (int number = 1; number < NSIG; number++) {
-        (void)signal(number, SIG_DFL);
-    }
-    size_t length = work(argument, shared->bytes, size);
-    __atomic_store_n(&shared->length, length, __ATOMIC_RELEASE);
-    _exit(0);
-}
-
-size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
-                   void *buffer, size_t size, int milliseconds)
-{
-    int ends[2];
-    size_t room = sizeof(answer) + size, length = 0;
-    answer *shared = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) {
-        return 0;
-    }
-    if (pipe2(ends, O_CLOEXEC) == 0) {
-        pid_t child = clone_quietly();
-        if (child == 0) {
-            be_child(work, argument, shared, size);
-        }
-        (void)close(ends[1]);
-        if (child > 0) {
-            wait_for_end(ends[0], child, milliseconds);
-            length = __atomic_load_n(&shared->length, __ATOMIC_ACQUIRE);
-        }
-        (void)close(ends[0]);
-    }
-    memcpy(buffer, shared->bytes, length);
-    (void)munmap(shared, room);
-    return length;
-}
-
-void os_print_error(const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(STDERR_FILENO, text, length);
-        if (written <= 0) {
-            return;
-        }
-        text += written;
-        length -= (size_t)written;
-    }
 }
 
 _Noreturn void os_abort(void)

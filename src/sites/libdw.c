@@ -10,12 +10,76 @@
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
 
-enum { SCOPES_MAX = 24, WAIT_MS = 3000 };
+enum { SCOPES_MAX = 24, OPEN_MAX = 16 };
 
-typedef struct question {
-    const void *const *addresses;
-    size_t count;
-} question;
+/* ---- files ---- */
+
+/* A file as it was loaded, perhaps not any more; NULL where it is another one now. */
+typedef struct opened {
+    const os_module *module;
+    Dwfl *dwfl;
+    Dwfl_Module *found;
+} opened;
+
+static char *no_debuginfo_path;
+
+static opened open_module(const os_module *module)
+{
+    static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_build_id_find_elf,
+                                             .find_debuginfo = dwfl_standard_find_debuginfo,
+                                             .debuginfo_path = &no_debuginfo_path};
+    opened o = {.module = module};
+    if (os_module_is_file(module)) {
+        o.dwfl = dwfl_begin(&callbacks);
+        o.found = dwfl_report_elf(o.dwfl, module->path, module->path, -1, module->bias, true);
+        (void)dwfl_report_end(o.dwfl, NULL, NULL);
+    }
+    return o;
+}
+
+/* ---- is it a return address? ---- */
+
+enum { CALL_LONGEST = 7 };
+
+#ifdef __x86_64__
+/* e8 and a distance, or ff /2 with what its operand needs. */
+static bool ends_in_call(const unsigned char *bytes)
+{
+    static const unsigned char indirect[] = {0, 1, 3, 4, 5};
+    bool found = bytes[2] == 0xE8;
+    for (size_t i = 0; i < sizeof indirect; i++) {
+        const unsigned char *at = bytes + indirect[i];
+        found = found || (at[0] == 0xFF && (at[1] >> 3 & 7) == 2);
+    }
+    return found;
+}
+#else
+static bool ends_in_call(const unsigned char *bytes)
+{
+    (void)bytes;
+    return true;
+}
+#endif
+
+/* What was found by walking may be any number that the stack has held. */
+static bool is_behind_call(Dwfl_Module *module, Dwarf_Addr pc)
+{
+    GElf_Addr bias = 0;
+    GElf_Phdr header;
+    Elf *elf = dwfl_module_getelf(module, &bias);
+    size_t headers = 0;
+    (void)elf_getphdrnum(elf, &headers);
+    for (size_t i = 0; i < headers; i++) {
+        bool loads = gelf_getphdr(elf, (int)i, &header) != NULL && header.p_type == PT_LOAD;
+        Dwarf_Addr at = pc - bias - CALL_LONGEST - header.p_vaddr;
+        if (loads && at < header.p_filesz) {
+            Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)(at + header.p_offset),
+                                                  CALL_LONGEST, ELF_T_BYTE);
+            return (header.p_flags & PF_X) != 0 && data != NULL && ends_in_call(data->d_buf);
+        }
+    }
+    return false;
+}
 
 /* ---- one address ---- */
 
@@ -133,25 +197,39 @@ static void call_place(place *p, size_t depth, const char **ret_file, unsigned *
     *ret_line = (unsigned)line;
 }
 
-/* The frames of one address, innermost first. */
-static size_t frames_of(place *p, const void *address, site_text *texts, size_t most)
+static const char *line_of(place *p, unsigned *ret_line)
 {
+    int number = 0;
     Dwarf_Line *row = dwarf_getsrc_die(&p->unit, p->pc);
     const char *file = row != NULL ? dwarf_linesrc(row, NULL, NULL) : NULL;
-    int number = 0;
     if (row != NULL) {
         (void)dwarf_lineno(row, &number);
     }
-    unsigned line = (unsigned)number;
+    *ret_line = (unsigned)number;
+    return file;
+}
+
+static site_text frame_text(place *p, const void *address, const char *function, const char *file,
+                            unsigned line)
+{
+    site_text text = {.pc = address, .line = line};
+    copy(text.function, sizeof text.function, function);
+    copy_path(&text, p, file);
+    read_source(&text);
+    shorten(&text);
+    return text;
+}
+
+/* The frames of one address, innermost first. */
+static size_t frames_of(place *p, const void *address, site_text *texts, size_t most)
+{
+    unsigned line = 0;
+    const char *file = line_of(p, &line);
     size_t found = 0;
     for (size_t depth = p->depth; depth-- > 0 && found < most;) {
-        site_text text = {.pc = address, .line = line};
-        copy(text.function, sizeof text.function, dwarf_diename(&p->scopes[depth]));
-        copy_path(&text, p, file);
-        if (!is_own_name(text.function)) {
-            read_source(&text);
-            shorten(&text);
-            texts[found++] = text;
+        const char *function = dwarf_diename(&p->scopes[depth]);
+        if (function == NULL || !is_own_name(function)) {
+            texts[found++] = frame_text(p, address, function, file, line);
         }
         if (dwarf_tag(&p->scopes[depth]) != DW_TAG_inlined_subroutine) {
             break;
@@ -161,53 +239,103 @@ static size_t frames_of(place *p, const void *address, site_text *texts, size_t 
     return found;
 }
 
-static size_t find_one(Dwfl *dwfl, const void *address, site_text *texts, size_t most)
+/* A symbol without a size is no answer: it would name whatever lies behind it, too. */
+static const char *symbol_of(Dwfl_Module *module, Dwarf_Addr pc)
 {
-    Dwarf_Addr pc = (uintptr_t)address - 1; /* of the call, not behind it */
-    Dwfl_Module *module = dwfl_addrmodule(dwfl, pc);
-    place p;
-    if (module != NULL && find_place(module, pc, &p) && p.depth > 0) {
-        return frames_of(&p, address, texts, most);
-    }
-    size_t found = site_in_module(address, texts);
-    const char *name = module != NULL ? dwfl_module_addrname(module, pc) : NULL;
-    copy(texts->function, sizeof texts->function, name);
-    return is_own_name(texts->function) ? 0 : found;
+    GElf_Off offset = 0;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(module, pc, &offset, &symbol, NULL, NULL, NULL);
+    return name != NULL && offset < symbol.st_size ? name : NULL;
 }
 
-/* ---- the child ---- */
+/* What the symbol table and the line table say: clang -g1 describes only functions that others were
+ * inlined into. */
+static size_t frame_by_symbol(Dwfl_Module *module, place *p, const site_address *address,
+                              site_text *text)
+{
+    unsigned line = 0;
+    const char *name = symbol_of(module, (uintptr_t)address->pc - 1);
+    const char *file = p != NULL ? line_of(p, &line) : NULL;
+    if (name != NULL && is_own_name(name)) {
+        return 0;
+    }
+    if (file != NULL && line != 0) {
+        *text = frame_text(p, address->pc, name, file, line);
+        return 1;
+    }
+    bool shown = site_in_module(address, text);
+    copy(text->function, sizeof text->function, name);
+    return shown;
+}
 
-static char *no_debuginfo_path;
+static size_t find_one(const opened *o, const site_address *address, site_text *texts, size_t most)
+{
+    Dwarf_Addr pc = (uintptr_t)address->pc - 1; /* of the call, not behind it */
+    if (o->found == NULL || is_own_module(o->module)) {
+        return site_in_module(address, texts);
+    }
+    if (address->outer && !is_behind_call(o->found, pc + 1)) {
+        return 0;
+    }
+    place p;
+    bool placed = find_place(o->found, pc, &p);
+    return placed && p.depth > 0 ? frames_of(&p, address->pc, texts, most)
+                                 : frame_by_symbol(o->found, placed ? &p : NULL, address, texts);
+}
+
+/* ---- all of them ---- */
+
+/* The module's entry among those that are open, or a new one. */
+static const opened *opened_of(opened *open, size_t *count, const os_module *module)
+{
+    static const opened nothing;
+    for (size_t i = 0; i < *count; i++) {
+        if (open[i].module == module) {
+            return &open[i];
+        }
+    }
+    if (module == NULL || *count == OPEN_MAX) {
+        return &nothing;
+    }
+    open[*count] = open_module(module);
+    return &open[(*count)++];
+}
+
+size_t sites_find_here(const site_address *addresses, size_t count, site_text *ret_texts,
+                       size_t most)
+{
+    opened open[OPEN_MAX];
+    size_t open_count = 0, found = 0;
+    (void)unsetenv("DEBUGINFOD_URLS"); /* no network for a report */
+    for (size_t i = 0; i < count && found < most; i++) {
+        const opened *o = opened_of(open, &open_count, addresses[i].module);
+        size_t more = find_one(o, &addresses[i], &ret_texts[found], most - found);
+        for (; more > 0; more--) {
+            ret_texts[found++].address = i;
+        }
+    }
+    return found;
+}
+
+typedef struct question {
+    const site_address *addresses;
+    size_t count;
+} question;
 
 static size_t answer(void *argument, void *buffer, size_t size)
 {
-    static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_linux_proc_find_elf,
-                                             .find_debuginfo = dwfl_standard_find_debuginfo,
-                                             .debuginfo_path = &no_debuginfo_path};
     const question *q = argument;
     site_text *texts = buffer;
-    size_t most = size / sizeof *texts, found = 0;
-    (void)unsetenv("DEBUGINFOD_URLS"); /* no network for a report */
-    Dwfl *dwfl = dwfl_begin(&callbacks);
-    bool knows = dwfl != NULL && dwfl_linux_proc_report(dwfl, os_process()) == 0 &&
-                 dwfl_report_end(dwfl, NULL, NULL) == 0;
-    for (size_t i = 0; knows && i < q->count && found < most; i++) {
-        found += find_one(dwfl, q->addresses[i], &texts[found], most - found);
-    }
-    dwfl_end(dwfl);
-    return found * sizeof *texts;
+    return sites_find_here(q->addresses, q->count, texts, size / sizeof *texts) * sizeof *texts;
 }
 
-size_t sites_find(const void *const *addresses, size_t count, site_text *ret_texts, size_t most)
+size_t sites_find(const site_address *addresses, size_t count, site_text *ret_texts, size_t most)
 {
     question q = {addresses, count};
     size_t bytes = count == 0 ? 0 : os_in_child(answer, &q, ret_texts, most * sizeof *ret_texts,
-                                                WAIT_MS);
-    size_t found = bytes / sizeof *ret_texts;
-    for (size_t i = 0; found == 0 && i < count && i < most; i++) {
-        (void)site_in_module(addresses[i], &ret_texts[i]);
-    }
-    return found != 0 || count == 0 ? found : (count < most ? count : most);
+                                                SITES_WAIT_MS);
+    return bytes != 0 ? bytes / sizeof *ret_texts
+                      : sites_plain(addresses, count, ret_texts, most);
 }
 
 const char *sites_hint(void)

@@ -4,33 +4,38 @@
 
 #include "sites/sites.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The module that this library is linked into, if it is one of its own. */
 static inline bool is_own_name(const char *function)
 {
     return strncmp(function, "fief_", 5) == 0;
 }
 
-static inline size_t site_in_module(const void *address, site_text *ret_text)
+static inline const char *file_of(const os_module *module)
 {
-    Dl_info info = {0};
-    memset(ret_text, 0, sizeof *ret_text);
-    ret_text->pc = address;
-    if (dladdr(address, &info) == 0 || info.dli_fname == NULL) {
+    const char *name = strrchr(module->path, '/');
+    return name != NULL ? name + 1 : module->path;
+}
+
+/* This library, while it is a file of its own; linked into a host's, it has only its names. */
+static inline bool is_own_module(const os_module *module)
+{
+    return strncmp(file_of(module), "libfief.so", 10) == 0;
+}
+
+/* False: the frame is not shown. */
+static inline bool site_in_module(const site_address *address, site_text *ret_text)
+{
+    const os_module *module = address->module;
+    *ret_text = (site_text){.pc = address->pc};
+    if (module == NULL) {
         (void)snprintf(ret_text->file, sizeof ret_text->file, "<unknown module>");
-        return 1;
+        return !address->outer;
     }
-    const char *name = strrchr(info.dli_fname, '/');
-    (void)snprintf(ret_text->file, sizeof ret_text->file, "%s",
-                   name != NULL ? name + 1 : info.dli_fname);
-    ret_text->offset = (uintptr_t)address - (uintptr_t)info.dli_fbase;
-    if (info.dli_sname != NULL) {
-        (void)snprintf(ret_text->function, sizeof ret_text->function, "%s", info.dli_sname);
-    }
-    return 1;
+    (void)snprintf(ret_text->file, sizeof ret_text->file, "%s", file_of(module));
+    ret_text->offset = (uintptr_t)address->pc - module->start;
+    return !is_own_module(module);
 }
 
 #endif

@@ -1,0 +1,168 @@
+/* os/fault: accesses that may not be. Ours is one handler among others: what came before it, and what
+ * the host installs later, is called after it, as if it were not there. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <ucontext.h>
+
+static os_fault_handler *on_fault;
+static const int fault_signals[2] = {SIGSEGV, SIGBUS};
+static struct sigaction first[2];  /* before ours was ever installed */
+static struct sigaction latest[2]; /* whom ours has replaced since */
+static bool installed[2];
+
+/* A thread's own; initial-exec, because a handler may not allocate. */
+#define OF_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+OF_THREAD sigjmp_buf *recovery;
+
+/* ---- what may fail ---- */
+
+bool os_try(void (*work)(void *), void *argument)
+{
+    sigjmp_buf here;
+    sigjmp_buf *volatile outer = recovery;
+    if (sigsetjmp(here, 1) != 0) {
+        recovery = outer;
+        return false;
+    }
+    recovery = &here;
+    work(argument);
+    recovery = outer;
+    return true;
+}
+
+/* ---- the other handlers ---- */
+
+/* A handler that was installed after ours may call ours as its predecessor, and is that of ours: then
+ * the signal is on its way already, and whoever was first is next. A jump may have left that way
+ * unfinished, but not for a deeper place of the stack. */
+typedef struct passage {
+    const siginfo_t *info;
+    const void *frame;
+} passage;
+OF_THREAD passage under_way;
+
+static void be_called(const struct sigaction *next, int number, siginfo_t *info, void *context)
+{
+    sigset_t blocked = next->sa_mask, before;
+    if ((next->sa_flags & SA_NODEFER) == 0) {
+        (void)sigaddset(&blocked, number);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    if ((next->sa_flags & SA_SIGINFO) != 0) {
+        next->sa_sigaction(number, info, context);
+    } else {
+        next->sa_handler(number);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The access happens again after the return, so that a core file shows its place. A signal that was
+ * sent does not. */
+static void be_default(const struct sigaction *next, int number, bool was_sent)
+{
+    if (was_sent && next->sa_handler == SIG_IGN) {
+        return;
+    }
+    (void)sigaction(number, next, NULL);
+    if (was_sent) {
+        (void)raise(number);
+    }
+}
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    char here;
+    passage outer = under_way;
+    int i = number == SIGBUS;
+    bool again = outer.info == info && &here < (const char *)outer.frame;
+    struct sigaction next = again ? first[i] : latest[i];
+    if ((next.sa_flags & SA_SIGINFO) == 0 &&
+        (next.sa_handler == SIG_DFL || next.sa_handler == SIG_IGN)) {
+        be_default(&next, number, info->si_code <= 0);
+        return;
+    }
+    if ((next.sa_flags & (int)SA_RESETHAND) != 0 && !again) {
+        latest[i] = (struct sigaction){.sa_handler = SIG_DFL};
+    }
+    under_way = (passage){info, &here};
+    be_called(&next, number, info, context);
+    under_way = outer;
+}
+
+/* ---- ours ---- */
+
+static os_fault describe(const siginfo_t *info, const ucontext_t *machine)
+{
+    os_fault fault = {.address = info->si_addr};
+#ifdef __x86_64__
+    const greg_t *registers = machine->uc_mcontext.gregs;
+    fault.is_write = (registers[REG_ERR] & 2) != 0;
+    fault.pc = (const void *)(uintptr_t)registers[REG_RIP];
+    fault.frame = (const void *)(uintptr_t)registers[REG_RBP];
+    fault.stack = (const void *)(uintptr_t)registers[REG_RSP];
+#else
+    (void)machine;
+#endif
+    return fault;
+}
+
+/* A handler that returns without a remedy sees the same fault again: it is told once. */
+static bool is_new(const os_fault *fault)
+{
+    OF_THREAD const void *last_pc, *last_address;
+    bool same = fault->pc == last_pc && fault->address == last_address;
+    last_pc = fault->pc;
+    last_address = fault->address;
+    return !same;
+}
+
+static void handle_fault(int number, siginfo_t *info, void *context)
+{
+    int error = errno;
+    if (info->si_code > 0) { /* from the machine, not from kill() */
+        if (recovery != NULL) {
+            siglongjmp(*recovery, 1);
+        }
+        os_fault fault = describe(info, context);
+        if (is_new(&fault)) {
+            on_fault(&fault);
+        }
+    }
+    pass_on(number, info, context);
+    errno = error;
+}
+
+static bool install(int i)
+{
+    struct sigaction ours = {.sa_sigaction = handle_fault,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction present;
+    if (sigaction(fault_signals[i], NULL, &present) != 0) {
+        return false;
+    }
+    if (present.sa_sigaction == handle_fault) {
+        return true;
+    }
+    latest[i] = present;
+    first[i] = installed[i] ? first[i] : present;
+    installed[i] = true;
+    return sigaction(fault_signals[i], &ours, NULL) == 0;
+}
+
+bool os_on_fault(os_fault_handler *handler)
+{
+    on_fault = handler;
+    return install(0) && install(1);
+}
+
+void os_look_again(void)
+{
+    if (on_fault != NULL) {
+        (void)(install(0) && install(1));
+    }
+}

@@ -1,0 +1,83 @@
+/* os/print: what is written to stderr, by one report at a time, and never for ever. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 2000, TURN_MS = 5000, PIECE = 4096 /* fits a pipe that has room */ };
+
+/* True when it may be tried. Whoever let us wait once is not waited for again. */
+static bool may_write(int until)
+{
+    static bool stuck;
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int ready = -1;
+    do {
+        int left = until - os_milliseconds();
+        bool gave_up = __atomic_load_n(&stuck, __ATOMIC_RELAXED);
+        ready = poll(&error, 1, gave_up || left < 0 ? 0 : left);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        __atomic_store_n(&stuck, true, __ATOMIC_RELAXED);
+    }
+    return ready > 0;
+}
+
+static void write_all(const char *text, size_t length)
+{
+    int until = os_milliseconds() + PATIENCE_MS;
+    while (length > 0 && may_write(until)) {
+        ssize_t written = write(STDERR_FILENO, text, length < PIECE ? length : PIECE);
+        if (written < 0 && (errno == EINTR || errno == EAGAIN)) {
+            continue;
+        }
+        if (written <= 0) {
+            return;
+        }
+        text += written;
+        length -= (size_t)written;
+    }
+}
+
+/* A reader that is gone must not change the signal that the process ends by. */
+void os_print_error(const char *text, size_t length)
+{
+    sigset_t broken, before, pending;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)sigpending(&pending);
+    (void)pthread_sigmask(SIG_BLOCK, &broken, &before);
+    write_all(text, length);
+    if (sigismember(&pending, SIGPIPE) == 0) {
+        (void)sigtimedwait(&broken, NULL, &(struct timespec){0});
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* ---- one at a time ---- */
+
+static size_t whose_turn;
+
+bool os_take_turn(void)
+{
+    size_t self = os_thread(), nobody = 0;
+    int until = os_milliseconds() + TURN_MS;
+    while (!__atomic_compare_exchange_n(&whose_turn, &nobody, self, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        if (nobody == self || until - os_milliseconds() < 0) {
+            return false;
+        }
+        nobody = 0;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return true;
+}
+
+void os_end_turn(void)
+{
+    __atomic_store_n(&whose_turn, 0, __ATOMIC_RELEASE);
+}

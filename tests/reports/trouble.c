@@ -1,0 +1,840 @@
+/* trouble: what a report does when it is itself in trouble. Each row is a process of its own, which
+ * must end by the signal that it would have ended by, in time, and must say what it can still say. */
+#include "support.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NODE, STRING, KINDS };
+static fief_kind kinds[KINDS] = {
+    [NODE] = {.name = "node", .any = FIEF_HEAP, .in = {[FIEF_TEMPORARY] = FIEF_COMPILER_ARENA}},
+    [STRING] = {.name = "string", .any = FIEF_HEAP, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},
+};
+static fief_runtime *rt;
+static char foreign[64];
+
+static fief_runtime *open_with(fief_config config)
+{
+    config.name = "trouble";
+    config.kinds = kinds;
+    config.kind_count = KINDS;
+    return rt = fief_open(&config);
+}
+
+static void say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) {
+        _exit(9);
+    }
+}
+
+/* ---- mistakes ---- */
+
+static void double_free(void)
+{
+    char *text = fief_new(rt, STRING, FIEF_DYNAMIC, 40);
+    fief_free(rt, STRING, text, 40);
+    fief_free(rt, STRING, text, 40);
+}
+
+static volatile char *dead_text(void)
+{
+    fief_unit unit = fief_unit_begin(rt);
+    char *text = fief_new(rt, NODE, FIEF_TEMPORARY, 40);
+    fief_unit_end(rt, unit);
+    return text;
+}
+
+static void touch_dead(void)
+{
+    (void)*dead_text();
+}
+
+static char *volatile nothing = (char *)16;
+
+static void touch_nothing(void)
+{
+    (void)*(volatile char *)nothing;
+}
+
+/* ---- where it is written ---- */
+
+static void stderr_closed(void)
+{
+    open_with((fief_config){0});
+    (void)close(STDERR_FILENO);
+    double_free();
+}
+
+static int pipe_ends[2];
+
+static void stderr_is_pipe(void)
+{
+    if (pipe(pipe_ends) != 0 || dup2(pipe_ends[1], STDERR_FILENO) < 0) {
+        _exit(9);
+    }
+}
+
+static void reader_gone(void)
+{
+    open_with((fief_config){0});
+    stderr_is_pipe();
+    (void)close(pipe_ends[0]);
+    double_free();
+}
+
+static void fill_pipe(void)
+{
+    static const char block[4096];
+    stderr_is_pipe();
+    (void)fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
+    while (write(STDERR_FILENO, block, sizeof block) > 0) {
+    }
+    (void)fcntl(STDERR_FILENO, F_SETFL, 0);
+}
+
+static void reader_stops(void)
+{
+    open_with((fief_config){0});
+    fill_pipe();
+    double_free();
+}
+
+static void reader_stops_at_a_fault(void)
+{
+    open_with((fief_config){0});
+    volatile char *text = dead_text();
+    fill_pipe();
+    (void)*text;
+}
+
+/* ---- the host's callbacks ---- */
+
+static bool misuse_again(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    fief_heap_free(fief_runtime_heap(rt), foreign, 2000);
+    return true;
+}
+
+static void handler_misuses(void)
+{
+    open_with((fief_config){.on_misuse = misuse_again});
+    double_free();
+}
+
+static bool crash(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    touch_nothing();
+    return true;
+}
+
+static void handler_crashes(void)
+{
+    open_with((fief_config){.on_misuse = crash});
+    double_free();
+}
+
+static volatile char *dead;
+
+static bool touch_again(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    (void)*dead;
+    return true;
+}
+
+static void handler_touches_dead(void)
+{
+    open_with((fief_config){.on_misuse = touch_again});
+    dead = dead_text();
+    (void)*dead;
+}
+
+static jmp_buf out;
+
+static bool jump_out(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    longjmp(out, 1);
+}
+
+/* A test program's way to go on. The second misuse is reported as the first was. */
+static void handler_jumps_out(void)
+{
+    static volatile int jumps;
+    open_with((fief_config){.on_misuse = jump_out});
+    if (setjmp(out) != 0) {
+        jumps++;
+    }
+    if (jumps < 2) {
+        double_free();
+    }
+    say("host: jumped twice\n");
+    _exit(0);
+}
+
+static uint64_t allocate_anew(void *user)
+{
+    (void)user;
+    if (rt != NULL) {
+        (void)fief_new(rt, NODE, FIEF_DYNAMIC, 24);
+    }
+    return 7;
+}
+
+static void where_allocates(void)
+{
+    open_with((fief_config){.where = allocate_anew});
+    double_free();
+}
+
+static bool armed;
+
+static uint64_t crash_when_armed(void *user)
+{
+    (void)user;
+    if (armed) {
+        touch_nothing();
+    }
+    return 7;
+}
+
+static void where_crashes(void)
+{
+    open_with((fief_config){.where = crash_when_armed});
+    char *text = fief_new(rt, STRING, FIEF_DYNAMIC, 40);
+    armed = true;
+    fief_free(rt, STRING, text + 1, 40);
+}
+
+static uint64_t seven(void *user)
+{
+    (void)user;
+    return 7;
+}
+
+static size_t tell(uint64_t where, char *buffer, size_t size, void *user)
+{
+    (void)user;
+    say("host: asked\n");
+    return (size_t)snprintf(buffer, size, "script.lua:%d", (int)where);
+}
+
+static size_t tell_and_misuse(uint64_t where, char *buffer, size_t size, void *user)
+{
+    fief_heap_free(fief_runtime_heap(rt), foreign, 2000);
+    return tell(where, buffer, size, user);
+}
+
+static size_t tell_and_crash(uint64_t where, char *buffer, size_t size, void *user)
+{
+    touch_nothing();
+    return tell(where, buffer, size, user);
+}
+
+static size_t tell_never(uint64_t where, char *buffer, size_t size, void *user)
+{
+    for (;;) {
+        (void)pause();
+    }
+    return tell(where, buffer, size, user);
+}
+
+static size_t tell_everything(uint64_t where, char *buffer, size_t size, void *user)
+{
+    (void)where;
+    (void)user;
+    memset(buffer, 'w', size); /* as snprintf would not: no end, and more than fits */
+    return 10 * size;
+}
+
+static void where_text_told(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell});
+    double_free();
+}
+
+static void where_text_misuses(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell_and_misuse});
+    double_free();
+}
+
+static void where_text_crashes(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell_and_crash});
+    double_free();
+}
+
+static void where_text_hangs(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell_never});
+    double_free();
+}
+
+static void where_text_overflows(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell_everything});
+    double_free();
+}
+
+/* ---- what it reads ---- */
+
+static void kind_name_is_garbage(void)
+{
+    open_with((fief_config){0});
+    char *text = fief_new(rt, STRING, FIEF_LITERAL, 40);
+    kinds[STRING].name = (const char *)8;
+    fief_free(rt, STRING, text, 40);
+}
+
+static void runtime_name_is_garbage(void)
+{
+    fief_config config = {.name = (const char *)8, .kinds = kinds, .kind_count = KINDS};
+    rt = fief_open(&config);
+    double_free();
+}
+
+/* A record's second word: size, state and operation. Found where nobody knows its address. */
+static uint64_t *find_word(uint64_t word, uint64_t mask)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], access[5];
+    unsigned long from, to;
+    uint64_t *found = NULL;
+    while (maps != NULL && found == NULL && fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, access) != 3 || strcmp(access, "rw-p") != 0 ||
+            strchr(line, '[') != NULL || strchr(line, '/') != NULL) {
+            continue;
+        }
+        for (uint64_t *at = (uint64_t *)from; at < (uint64_t *)to && found == NULL; at++) {
+            found = (*at & mask) == word ? at : NULL;
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return found;
+}
+
+enum { ODD_SIZE = 7777 };
+
+static void damage(uint64_t first, uint64_t second)
+{
+    open_with((fief_config){0});
+    char *block = fief_heap_alloc(fief_runtime_heap(rt), ODD_SIZE);
+    uint64_t *word = find_word(ODD_SIZE | (uint64_t)1 << 27, ((uint64_t)1 << 30) - 1);
+    if (word == NULL) {
+        say("host: no record found\n");
+        _exit(9);
+    }
+    word[-1] ^= first;
+    word[0] ^= second;
+    fief_heap_free(fief_runtime_heap(rt), block, ODD_SIZE);
+    fief_heap_free(fief_runtime_heap(rt), block, ODD_SIZE);
+}
+
+static void record_has_a_far_stack(void)
+{
+    damage(0xFFFFFF, 0);
+}
+
+static void record_has_an_odd_stack(void)
+{
+    damage(0x155555, 0);
+}
+
+static void record_has_an_odd_kind(void)
+{
+    damage((uint64_t)0x1FFF << 48, 0);
+}
+
+static void record_has_an_odd_start(void)
+{
+    damage((uint64_t)7 << 61, 0);
+}
+
+static void record_has_an_odd_state(void)
+{
+    damage(0, (uint64_t)6 << 27);
+}
+
+static void record_has_an_odd_size(void)
+{
+    damage(0, ((uint64_t)1 << 27) - 1);
+}
+
+static void record_is_all_ones(void)
+{
+    damage(UINT64_MAX, UINT64_MAX);
+}
+
+/* ---- what it may do ---- */
+
+/* A sandbox that allows what the host needs, and no new process. */
+static void forbid(long number)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+        say("host: no filter\n");
+        _exit(9);
+    }
+}
+
+static void no_clone(void)
+{
+    open_with((fief_config){0});
+    forbid(SYS_clone);
+    double_free();
+}
+
+static void no_descriptors(void)
+{
+    open_with((fief_config){0});
+    (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, 3});
+    double_free();
+}
+
+static void no_memory(void)
+{
+    open_with((fief_config){.reserve_bytes = small_reserve});
+    char *text = fief_new(rt, STRING, FIEF_DYNAMIC, 40);
+    fief_free(rt, STRING, text, 40);
+    (void)setrlimit(RLIMIT_AS, &(struct rlimit){1, 1});
+    fief_free(rt, STRING, text, 40);
+}
+
+static void ring(int number)
+{
+    (void)number;
+}
+
+static void timer_rings_while_it_waits(void)
+{
+    struct sigaction action = {.sa_handler = ring};
+    (void)sigaction(SIGALRM, &action, NULL);
+    open_with((fief_config){.where = seven, .where_text = tell_never});
+    (void)setitimer(ITIMER_REAL, &(struct itimerval){{0, 50000}, {0, 50000}}, NULL);
+    double_free();
+}
+
+/* ---- two at once ---- */
+
+static pthread_barrier_t barrier;
+
+static void *misuse_apart(void *unused)
+{
+    fief_config config = {.name = "thread", .kinds = kinds, .kind_count = KINDS};
+    fief_runtime *own = fief_open(&config);
+    char *text = fief_new(own, STRING, FIEF_DYNAMIC, 40);
+    fief_free(own, STRING, text, 40);
+    (void)pthread_barrier_wait(&barrier);
+    fief_free(own, STRING, text, 40);
+    return unused;
+}
+
+static void two_threads(void)
+{
+    pthread_t threads[2];
+    (void)pthread_barrier_init(&barrier, NULL, 2);
+    for (size_t i = 0; i < 2; i++) {
+        (void)pthread_create(&threads[i], NULL, misuse_apart, NULL);
+    }
+    (void)pthread_join(threads[0], NULL);
+    (void)pthread_join(threads[1], NULL);
+}
+
+/* ---- faults, and who else handles them ---- */
+
+static struct sigaction old_action;
+static sigjmp_buf back;
+
+static void host_handler(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    bool right = info->si_addr == (const void *)dead && info->si_code > 0 && context != NULL;
+    say(right ? "host: its address\n" : "host: another address\n");
+    _exit(7);
+}
+
+static void install(void (*handler)(int, siginfo_t *, void *), int flags)
+{
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags};
+    (void)sigaction(SIGSEGV, &action, &old_action);
+}
+
+static void touch_what_is_dead(void)
+{
+    dead = dead_text();
+    (void)*dead;
+}
+
+static void handler_before(void)
+{
+    install(host_handler, 0);
+    open_with((fief_config){0});
+    touch_what_is_dead();
+}
+
+static void handler_after(void)
+{
+    open_with((fief_config){0});
+    install(host_handler, 0);
+    touch_what_is_dead(); /* the unit's end looks again */
+}
+
+static void chaining_handler(int number, siginfo_t *info, void *context)
+{
+    say("host: chains\n");
+    if ((old_action.sa_flags & SA_SIGINFO) != 0) {
+        old_action.sa_sigaction(number, info, context);
+    }
+}
+
+static void handler_after_chains(void)
+{
+    open_with((fief_config){0});
+    install(chaining_handler, 0);
+    touch_what_is_dead();
+}
+
+static void recovering_handler(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    say(info->si_addr == (void *)16 ? "host: recovers\n" : "host: sees it\n");
+    siglongjmp(back, 1);
+}
+
+/* A host with faults of its own, a collector's barrier for instance: they are none of ours, and ours
+ * are still told after them. */
+static void handler_recovers(void)
+{
+    static volatile int turns;
+    install(recovering_handler, 0);
+    open_with((fief_config){0});
+    if (sigsetjmp(back, 1) != 0) {
+        turns++;
+    }
+    if (turns < 2) {
+        touch_nothing();
+    }
+    if (turns == 2) {
+        touch_what_is_dead();
+    }
+    _exit(turns == 3 ? 0 : 9);
+}
+
+static void once_handler(int number)
+{
+    (void)number;
+    say("host: once\n");
+}
+
+/* It does nothing, and wants to be asked once: the second time the process ends. */
+static void handler_for_once(void)
+{
+    struct sigaction action = {.sa_handler = once_handler, .sa_flags = (int)SA_RESETHAND};
+    (void)sigaction(SIGSEGV, &action, NULL);
+    open_with((fief_config){0});
+    touch_what_is_dead();
+}
+
+static void no_handler(void)
+{
+    open_with((fief_config){0});
+    touch_dead();
+}
+
+static void fault_is_not_ours(void)
+{
+    open_with((fief_config){0});
+    touch_nothing();
+}
+
+static void sent_by_kill(void)
+{
+    open_with((fief_config){0});
+    (void)kill(getpid(), SIGSEGV);
+    (void)pause();
+}
+
+static volatile int depth_wanted = 1 << 30;
+
+static int deeper(int depth)
+{
+    volatile char here[4096];
+    here[0] = (char)depth;
+    return depth < depth_wanted ? deeper(depth + 1) + here[0] : 0;
+}
+
+static void use_alternate_stack(void)
+{
+    static char stack[16384];
+    (void)sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+}
+
+static void stack_overflows(void)
+{
+    use_alternate_stack();
+    open_with((fief_config){0});
+    _exit(deeper(0));
+}
+
+static void stack_overflows_alone(void)
+{
+    open_with((fief_config){0});
+    _exit(deeper(0));
+}
+
+/* Ours runs there, too: the report has little room. */
+static void alternate_stack(void)
+{
+    use_alternate_stack();
+    open_with((fief_config){0});
+    touch_dead();
+}
+
+/* ---- core files ---- */
+
+/* The address space of what a core file would hold. */
+static size_t dumped_bytes(const void *must, const void *must_not)
+{
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    char line[512];
+    unsigned long from = 0, to = 0;
+    size_t bytes = 0;
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        if (strncmp(line, "VmFlags:", 8) != 0) {
+            unsigned long start, end;
+            if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+                from = start;
+                to = end;
+            }
+            continue;
+        }
+        bool dumped = strstr(line, " dd") == NULL;
+        bytes += dumped ? to - from : 0;
+        if (!dumped && (uintptr_t)must >= from && (uintptr_t)must < to) {
+            say("host: a live block is left out\n");
+        }
+        if (dumped && (uintptr_t)must_not >= from && (uintptr_t)must_not < to) {
+            say("host: the reserve is dumped\n");
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return bytes;
+}
+
+static void core_is_small(void)
+{
+    open_with((fief_config){0});
+    char *block = fief_heap_alloc(fief_runtime_heap(rt), 3000000);
+    memset(block, 1, 3000000);
+    size_t bytes = dumped_bytes(block, block + ((size_t)8 << 30));
+    say(bytes < (size_t)100 << 20 ? "host: small\n" : "host: large\n");
+    _exit(0);
+}
+
+/* ---- rows ---- */
+
+typedef struct row {
+    const char *name;
+    void (*program)(void);
+    int signal; /* 0: it ends by exit(code) */
+    int code;
+    const char *says[4]; /* in this order */
+    const char *never;
+} row;
+
+#define DOUBLE "misuse[double-free]: the block is free already\n"
+#define DOUBLE_END "SUMMARY: fief: double-free"
+#define RESET_END "SUMMARY: fief: use-after-reset"
+
+static const row rows[] = {
+    {"stderr is closed", stderr_closed, SIGABRT, 0, {0}, "fief"},
+    {"the reader is gone", reader_gone, SIGABRT, 0, {0}, "fief"},
+    {"the reader stops reading", reader_stops, SIGABRT, 0, {0}, "fief"},
+    {"the reader stops, at a fault", reader_stops_at_a_fault, SIGSEGV, 0, {0}, "fief"},
+    {"on_misuse misuses", handler_misuses, SIGABRT, 0,
+     {"misuse[foreign-free]", "double-free", "SUMMARY: fief: foreign-free"}, NULL},
+    {"on_misuse crashes", handler_crashes, SIGSEGV, 0, {DOUBLE}, NULL},
+    {"on_misuse touches the dead block", handler_touches_dead, SIGSEGV, 0,
+     {"misuse[use-after-reset]"}, NULL},
+    {"on_misuse jumps out, twice", handler_jumps_out, 0, 0, {"host: jumped twice\n"}, "misuse["},
+    {"where allocates", where_allocates, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"where crashes while it is reported", where_crashes, SIGABRT, 0,
+     {"misuse[interior-free]", "used at", "SUMMARY: fief: interior-free"}, NULL},
+    {"where_text is asked after the first line", where_text_told, SIGABRT, 0,
+     {DOUBLE, "host: asked\n", "script.lua:7", DOUBLE_END}, NULL},
+    {"where_text misuses", where_text_misuses, SIGABRT, 0, {DOUBLE, "used at", DOUBLE_END},
+     "foreign-free"},
+    {"where_text crashes", where_text_crashes, SIGABRT, 0, {DOUBLE, "used at", DOUBLE_END}, NULL},
+    {"where_text hangs", where_text_hangs, SIGABRT, 0, {DOUBLE, "used at", DOUBLE_END}, NULL},
+    {"where_text writes no end", where_text_overflows, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"a kind's name is garbage", kind_name_is_garbage, SIGABRT, 0,
+     {"misuse[wrong-allocator]", "used at", "SUMMARY: fief: wrong-allocator"}, NULL},
+    {"the runtime's name is garbage", runtime_name_is_garbage, SIGABRT, 0,
+     {DOUBLE, DOUBLE_END}, NULL},
+    {"a record has a stack behind all", record_has_a_far_stack, SIGABRT, 0,
+     {DOUBLE, DOUBLE_END}, NULL},
+    {"a record has an odd stack", record_has_an_odd_stack, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"a record has an odd kind", record_has_an_odd_kind, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"a record has an odd start", record_has_an_odd_start, SIGABRT, 0,
+     {"misuse[", "SUMMARY: fief: "}, NULL},
+    {"a record has an odd state", record_has_an_odd_state, SIGABRT, 0,
+     {"misuse[", "SUMMARY: fief: "}, NULL},
+    {"a record has an odd size", record_has_an_odd_size, SIGABRT, 0,
+     {"misuse[wrong-size]", "SUMMARY: fief: wrong-size"}, NULL},
+    {"a record is all ones", record_is_all_ones, SIGABRT, 0, {"misuse[", "SUMMARY: fief: "}, NULL},
+    {"clone is refused", no_clone, SIGABRT, 0, {DOUBLE, "used at", "(", DOUBLE_END}, NULL},
+    {"descriptors are short", no_descriptors, SIGABRT, 0, {DOUBLE, "used at", DOUBLE_END}, NULL},
+    {"memory is short", no_memory, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"a timer rings while it waits", timer_rings_while_it_waits, SIGABRT, 0,
+     {DOUBLE, DOUBLE_END}, NULL},
+    {"two threads at once", two_threads, SIGABRT, 0, {DOUBLE, "used at", DOUBLE_END}, NULL},
+    {"the host's handler is older", handler_before, 0, 7,
+     {"misuse[use-after-reset]", RESET_END, "host: its address\n"}, NULL},
+    {"the host's handler is newer", handler_after, 0, 7,
+     {"misuse[use-after-reset]", RESET_END, "host: its address\n"}, NULL},
+    {"the host's handler calls ours", handler_after_chains, SIGSEGV, 0,
+     {"misuse[use-after-reset]", RESET_END, "host: chains\n"}, NULL},
+    {"the host's handler recovers", handler_recovers, 0, 0,
+     {"host: recovers\nhost: recovers\n", "misuse[use-after-reset]", RESET_END, "host: sees it\n"},
+     NULL},
+    {"the host's handler is for once", handler_for_once, SIGSEGV, 0,
+     {"misuse[use-after-reset]", RESET_END, "host: once\n"}, NULL},
+    {"nobody handles it", no_handler, SIGSEGV, 0, {"misuse[use-after-reset]", RESET_END}, NULL},
+    {"a fault is none of ours", fault_is_not_ours, SIGSEGV, 0, {0}, "fief"},
+    {"the signal was sent", sent_by_kill, SIGSEGV, 0, {0}, "fief"},
+    {"the stack overflows, with another to go on", stack_overflows, SIGSEGV, 0, {0}, "fief"},
+    {"the stack overflows", stack_overflows_alone, SIGSEGV, 0, {0}, "fief"},
+    {"on a small alternate stack", alternate_stack, SIGSEGV, 0,
+     {"misuse[use-after-reset]", TELLS_SITES ? "in touch_dead " : "used at", RESET_END}, NULL},
+    {"a core file is small", core_is_small, 0, 0, {"host: small\n"}, "host: the reserve"},
+};
+enum { ROWS = sizeof rows / sizeof rows[0], LIMIT_MS = 20000, TEXT_SIZE = 65536 };
+
+/* ---- one row ---- */
+
+static char text[TEXT_SIZE];
+
+/* Reads what the child writes until its end, or the time limit. */
+static bool collect(int from)
+{
+    size_t length = 0;
+    struct pollfd end = {.fd = from, .events = POLLIN};
+    while (poll(&end, 1, LIMIT_MS) > 0) {
+        ssize_t more = read(from, text + length, sizeof text - 1 - length);
+        if (more <= 0) {
+            text[length] = '\0';
+            return true;
+        }
+        length += (size_t)more;
+    }
+    text[length] = '\0';
+    return false;
+}
+
+static bool says_all(const row *r)
+{
+    const char *at = text;
+    for (size_t i = 0; i < 4 && r->says[i] != NULL; i++) {
+        at = strstr(at, r->says[i]);
+        if (at == NULL) {
+            return false;
+        }
+    }
+    return r->never == NULL || strstr(text, r->never) == NULL;
+}
+
+/* The pipe is the child's stderr twice: it may close one. */
+static const char *verdict_on(const row *r)
+{
+    int report[2], status = 0;
+    if (pipe(report) != 0) {
+        return "no pipe";
+    }
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        (void)dup2(report[1], STDERR_FILENO);
+        (void)close(report[0]);
+        r->program();
+        _exit(8);
+    }
+    (void)close(report[1]);
+    bool ended = collect(report[0]);
+    (void)close(report[0]);
+    if (!ended) {
+        (void)kill(child, SIGKILL);
+    }
+    (void)waitpid(child, &status, 0);
+    bool right = r->signal != 0 ? WIFSIGNALED(status) && WTERMSIG(status) == r->signal
+                                : WIFEXITED(status) && WEXITSTATUS(status) == r->code;
+    if (!ended) {
+        return "it hangs";
+    }
+    if (!right) {
+        return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "the wrong exit";
+    }
+    return says_all(r) ? NULL : "the wrong text";
+}
+
+static void show(void)
+{
+    for (const char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        printf("#   %s\n", line);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    bool all = true;
+    printf("1..%d\n", argc > 1 ? 1 : ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (argc > 1 && strcmp(argv[1], rows[i].name) != 0) {
+            continue;
+        }
+        const char *wrong = verdict_on(&rows[i]);
+        all = all && wrong == NULL;
+        printf("%s %zu - %s%s%s\n", wrong == NULL ? "ok" : "not ok", i + 1, rows[i].name,
+               wrong != NULL ? " # " : "", wrong != NULL ? wrong : "");
+        if (wrong != NULL || argc > 1) {
+            show();
+        }
+        fflush(stdout);
+    }
+    return all ? 0 : 1;
+}
