@@ -108,17 +108,23 @@ static const char *readable(const char *name)
     return name;
 }
 
+/* The block that p lies in, or that it lies in a redzone of. */
+static const record *nearest(const space *s, const unsigned char *p)
+{
+    const record *before = ledger_find(s, p), *behind = ledger_find(s, p + GUARD_REDZONE);
+    bool is_far = before == NULL || (uintptr_t)p >= (uintptr_t)ledger_block(s, before) +
+                                                       record_size(s, before) + GUARD_REDZONE;
+    return is_far && behind != NULL && (uintptr_t)ledger_block(s, behind) > (uintptr_t)p ? behind
+                                                                                        : before;
+}
+
 static void describe_block(void *argument)
 {
     const core *c = ((description *)argument)->core;
     fief_misuse *m = ((description *)argument)->misuse;
     const space *s = &c->space;
     const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
-    const unsigned char *inside = m->address;
-    if (m->class_id == FIEF_MISUSE_UNDERFLOW) {
-        inside += GUARD_REDZONE; /* the block is behind its redzone */
-    }
-    const record *r = m->address != NULL ? ledger_find(s, inside) : NULL;
+    const record *r = m->address != NULL ? nearest(s, m->address) : NULL;
     if (entry != NULL && entry->used) {
         m->strategy = fief_strategy_name(strategy_of(entry));
     }
@@ -377,8 +383,11 @@ static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
     if (c->closed) {
         return FIEF_MISUSE_USE_AFTER_CLOSE;
     }
-    return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND
-                                                  : FIEF_MISUSE_USE_AFTER_RESET;
+    block_state state = r != NULL ? (block_state)r->state : BLOCK_RESET;
+    if (state == BLOCK_FREED || state == BLOCK_VACANT) {
+        return FIEF_MISUSE_WRITE_AFTER_FREE;
+    }
+    return state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND : FIEF_MISUSE_USE_AFTER_RESET;
 }
 
 bool report_broken_handler(const core *c, const os_fault *fault)
@@ -402,4 +411,11 @@ void report_access(core *c, const os_fault *fault)
     (void)snprintf(m.text, sizeof m.text, "%s a dead '%s'",
                    fault->is_write ? "write to" : "read of", m.kind != NULL ? m.kind : "block");
     (void)hand_over(c, &m);
+}
+
+void describe_address(core *c, const void *address, fief_misuse *ret)
+{
+    *ret = about(c, FIEF_MISUSE_USE_AFTER_RESET, address, 0);
+    ret->class_id = class_of_access(c, ret);
+    (void)os_try(describe_block, &(description){c, ret});
 }

@@ -260,6 +260,20 @@ void put_rest(writer *w, const fief_misuse *m, report_means means)
     forget_sites(sites);
 }
 
+void put_description(writer *w, const fief_misuse *m)
+{
+    scratch *sites = find_sites(m, REPORT_CHILD);
+    put(w, "==%d==fief: what lies at %p\n", os_process(), m->address);
+    put_block(w, m);
+    put_site(w, "died at", &m->died, frames_at(sites, 1), m, REPORT_CHILD);
+    put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, REPORT_CHILD);
+    if (m->block != NULL && !m->block_is_live) {
+        put(w, "  help: %s\n", fief_misuse_explain(m->class_id));
+    }
+    put(w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    forget_sites(sites);
+}
+
 size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 {
     writer w = {buffer, size, 0};

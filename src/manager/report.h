@@ -21,6 +21,8 @@ typedef enum report_means {
 
 /* "==1234==fief: misuse[class]: sentence", and the rest. */
 void put_first_line(writer *w, const fief_misuse *m);
+/* Its block, and where that came from and went. */
+void put_description(writer *w, const fief_misuse *m);
 void put_rest(writer *w, const fief_misuse *m, report_means means);
 void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
 /* A JSON string, quoted and escaped. */

@@ -36,6 +36,8 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
     return kind < r->window.kind_count ? r->kinds[kind].name : "(no kind)";
 }
 
+/* misuse.c: what is known of the block at an address. */
+void describe_address(core *c, const void *address, fief_misuse *ret);
 /* misuse.c: somebody touched a page of this runtime that is dead. */
 void report_access(core *c, const os_fault *fault);
 /* The fault is the crash of a handler that was given a misuse: says so, and of which. */

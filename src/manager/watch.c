@@ -2,6 +2,7 @@
  * debug build. A closed runtime is kept, inaccessible, until CLOSED_MAX others have been closed: so a
  * late use of it, or of one of its blocks, is still named. In other builds there is nothing to watch,
  * and closing releases. This is the library's one process-wide table; a signal handler reads it. */
+#include "manager/report.h"
 #include "manager/runtime.h"
 
 #include "guard.h"
@@ -16,7 +17,20 @@ static unsigned next_closed;
 /* Pages that are dead: of a span that died whole, or of a living arena's rewound end. */
 static bool is_dead_page(const core *c, const page *entry)
 {
-    return entry->used && (c->closed || entry->kind == PAGE_DEAD || entry->kind == PAGE_ARENA);
+    return c->closed || entry->kind == PAGE_DEAD || entry->kind == PAGE_ARENA;
+}
+
+/* The runtime that an address lies in; NULL: none. */
+static runtime *runtime_at(const void *address)
+{
+    for (size_t i = 0; i < WATCHED_MAX; i++) {
+        runtime *r = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
+        const page *entry = r != NULL ? space_page(&r->core.space, address) : NULL;
+        if (entry != NULL && entry->used) {
+            return r;
+        }
+    }
+    return NULL;
 }
 
 static void on_fault(const os_fault *fault)
@@ -27,14 +41,48 @@ static void on_fault(const os_fault *fault)
             return;
         }
     }
-    for (size_t i = 0; i < WATCHED_MAX; i++) {
-        runtime *r = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
-        const page *entry = r != NULL ? space_page(&r->core.space, fault->address) : NULL;
-        if (entry != NULL && is_dead_page(&r->core, entry)) {
-            report_access(&r->core, fault);
-            return;
-        }
+    runtime *r = runtime_at(fault->address);
+    if (r != NULL && is_dead_page(&r->core, space_page(&r->core.space, fault->address))) {
+        report_access(&r->core, fault);
     }
+}
+
+size_t fief_describe(const void *address, char *buffer, size_t size)
+{
+    runtime *r = runtime_at(address);
+    if (r == NULL) {
+        return 0;
+    }
+    fief_misuse m;
+    writer w = {buffer, size, 0};
+    describe_address(&r->core, address, &m);
+    put_description(&w, &m);
+    return w.length;
+}
+
+/* ---- AddressSanitizer's reports ---- */
+
+static bool told;
+
+static void tell_what_lies_there(const char *report)
+{
+    enum { TEXT_SIZE = 8192 };
+    (void)report;
+    const void *address = guard_reported_address();
+    if (address == NULL || __atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) {
+        return;
+    }
+    char *text = os_map(TEXT_SIZE);
+    if (text != NULL) {
+        size_t length = fief_describe(address, text, TEXT_SIZE);
+        os_print_error(text, length < TEXT_SIZE ? length : TEXT_SIZE - 1);
+        os_release(text, TEXT_SIZE);
+    }
+}
+
+static void tell_at_death(void)
+{
+    tell_what_lies_there(NULL);
 }
 
 static bool replace(runtime *old, runtime *fresh)
@@ -53,7 +101,13 @@ void watch_opened(runtime *r)
 {
     if (GUARD_FENCES) {
         (void)os_on_fault(on_fault);
+    }
+    if (GUARD_SHUT) {
+        guard_on_report(tell_what_lies_there, tell_at_death);
         (void)replace(NULL, r);
+        if (r->core.space.range->reserve != NULL) {
+            guard_root(r->core.space.base, (size_t)r->core.space.pages << PAGE_SHIFT);
+        }
     }
 }
 
@@ -62,6 +116,9 @@ static void release(runtime *r)
     core *c = &r->core;
     (void)replace(r, NULL);
     size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
+    if (GUARD_SHUT && c->space.range->reserve != NULL) {
+        guard_unroot(c->space.base, (size_t)c->space.pages << PAGE_SHIFT);
+    }
     guard_forget(c->space.base, bytes);
     if (c->space.range->kept && bytes != 0) {
         (void)guard_exhume(c->space.base, bytes);
@@ -73,7 +130,7 @@ static void release(runtime *r)
 /* Not where the next runtime, or the caller, wants the memory, or nothing is to be kept. */
 static bool can_stay(const core *c)
 {
-    return GUARD_FENCES && c->space.range->reserve != NULL && !c->space.range->kept &&
+    return GUARD_SHUT && c->space.range->reserve != NULL && !c->space.range->kept &&
            c->quarantine.entries != 0;
 }
 

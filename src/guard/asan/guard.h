@@ -9,10 +9,35 @@
 #include "os/os.h"
 
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 
 enum { GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 0 };
 #define GUARD_MODE "ASan-annotated"
 typedef enum guard_verdict { GUARD_INTACT, GUARD_OVERFLOW, GUARD_UNDERFLOW } guard_verdict;
+
+/* The address of the access that ASan is reporting; NULL: it reports none. */
+static inline const void *guard_reported_address(void)
+{
+    return __asan_report_present() ? __asan_get_report_address() : NULL;
+}
+
+/* Both ways that ASan has, since a host may take either for itself; `tell` says a thing once. */
+static inline void guard_on_report(void (*tell)(const char *text), void (*tell_at_death)(void))
+{
+    __asan_set_error_report_callback(tell);
+    __sanitizer_set_death_callback(tell_at_death);
+}
+
+/* What the blocks there point at is no leak of LeakSanitizer's. */
+static inline void guard_root(const void *start, size_t size)
+{
+    __lsan_register_root_region(start, size);
+}
+
+static inline void guard_unroot(const void *start, size_t size)
+{
+    __lsan_unregister_root_region(start, size);
+}
 
 static inline void guard_claim(void *start, size_t size) { __asan_poison_memory_region(start, size); }
 static inline void guard_lend(void *block, size_t size) { __asan_unpoison_memory_region(block, size); }

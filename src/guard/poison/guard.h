@@ -72,6 +72,10 @@ static inline void guard_write_back(unsigned char *bytes, size_t count)
     memset(bytes + count - GUARD_GRAIN, GUARD_BACK_BYTE, GUARD_GRAIN);
 }
 
+static inline const void *guard_reported_address(void) { return NULL; }
+static inline void guard_on_report(void (*tell)(const char *), void (*at_death)(void)) { (void)tell; (void)at_death; }
+static inline void guard_root(const void *start, size_t size) { (void)start; (void)size; }
+static inline void guard_unroot(const void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
 
 static inline void guard_lend(void *block, size_t size)
