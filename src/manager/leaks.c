@@ -140,7 +140,7 @@ static void put_rows(writer *w, const table *t, const site_text *places)
         const row *r = &t->rows[i];
         put(w, "%9zu %9zu  %-16s %-8s ", r->blocks, r->bytes, r->kind, r->strategy);
         if (places[i].file[0] != '\0') {
-            put(w, "%s ", places[i].function);
+            put(w, "%s ", function_of(&places[i]));
             put_place(w, &places[i]);
         }
         if (r->operation != 0) {
@@ -188,7 +188,7 @@ static void report(const core *c, scratch *s)
     if (s->places[0].file[0] != '\0') {
         put(&w, " ");
         put_place(&w, &s->places[0]);
-        put(&w, " in %s", s->places[0].function);
+        put(&w, " in %s", function_of(&s->places[0]));
     }
     put(&w, "\n");
     bool ours = os_take_turn();

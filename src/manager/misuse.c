@@ -275,7 +275,7 @@ static void print_report(const fief_misuse *m, const fief_misuse *outer)
  * by a jump. */
 static const fief_misuse *handled_around(const core *c, const void *stack)
 {
-    bool within = c->handled != NULL && c->thread == os_thread() &&
+    bool within = c->handled != NULL && c->handling_thread == os_thread() &&
                   (uintptr_t)stack < (uintptr_t)c->handled;
     return within ? c->handled : NULL;
 }
@@ -284,6 +284,7 @@ static const fief_misuse *handled_around(const core *c, const void *stack)
 static bool hand_over(core *c, const fief_misuse *m)
 {
     c->handled = m;
+    c->handling_thread = os_thread();
     if (c->on_misuse != NULL && c->on_misuse(m, c->user)) {
         c->handled = NULL;
         return true;

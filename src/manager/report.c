@@ -127,6 +127,11 @@ static void forget_sites(scratch *s)
     }
 }
 
+const char *function_of(const site_text *text)
+{
+    return text->function[0] != '\0' ? text->function : "??";
+}
+
 void put_place(writer *w, const site_text *text)
 {
     if (text->line != 0) {
@@ -163,7 +168,7 @@ static void put_site(writer *w, const char *what, const fief_site *site, const f
     put(w, "\n");
     for (size_t i = 0; i < frames->count; i++) {
         const site_text *text = &frames->frames[i];
-        put(w, "    #%zu %p in %s ", i, text->pc, text->function[0] ? text->function : "??");
+        put(w, "    #%zu %p in %s ", i, text->pc, function_of(text));
         put_place(w, text);
         put(w, "\n");
         if (i == 0 && text->source[0] != '\0') {
@@ -226,7 +231,7 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
     if (used->count != 0) {
         put(w, " ");
         put_place(w, &used->frames[0]);
-        put(w, " in %s", used->frames[0].function[0] ? used->frames[0].function : "??");
+        put(w, " in %s", function_of(&used->frames[0]));
     }
     put(w, "\n");
 }

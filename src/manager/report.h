@@ -27,6 +27,8 @@ void put_rest(writer *w, const fief_misuse *m, report_means means);
 void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
 /* A JSON string, quoted and escaped. */
 void put_string(writer *w, const char *text);
+/* The function's name, or "??". */
+const char *function_of(const site_text *text);
 /* file:line, or (module+offset). */
 void put_place(writer *w, const site_text *text);
 

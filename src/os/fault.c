@@ -111,29 +111,28 @@ static os_fault describe(const siginfo_t *info, const ucontext_t *machine)
     return fault;
 }
 
-/* A handler that returns without a remedy sees the same fault again: it is told once. */
+/* A handler that returns without a remedy sees the same fault again: it is told once. One that jumps
+ * out does not come to remember it. */
+OF_THREAD os_fault returned;
+
 static bool is_new(const os_fault *fault)
 {
-    OF_THREAD const void *last_pc, *last_address;
-    bool same = fault->pc == last_pc && fault->address == last_address;
-    last_pc = fault->pc;
-    last_address = fault->address;
-    return !same;
+    return fault->pc != returned.pc || fault->address != returned.address;
 }
 
 static void handle_fault(int number, siginfo_t *info, void *context)
 {
     int error = errno;
-    if (info->si_code > 0) { /* from the machine, not from kill() */
-        if (recovery != NULL) {
-            siglongjmp(*recovery, 1);
-        }
-        os_fault fault = describe(info, context);
-        if (is_new(&fault)) {
-            on_fault(&fault);
-        }
+    bool from_machine = info->si_code > 0; /* not from kill() */
+    if (from_machine && recovery != NULL) {
+        siglongjmp(*recovery, 1);
+    }
+    os_fault fault = describe(info, context);
+    if (from_machine && is_new(&fault)) {
+        on_fault(&fault);
     }
     pass_on(number, info, context);
+    returned = from_machine ? fault : returned;
     errno = error;
 }
 

@@ -139,6 +139,28 @@ static void handler_misuses(void)
     double_free();
 }
 
+static bool allocate_again(const fief_misuse *misuse, void *user)
+{
+    (void)misuse;
+    (void)user;
+    (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
+    return true;
+}
+
+static void *allocate_apart(void *unused)
+{
+    (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
+    return unused;
+}
+
+static void handler_misuses_apart(void)
+{
+    pthread_t thread;
+    open_with((fief_config){.on_misuse = allocate_again});
+    (void)pthread_create(&thread, NULL, allocate_apart, NULL);
+    (void)pthread_join(thread, NULL);
+}
+
 static bool crash(const fief_misuse *misuse, void *user)
 {
     (void)misuse;
@@ -189,6 +211,22 @@ static void handler_jumps_out(void)
     }
     if (jumps < 2) {
         double_free();
+    }
+    say("host: jumped twice\n");
+    _exit(0);
+}
+
+/* The same access at the same address: it is told twice. */
+static void handler_jumps_out_of_a_fault(void)
+{
+    static volatile int jumps;
+    open_with((fief_config){.on_misuse = jump_out});
+    dead = dead_text();
+    if (setjmp(out) != 0) {
+        jumps++;
+    }
+    if (jumps < 2) {
+        (void)*dead;
     }
     say("host: jumped twice\n");
     _exit(0);
@@ -688,10 +726,14 @@ static const row rows[] = {
     {"the reader stops, at a fault", reader_stops_at_a_fault, SIGSEGV, 0, {0}, "fief"},
     {"on_misuse misuses", handler_misuses, SIGABRT, 0,
      {"misuse[foreign-free]", "double-free", "SUMMARY: fief: foreign-free"}, NULL},
+    {"on_misuse misuses, on a wrong thread", handler_misuses_apart, SIGABRT, 0,
+     {"misuse[wrong-thread]", "SUMMARY: fief: wrong-thread"}, NULL},
     {"on_misuse crashes", handler_crashes, SIGSEGV, 0, {DOUBLE}, NULL},
     {"on_misuse touches the dead block", handler_touches_dead, SIGSEGV, 0,
      {"misuse[use-after-reset]"}, NULL},
     {"on_misuse jumps out, twice", handler_jumps_out, 0, 0, {"host: jumped twice\n"}, "misuse["},
+    {"on_misuse jumps out of a fault, twice", handler_jumps_out_of_a_fault, 0, 0,
+     {"host: jumped twice\n"}, "misuse["},
     {"where allocates", where_allocates, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
     {"where crashes while it is reported", where_crashes, SIGABRT, 0,
      {"misuse[interior-free]", "used at", "SUMMARY: fief: interior-free"}, NULL},
