@@ -544,6 +544,17 @@ static bool mark_is_stale(const arena *a, fief_mark mark)
            is_in_zone(a, mark.cursor);
 }
 
+/* Below an open unit nothing may die but by the unit's end. */
+static bool may_undo_to(arena *a, uint64_t events)
+{
+    if (a->strategy != FIEF_COMPILER_ARENA || a->closed || events >= a->unit_began) {
+        return true;
+    }
+    misuse(a->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+           "the compiler arena was reset, or rewound below a unit, while the unit is open");
+    return false;
+}
+
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
                             unsigned char *limit, uint64_t events)
 {
@@ -558,7 +569,7 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
     } else if (mark_is_stale(a, mark)) {
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
-    } else {
+    } else if (may_undo_to(a, mark.events)) {
         arena_rewind(a, mark);
     }
 }
@@ -622,7 +633,7 @@ void arena_reset(arena *a)
 void fief_arena_reset(fief_arena *window)
 {
     arena *a = whole(window);
-    if (enter(a->core, CALL())) {
+    if (enter(a->core, CALL()) && may_undo_to(a, 0)) {
         arena_reset(a);
     }
 }
@@ -727,15 +738,19 @@ void arena_shut_down(arena *a)
     }
 }
 
+void arena_close(arena *a)
+{
+    if (!a->stays) {
+        arena_shut_down(a);
+        space_meta_give(&a->core->space, a, sizeof *a);
+    } else if (may_undo_to(a, 0)) {
+        arena_reset(a);
+    }
+}
+
 void fief_arena_close(fief_arena *window)
 {
-    if (window != NULL) {
-        arena *a = whole(window);
-        if (a->stays) {
-            arena_reset(a);
-        } else {
-            arena_shut_down(a);
-            space_meta_give(&a->core->space, a, sizeof *a);
-        }
+    if (window != NULL && enter(whole(window)->core, CALL())) {
+        arena_close(whole(window));
     }
 }

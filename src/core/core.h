@@ -165,6 +165,7 @@ typedef struct arena {
     size_t used_before, large, peak, keep, next_pages, max;
     bool closed; /* refuses: no unit is open */
     bool stays;  /* the runtime's own: closed with it */
+    uint64_t unit_began; /* the compiler arena's events when the innermost unit began */
     struct arena *next;
     arena_span buffer;
     annex *annex; /* the buffer's records, while blocks are seen */
@@ -189,6 +190,8 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
 bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config);
 /* Gives everything back; the descriptor stays. */
 void arena_shut_down(arena *a);
+/* The same, and the descriptor goes; the runtime's own arenas are only emptied. */
+void arena_close(arena *a);
 /* Opens the window as far as the span, the cap and the runtime allow. */
 void arena_set_limit(arena *a);
 /* Makes every older mark go out of line. */
@@ -234,6 +237,8 @@ void *pool_take(pool *p, size_t size);
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind);
 /* A slot that was given may be taken again. */
 void pool_reuse(pool *p, void *slot);
+/* Gives spans without a live slot back; returns the bytes. */
+size_t pool_trim(pool *p);
 /* Is this the address of a slot that was carved? */
 bool pool_has_slot(const pool *p, const void *slot);
 

@@ -180,6 +180,10 @@ static bool must_be_a_slot(pool *p, void *slot)
     if (entry == NULL || !entry->used) {
         report_foreign(c, slot, p->slot_size, p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
+        if (GUARD_SHUT) {
+            (void)block_is_live(c, slot, p->slot_size, c->no_kind); /* knows a dead slot's inside */
+            return false;
+        }
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size,
                "given to %s, but it points inside a slot", p->name);
     } else {
@@ -269,6 +273,9 @@ static bool is_live(const pool *p, const pool_span *span, size_t i)
 size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *argument)
 {
     pool *p = whole(window);
+    if (!enter(p->core, CALL())) {
+        return 0;
+    }
     if (!GUARD_SHUT) {
         mark_vacant(p);
     }
@@ -310,12 +317,11 @@ static void drop_vacant_of_empty_spans(pool *p)
     }
 }
 
-size_t fief_pool_trim(fief_pool *window)
+size_t pool_trim(pool *p)
 {
     if (GUARD_SHUT) {
         return 0; /* dead slots stay where a stale pointer into them can be noticed */
     }
-    pool *p = whole(window);
     size_t bytes = 0;
     mark_vacant(p);
     drop_vacant_of_empty_spans(p);
@@ -332,6 +338,11 @@ size_t fief_pool_trim(fief_pool *window)
         }
     }
     return bytes;
+}
+
+size_t fief_pool_trim(fief_pool *window)
+{
+    return enter(whole(window)->core, CALL()) ? pool_trim(whole(window)) : 0;
 }
 
 /* ---- life ---- */
@@ -382,7 +393,7 @@ void pool_shut_down(pool *p)
 
 void fief_pool_close(fief_pool *window)
 {
-    if (window != NULL) {
+    if (window != NULL && enter(whole(window)->core, CALL())) {
         pool *p = whole(window);
         pool_shut_down(p);
         space_meta_give(&p->core->space, p, sizeof *p);

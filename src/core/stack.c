@@ -106,7 +106,7 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
 
 void fief_stack_close(fief_stack *stack)
 {
-    if (stack != NULL) {
-        fief_arena_close(&stack->arena);
+    if (stack != NULL && enter(whole(stack)->core, CALL())) {
+        arena_close(whole(stack));
     }
 }

@@ -395,8 +395,11 @@ size_t fief_check(fief_runtime *rt)
 size_t fief_trim(fief_runtime *rt)
 {
     runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL())) {
+        return 0;
+    }
     for (pool *p = r->core.pools; p != NULL; p = p->next) {
-        (void)fief_pool_trim(&p->window);
+        (void)pool_trim(p);
     }
     heap_trim(&r->heap);
     return space_trim(&r->core.space);
@@ -406,19 +409,22 @@ size_t fief_trim(fief_runtime *rt)
 
 fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config)
 {
-    arena *a = arena_open(&whole_runtime(rt)->core, FIEF_VM_ARENA, config);
+    core *c = &whole_runtime(rt)->core;
+    arena *a = enter(c, CALL()) ? arena_open(c, FIEF_VM_ARENA, config) : NULL;
     return a != NULL ? &a->window.arena : NULL;
 }
 
 fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config)
 {
-    arena *a = arena_open(&whole_runtime(rt)->core, FIEF_STACK, config);
+    core *c = &whole_runtime(rt)->core;
+    arena *a = enter(c, CALL()) ? arena_open(c, FIEF_STACK, config) : NULL;
     return a != NULL ? &a->window : NULL;
 }
 
 fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 {
-    pool *p = pool_open(&whole_runtime(rt)->core, FIEF_POOL, name, slot_size);
+    core *c = &whole_runtime(rt)->core;
+    pool *p = enter(c, CALL()) ? pool_open(c, FIEF_POOL, name, slot_size) : NULL;
     return p != NULL ? &p->window : NULL;
 }
 
@@ -433,7 +439,10 @@ fief_unit fief_unit_begin(fief_runtime *rt)
     if (r->innermost == 0) {
         arena_refuse(&r->unit, false);
     }
-    fief_unit unit = {fief_arena_mark(rt->unit), ++r->units, r->innermost};
+    fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began,
+                      r->core.tallies[FIEF_STACK].blocks, ++r->units, r->innermost};
+    arena_note_event(&r->unit); /* older marks are told from those of the unit by it */
+    r->unit.unit_began = r->unit.window.arena.events;
     r->innermost = unit.number;
     return unit;
 }
@@ -449,7 +458,14 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
                "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
         return;
     }
+    size_t frames = r->core.tallies[FIEF_STACK].blocks;
+    if (GUARD_SHUT && frames > unit.frames) {
+        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+               "unit %u was ended while a frame that was pushed in it is open", unit.number);
+        return;
+    }
     r->innermost = unit.outer;
+    r->unit.unit_began = unit.outer_began;
     if (unit.outer != 0) {
         arena_rewind(&r->unit, unit.mark);
         return;

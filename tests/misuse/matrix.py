@@ -177,7 +177,8 @@ def judge(rows, row, mode, tells_sites, refuses):
     status, control_out, control_err, control_log = rows.run(name_of(row), "control")
     silent = status == 0 and control_err == "" and "==" not in control_log
     is_call = "wrong" not in reports.Trail.read(control_out).places and row["debug"] == "now"
-    refusal = refusal_of(rows, row) if is_call and refuses else ""
+    reported = report is not None and report.by == "fief"
+    refusal = refusal_of(rows, row) if is_call and refuses and reported else ""
     return Cell(row, mode, row[mode], got, report.name if report else "",
                 report is not None and class_fits(row, report), total - len(wrong), total, silent,
                 wrong, refusal)

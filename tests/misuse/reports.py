@@ -18,7 +18,8 @@ class Report:
 
 @dataclasses.dataclass
 class Trail:
-    """Where the program went, as it told: `places` by what happened there, and how far it came."""
+    """Where the program went, as it told: `places` by what happened there, and whether the report
+    came in the middle of the mistake."""
 
     places: dict
     is_in_mistake: bool
@@ -29,11 +30,11 @@ class Trail:
         places, in_mistake, words = {}, False, []
         for line in text.splitlines():
             fields = line.split()
-            if len(fields) == 3 and fields[0] in ("made", "died", "wrong", "found"):
+            if len(fields) == 4 and fields[0] in ("made", "died", "wrong", "found"):
                 places.setdefault(fields[0], (fields[1], int(fields[2])))
-                in_mistake = fields[0] == "wrong"
+                in_mistake = in_mistake or fields[0] == "wrong"
             elif fields[:1] == ["after"]:
-                in_mistake = False
+                in_mistake = in_mistake and fields[3] != "0"
             else:
                 words.append(line)
         return cls(places, in_mistake, words)

@@ -9,7 +9,7 @@
  *     FOUND(s)   where a mistake is noticed that was made before always runs
  *     OR(a, b)   a in the mistake, b in the control
  *
- * Each tells its function and line on stdout, and when it begins and ends. What a report says is
+ * Each tells its function and line on stdout, and how long the report is so far. What a report says is
  * compared with that by matrix.py, and tools/misuse_doc.py prints the rows without the words above. */
 #ifndef ROW_H
 #define ROW_H
@@ -64,7 +64,7 @@ void after_mistake(void);
 #define ACCESS(statement)        \
     do {                         \
         STEP("wrong", statement); \
-        tell("after", "", 0);    \
+        tell("after", __func__, __LINE__); \
     } while (0)
 #define WRONG(statement)                \
     do {                                \
@@ -72,7 +72,7 @@ void after_mistake(void);
             before_mistake();           \
             STEP("wrong", statement);   \
             after_mistake();            \
-            tell("after", "", 0);       \
+            tell("after", __func__, __LINE__); \
         }                               \
     } while (0)
 #define RIGHT(statement) \

@@ -24,6 +24,7 @@ static inline void guard_trust(void *bytes, size_t size) { (void)bytes; (void)si
 static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
 static inline bool guard_bury(void *start, size_t size) { (void)start; (void)size; return false; }
 static inline bool guard_exhume(void *start, size_t size) { (void)start; (void)size; return true; }
+static inline bool guard_is_local(const void *p) { (void)p; return false; }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
 
 #endif

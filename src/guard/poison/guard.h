@@ -10,6 +10,7 @@
  *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
  *     trust    we read bytes that may be undefined, and check what we get
  *     open     we are about to look into our own bytes
+ *     is_local a pointer that lies outside the stack -> is it a local that was moved away?
  *     forget   the range goes to the OS or the caller
  *
  * A raw block is [redzone | size rounded up to a grain | redzone]; every byte of a redzone, and of
@@ -95,6 +96,7 @@ static inline void guard_trust(void *bytes, size_t size)
 static inline void guard_open(void *start, size_t size) { (void)start; (void)size; }
 static inline bool guard_bury(void *start, size_t size) { return os_fence(start, size); }
 static inline bool guard_exhume(void *start, size_t size) { return os_unfence(start, size); }
+static inline bool guard_is_local(const void *p) { (void)p; return false; }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
 
 #endif
