@@ -89,7 +89,6 @@ FIEF_INLINE void *fief_row_allocator(fief_runtime *rt, const fief_row *row)
 typedef struct fief_unit {
     fief_mark mark;
     uint64_t outer_began; /* the arena's events when the unit around it began */
-    size_t frames;        /* blocks on the runtime's stacks then; counted in guarded builds */
     unsigned number;
     unsigned outer; /* the unit around it; 0: none */
 } fief_unit;

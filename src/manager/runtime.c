@@ -439,8 +439,8 @@ fief_unit fief_unit_begin(fief_runtime *rt)
     if (r->innermost == 0) {
         arena_refuse(&r->unit, false);
     }
-    fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began,
-                      r->core.tallies[FIEF_STACK].blocks, ++r->units, r->innermost};
+    fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began, ++r->units,
+                      r->innermost};
     arena_note_event(&r->unit); /* older marks are told from those of the unit by it */
     r->unit.unit_began = r->unit.window.arena.events;
     r->innermost = unit.number;
@@ -456,12 +456,6 @@ void fief_unit_end(fief_runtime *rt, fief_unit unit)
     if (r->innermost == 0 || unit.number != r->innermost) {
         misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
                "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
-        return;
-    }
-    size_t frames = r->core.tallies[FIEF_STACK].blocks;
-    if (GUARD_SHUT && frames > unit.frames) {
-        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
-               "unit %u was ended while a frame that was pushed in it is open", unit.number);
         return;
     }
     r->innermost = unit.outer;

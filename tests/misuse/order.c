@@ -30,15 +30,6 @@ static void unit_order_never_begun(bool mistaken)
     WRONG(fief_unit_end(rt, unit));
 }
 
-static void unit_order_frame_is_open(bool mistaken)
-{
-    fief_unit unit = fief_unit_begin(rt);
-    char *frame = fief_stack_push(fief_frame_stack(rt), 40);
-    WRONG(fief_unit_end(rt, unit));
-    (void)fief_stack_pop(fief_frame_stack(rt), frame, 40);
-    fief_unit_end(rt, unit);
-}
-
 static void unit_order_reset_with_an_open_unit(bool mistaken)
 {
     fief_unit unit = fief_unit_begin(rt);
@@ -202,7 +193,6 @@ static const row rows[] = {
     ROW(unit_order, ended_twice, unit_order, NOW, NOW, NOW),
     ROW(unit_order, inner_ended_twice, unit_order, NOW, NOW, NOW),
     ROW(unit_order, never_begun, unit_order, NOW, NOW, NOW),
-    ROW(unit_order, frame_is_open, unit_order, NOW, NOW, NOW),
     ROW(unit_order, reset_with_an_open_unit, unit_order, NOW, NOW, NOW),
     ROW(unit_order, close_with_an_open_unit, unit_order, NOW, NOW, NOW),
     ROW(unit_order, rewind_below_a_unit, unit_order, NOW, NOW, NOW),
