@@ -114,7 +114,7 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_forget(span->start, span->pages << PAGE_SHIFT);
+    guard_claim(span->start, span->pages << PAGE_SHIFT);
     space_give(&a->core->space, span->start, span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }

@@ -78,7 +78,7 @@ static bool span_add(pool *p)
 
 static void span_drop(pool *p, pool_span *span)
 {
-    guard_forget(span->start, PAGE_SIZE);
+    guard_claim(span->start, PAGE_SIZE);
     space_give(&p->core->space, span->start, 1, 0);
     space_meta_give(&p->core->space, span->bits, bits_bytes(p));
     space_meta_give(&p->core->space, span, sizeof *span);
@@ -378,9 +378,12 @@ void pool_shut_down(pool *p)
     quarantine_drain(c); /* some of what waits there may be ours */
     for (pool_span *span = p->spans, *next; span != NULL; span = next) {
         next = span->next;
+        if (GUARD_SHUT) {
+            blocks_sweep(c, p->strategy, span->start, span->start + PAGE_SIZE, p->name);
+        }
         span_drop(p, span);
     }
-    if (c->shut) {
+    if (c->shut && !GUARD_SHUT) {
         budget_give(c, p->strategy, p->kind, p->asked, p->lent);
     }
     for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {

@@ -236,6 +236,19 @@ void fief_adopt(fief_runtime *rt)
 
 /* ---- close ---- */
 
+/* What leaked dies here; its redzones are looked at for the last time. */
+static void sweep_leaked(core *c)
+{
+    const space *s = &c->space;
+    for (uint32_t i = 0; GUARD_SHUT && i < s->frontier; i++) {
+        const page *entry = &s->map[i];
+        if (entry->used && entry->kind != PAGE_ARENA && entry->kind != PAGE_DEAD) {
+            blocks_sweep(c, entry->kind == PAGE_POOL ? FIEF_POOL : FIEF_HEAP, page_start(s, i),
+                         page_start(s, i + 1), owner_name(entry));
+        }
+    }
+}
+
 size_t fief_close(fief_runtime *rt)
 {
     if (rt == NULL) {
@@ -254,6 +267,9 @@ size_t fief_close(fief_runtime *rt)
     }
     arena_shut_down(&r->vm); /* takes the heap blocks along that stood in for arena blocks */
     size_t leaked = report_leaks(r);
+    if (leaked != 0) {
+        sweep_leaked(c);
+    }
     watch_closed(r);
     return leaked;
 }

@@ -324,6 +324,15 @@ static void read_before_unit(bool mistaken)
     fief_unit_end(rt, unit);
 }
 
+static void overflow_pool_closed(bool mistaken)
+{
+    fief_pool *slots = fief_pool_open(rt, "slots", 48);
+    char *p;
+    MADE(p = fief_pool_take(slots));
+    ACCESS(p[OR(48, 47)] = 1);
+    FOUND(fief_pool_close(slots));
+}
+
 static void overflow_checked(bool mistaken)
 {
     char *p;
@@ -436,6 +445,7 @@ static const row rows[] = {
     ROW(read_before, heap, underflow, NOT_HERE, NOW, NOW),
     ROW(read_before, pool, underflow, NOT_HERE, NOW, NOW),
     ROW(read_before, unit, underflow, NOT_HERE, NOW, NOW),
+    ROW(overflow, pool_closed, overflow, NEXT, NOW, NOW),
     ROW(overflow, checked, overflow, NEXT, NOW, NOW),
     ROW(overflow, resized, overflow, NEXT, NOW, NOW),
     ROW(overflow, rewound, overflow, NEXT, NOW, NOW),

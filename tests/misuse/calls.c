@@ -50,6 +50,20 @@ static void use_of_a_closed_runtime_push(bool mistaken)
     WRONG((void)fief_stack_push(fief_frame_stack(other), 10));
 }
 
+static void use_of_a_closed_runtime_trim(bool mistaken)
+{
+    fief_runtime *other = open_another();
+    (void)fief_close(other);
+    WRONG((void)fief_trim(other));
+}
+
+static void use_of_a_closed_runtime_open(bool mistaken)
+{
+    fief_runtime *other = open_another();
+    (void)fief_close(other);
+    WRONG((void)fief_pool_open(other, "slots", 48));
+}
+
 static void close_twice_runtime(bool mistaken)
 {
     fief_runtime *other = open_another();
@@ -121,6 +135,39 @@ static void close_elsewhere(void *argument)
 static void wrong_thread_close(bool mistaken)
 {
     on_another_thread(close_elsewhere, &mistaken);
+}
+
+static void trim_elsewhere(void *argument)
+{
+    bool mistaken = *(bool *)argument;
+    WRONG((void)fief_trim(rt));
+}
+
+static void wrong_thread_trim(bool mistaken)
+{
+    on_another_thread(trim_elsewhere, &mistaken);
+}
+
+static void open_elsewhere(void *argument)
+{
+    bool mistaken = *(bool *)argument;
+    WRONG((void)fief_arena_open(rt, NULL));
+}
+
+static void wrong_thread_open(bool mistaken)
+{
+    on_another_thread(open_elsewhere, &mistaken);
+}
+
+static void strdup_elsewhere(void *argument)
+{
+    bool mistaken = *(bool *)argument;
+    WRONG((void)fief_strdup(rt, FIEF_DYNAMIC, "text"));
+}
+
+static void wrong_thread_strdup(bool mistaken)
+{
+    on_another_thread(strdup_elsewhere, &mistaken);
 }
 
 static char *of_the_owner;
@@ -273,6 +320,8 @@ static const row rows[] = {
     ROW(use_of_a_closed_runtime, unit, use_after_close, NOW, NOW, NOW),
     ROW(use_of_a_closed_runtime, check, use_after_close, NOW, NOW, NOW),
     ROW(use_of_a_closed_runtime, push, use_after_close, NOW, NOW, NOW),
+    ROW(use_of_a_closed_runtime, trim, use_after_close, NOW, NOW, NOW),
+    ROW(use_of_a_closed_runtime, open, use_after_close, NOW, NOW, NOW),
     ROW(close_twice, runtime, use_after_close, NOW, NOW, NOW),
     ROW(wrong_thread, heap, wrong_thread, NOW, NOW, NOW),
     ROW(wrong_thread, new, wrong_thread, NOW, NOW, NOW),
@@ -280,6 +329,9 @@ static const row rows[] = {
     ROW(wrong_thread, unit, wrong_thread, NOW, NOW, NOW),
     ROW(wrong_thread, check, wrong_thread, NOW, NOW, NOW),
     ROW(wrong_thread, close, wrong_thread, NOW, NOW, NOW),
+    ROW(wrong_thread, trim, wrong_thread, NOW, NOW, NOW),
+    ROW(wrong_thread, open, wrong_thread, NOW, NOW, NOW),
+    ROW(wrong_thread, strdup, wrong_thread, NOW, NOW, NOW),
     ROW(wrong_thread, free, wrong_thread, NOW, NOW, NOW),
     ROW(bad_alignment, not_a_power, bad_alignment, NOW, NOW, NOW),
     ROW(bad_alignment, zero, bad_alignment, NOW, NOW, NOW),

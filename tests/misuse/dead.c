@@ -86,6 +86,22 @@ static void read_after_free_pool(bool mistaken)
     ACCESS(sink = OR(p, elsewhere)[8]);
 }
 
+static void write_after_free_huge(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 3000000));
+    DIED(fief_heap_free(heap, p, 3000000));
+    ACCESS(OR(p, elsewhere)[8] = 1);
+}
+
+static void read_after_free_huge(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 3000000));
+    DIED(fief_heap_free(heap, p, 3000000));
+    ACCESS(sink = OR(p, elsewhere)[8]);
+}
+
 static void write_after_reset_unit(bool mistaken)
 {
     fief_unit unit = fief_unit_begin(rt);
@@ -420,6 +436,8 @@ static const row rows[] = {
     ROW(read_after_free, large, write_after_free, NOT_HERE, NOW, NOW),
     ROW(write_after_free, pool, write_after_free, NEXT, NOW, NOW),
     ROW(read_after_free, pool, write_after_free, NOT_HERE, NOW, NOW),
+    ROW(write_after_free, huge, write_after_free, NOT_HERE, NOW, NOW),
+    ROW(read_after_free, huge, write_after_free, NOT_HERE, NOW, NOW),
     ROW(write_after_reset, unit, use_after_reset, NOW, NOW, NOW),
     ROW(read_after_reset, unit, use_after_reset, NOW, NOW, NOW),
     ROW(write_after_reset, unit_large, use_after_reset, NOW, NOW, NOW),

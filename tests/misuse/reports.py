@@ -107,7 +107,7 @@ def memcheck_report(log, file):
             sections.setdefault(site, []).append(frame.groups())
         elif "free'd" in line:
             site = "died"
-        elif "alloc'd" in line:
+        elif "alloc'd" in line or "client-defined" in line:
             site = "allocated"
         elif line.strip() == "":
             break
