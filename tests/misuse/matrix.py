@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Runs the rows of tests/misuse/ in each mode and says who noticed what, and when.
 
-usage: matrix.py [--json | --tap] [--sample N] [--no-sites] [--only TEXT]... MODE=PROGRAM...
+usage: matrix.py [--json | --tap | --red] [--sample N] [--no-sites] [--only TEXT]... MODE=PROGRAM...
 
 MODE is debug, asan or valgrind; PROGRAM is test-misuse as that mode's build has it (valgrind runs
 the debug build's). Without an option: a table for people. --sample N takes each N-th row, from the
-first of each kind of mistake on.
+first of each kind of mistake on. --red names the rows whose mistake is not reported as it should be,
+and runs nothing else.
 
 A cell is `now` when the report came in the middle of the mistake, `next` when the row's program had
 gone on, `missed` when there was none. A row noticed at a call is run once more with a handler that
 refuses: then the runtime's figures must be the same after the call as before."""
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -94,6 +96,7 @@ class Cell:
     control_silent: bool
     wrong_sites: list
     refusal: str  # "", "unchanged", or what was not
+    by_fief: bool
 
     def as_json(self):
         return json.dumps({"misuse": self.row["misuse"], "variant": self.row["variant"],
@@ -164,7 +167,8 @@ def refusal_of(rows, row):
     return f"refused: status {status}, said {', '.join(words) or 'nothing'} {err[:200]}".strip()
 
 
-def judge(rows, row, mode, tells_sites, refuses):
+def judge_mistake(rows, row, mode, tells_sites):
+    """The cell as far as the mistake alone tells."""
     _, out, err, log = rows.run(name_of(row), "mistake")
     trail, report = look_at(row, mode, out, err, log)
     got = "missed" if report is None else ("now" if trail.is_in_mistake else "next")
@@ -174,14 +178,19 @@ def judge(rows, row, mode, tells_sites, refuses):
         total = len(true)
         wrong = [(site, report.sites.get(site), place) for site, place in true.items()
                  if report.sites.get(site) != place]
-    status, control_out, control_err, control_log = rows.run(name_of(row), "control")
-    silent = status == 0 and control_err == "" and "==" not in control_log
-    is_call = "wrong" not in reports.Trail.read(control_out).places and row["debug"] == "now"
-    reported = report is not None and report.by == "fief"
-    refusal = refusal_of(rows, row) if is_call and refuses and reported else ""
     return Cell(row, mode, row[mode], got, report.name if report else "",
-                report is not None and class_fits(row, report), total - len(wrong), total, silent,
-                wrong, refusal)
+                report is not None and class_fits(row, report), total - len(wrong), total, True,
+                wrong, "", report is not None and report.by == "fief")
+
+
+def judge(rows, row, mode, tells_sites, refuses):
+    cell = judge_mistake(rows, row, mode, tells_sites)
+    status, control_out, control_err, control_log = rows.run(name_of(row), "control")
+    cell.control_silent = status == 0 and control_err == "" and "==" not in control_log
+    is_call = "wrong" not in reports.Trail.read(control_out).places and row["debug"] == "now"
+    if is_call and refuses and cell.by_fief:
+        cell.refusal = refusal_of(rows, row)
+    return cell
 
 
 def judge_all(programs, rows_chosen, tells_sites):
@@ -193,6 +202,14 @@ def judge_all(programs, rows_chosen, tells_sites):
                 yield judge(rows, row, mode, tells_sites, mode != "valgrind")
     for rows in started.values():
         rows.close()
+
+
+def red_rows(mode, program, table, tells_sites):
+    rows = Rows(mode, program)
+    for row in table:
+        if row[mode] != "" and not judge_mistake(rows, row, mode, tells_sites).is_as_it_should_be():
+            yield f"{row['misuse']}/{row['variant']}"
+    rows.close()
 
 
 def choose(table, only, sample):
@@ -250,7 +267,7 @@ def print_people(cells, modes):
     colours = colours_wanted()
     print(f"{'misuse':<24}{'variant':<25}" + "".join(f"{mode:<10}" for mode in modes).rstrip())
     seen, pending = [], []
-    for cell in [*cells, None]:
+    for cell in itertools.chain(cells, [None]):
         if pending and (cell is None or cell.row is not pending[0].row):
             print(table_line(pending, modes, colours), flush=True)
             for bad in pending:
@@ -293,6 +310,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--tap", action="store_true")
+    parser.add_argument("--red", action="store_true")
     parser.add_argument("--sample", type=int, default=1)
     parser.add_argument("--no-sites", action="store_true")
     parser.add_argument("--only", action="append")
@@ -308,6 +326,10 @@ def main():
     given = arguments()
     program = next(iter(given.programs.values()))
     table = table_of(program, "--rows")
+    if given.red:
+        for mode, program in given.programs.items():
+            print("\n".join(red_rows(mode, program, table, not given.no_sites)))
+        return 0
     cells = judge_all(given.programs, choose(table, given.only, given.sample), not given.no_sites)
     lonely = classes_without_a_row(program, table)
     if given.tap:
