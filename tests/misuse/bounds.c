@@ -81,9 +81,9 @@ static void overflow_stack(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
     char *p;
-    MADE(p = fief_stack_push(frames, 40));
-    ACCESS(p[OR(40, 39)] = 1);
-    FOUND((void)fief_stack_pop(frames, p, 40));
+    MADE(p = fief_stack_make(frames, char, 40));
+    ACCESS(fill(p, OR(41, 40)));
+    FOUND((void)fief_stack_drop(frames, p, 40));
 }
 
 static void underflow_heap(bool mistaken)
@@ -156,9 +156,9 @@ static void underflow_stack(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
     char *p;
-    MADE(p = fief_stack_push(frames, 40));
+    MADE(p = fief_stack_make(frames, char, 40));
     ACCESS(p[OR(-1, 0)] = 1);
-    FOUND((void)fief_stack_pop(frames, p, 40));
+    FOUND((void)fief_stack_drop(frames, p, 40));
 }
 
 static void overflow_far_heap(bool mistaken)
@@ -166,7 +166,7 @@ static void overflow_far_heap(bool mistaken)
     char *p;
     MADE(p = fief_heap_alloc(heap, 40));
     char *next = fief_heap_alloc(heap, 40);
-    ACCESS(memset(p, 1, OR(40 + 400, 40)));
+    ACCESS(fill(p, OR(40 + 400, 40)));
     FOUND(fief_heap_free(heap, p, 40));
     fief_heap_free(heap, next, 40);
 }
@@ -176,7 +176,7 @@ static void overflow_far_pool(bool mistaken)
     char *p;
     MADE(p = fief_new(rt, PAIR, FIEF_DYNAMIC, 48));
     char *next = fief_new(rt, PAIR, FIEF_DYNAMIC, 48);
-    ACCESS(memset(p, 1, OR(48 + 400, 48)));
+    ACCESS(fill(p, OR(48 + 400, 48)));
     FOUND(fief_free(rt, PAIR, p, 48));
     fief_free(rt, PAIR, next, 48);
 }
@@ -186,7 +186,7 @@ static void overflow_far_medium(bool mistaken)
     char *p;
     MADE(p = fief_heap_alloc(heap, 3000));
     char *next = fief_heap_alloc(heap, 3000);
-    ACCESS(memset(p, 1, OR(3000 + 400, 3000)));
+    ACCESS(fill(p, OR(3000 + 400, 3000)));
     FOUND(fief_heap_free(heap, p, 3000));
     fief_heap_free(heap, next, 3000);
 }
@@ -197,7 +197,7 @@ static void overflow_far_unit(bool mistaken)
     char *p;
     MADE(p = fief_temp(rt, char, 20));
     char *next = fief_temp(rt, char, 20);
-    ACCESS(memset(p, 1, OR(20 + 400, 20)));
+    ACCESS(fill(p, OR(20 + 400, 20)));
     FOUND(fief_unit_end(rt, unit));
     (void)next;
 }
@@ -207,7 +207,7 @@ static void overflow_far_vm(bool mistaken)
     char *p;
     MADE(p = fief_arena_alloc(fief_vm_arena(rt), 40));
     char *next = fief_arena_alloc(fief_vm_arena(rt), 40);
-    ACCESS(memset(p, 1, OR(40 + 400, 40)));
+    ACCESS(fill(p, OR(40 + 400, 40)));
     FOUND((void)fief_check(rt));
     (void)next;
 }
@@ -290,10 +290,10 @@ static void read_past_stack(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
     char *p;
-    MADE(p = fief_stack_push(frames, 40));
+    MADE(p = fief_stack_make(frames, char, 40));
     memset(p, 0, 40);
     ACCESS(sink = p[OR(40, 39)]);
-    (void)fief_stack_pop(frames, p, 40);
+    (void)fief_stack_drop(frames, p, 40);
 }
 
 static void read_before_heap(bool mistaken)

@@ -138,11 +138,13 @@ def class_fits(row, report):
 
 
 def sites_that_must_be_right(trail, report, got):
-    """ASan does not know the blocks, so its report has one site. A leak was made, and is all."""
+    """ASan does not know the blocks, so its report has one site, as memcheck's of a value has. A leak
+    was made, and is all."""
     places = trail.places
     used = places.get("wrong" if got == "now" else "found")
     true = {"used": used, "died": places.get("died"), "allocated": places.get("made")}
-    asked = ("used",) if report.by == "asan" else reports.SITES
+    alone = report.by == "asan" or "uninitialised" in report.name
+    asked = ("used",) if alone else reports.SITES
     asked = ("allocated",) if report.name == "leak" else asked
     return {site: true[site] for site in asked if true[site] is not None}
 

@@ -45,6 +45,8 @@ extern char elsewhere[16384]; /* what a control accesses */
 /* A runtime of the row's own, opened as `rt` was. */
 fief_runtime *open_another(void);
 void do_nothing(void);
+/* Byte by byte, upwards. */
+void fill(char *bytes, size_t count);
 /* Runs body(argument) on another thread, to its end. */
 void on_another_thread(void (*body)(void *), void *argument);
 
@@ -52,10 +54,11 @@ void tell(const char *what, const char *function, int line);
 void before_mistake(void);
 void after_mistake(void);
 
-#define STEP(what, statement)            \
-    do {                                 \
-        tell(what, __func__, __LINE__);  \
-        statement;                       \
+#define STEP(what, statement)              \
+    do {                                   \
+        tell(what, __func__, __LINE__);    \
+        __asm__ volatile("" ::: "memory"); \
+        statement;                         \
         __asm__ volatile("" ::: "memory"); \
     } while (0)
 #define MADE(statement) STEP("made", statement)

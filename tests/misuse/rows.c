@@ -55,6 +55,13 @@ FIEF_NOINLINE void do_nothing(void)
     __asm__ volatile("");
 }
 
+FIEF_NOINLINE void fill(char *bytes, size_t count)
+{
+    for (volatile char *byte = bytes; count != 0; count--) {
+        *byte++ = 1;
+    }
+}
+
 typedef struct errand {
     void (*body)(void *);
     void *argument;
