@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the rows of tests/misuse/ in each mode and says who noticed what, and when.
 
-usage: matrix.py [--json | --tap | --red] [--sample N] [--no-sites] [--only TEXT]... MODE=PROGRAM...
+usage: matrix.py [--json | --tap | --red] [--own] [--no-sites] [--only TEXT]... MODE=PROGRAM...
 
 MODE is debug, asan or valgrind; PROGRAM is test-misuse as that mode's build has it (valgrind runs
-the debug build's). Without an option: a table for people. --sample N takes each N-th row, from the
-first of each kind of mistake on. --red names the rows whose mistake is not reported as it should be,
+the debug build's). Without an option: a table for people. --own takes the rows that the modes notice
+otherwise than debug does. --red names the rows whose mistake is not reported as it should be,
 and runs nothing else.
 
 A cell is `now` when the report came in the middle of the mistake, `next` when the row's program had
@@ -214,11 +214,9 @@ def red_rows(mode, program, table, tells_sites):
     rows.close()
 
 
-def choose(table, only, sample):
+def choose(table, only, own):
     rows = [row for row in table if not only or any(text in name_of(row) for text in only)]
-    firsts = {row["misuse"]: name_of(row) for row in reversed(rows)}
-    return [row for i, row in enumerate(rows)
-            if i % sample == 0 or firsts[row["misuse"]] == name_of(row)]
+    return [row for row in rows if not own or any(row[mode] != row["debug"] for mode in own)]
 
 
 def classes_without_a_row(program, table):
@@ -313,7 +311,7 @@ def arguments():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--tap", action="store_true")
     parser.add_argument("--red", action="store_true")
-    parser.add_argument("--sample", type=int, default=1)
+    parser.add_argument("--own", action="store_true")
     parser.add_argument("--no-sites", action="store_true")
     parser.add_argument("--only", action="append")
     parser.add_argument("programs", nargs="+", metavar="MODE=PROGRAM")
@@ -332,7 +330,8 @@ def main():
         for mode, program in given.programs.items():
             print("\n".join(red_rows(mode, program, table, not given.no_sites)))
         return 0
-    cells = judge_all(given.programs, choose(table, given.only, given.sample), not given.no_sites)
+    own = list(given.programs) if given.own else []
+    cells = judge_all(given.programs, choose(table, given.only, own), not given.no_sites)
     lonely = classes_without_a_row(program, table)
     if given.tap:
         seen = print_tap(cells, lonely)

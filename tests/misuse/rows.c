@@ -46,7 +46,9 @@ static bool refuse(const fief_misuse *misuse, void *unused)
 
 fief_runtime *open_another(void)
 {
+    size_t reserve = (size_t)1 << 28; /* memcheck writes down each 64 KiB of it */
     return fief_open(&(fief_config){.name = "row", .kinds = kinds, .kind_count = KINDS,
+                                    .reserve_bytes = reserve,
                                     .on_misuse = refuses ? refuse : NULL});
 }
 
