@@ -104,6 +104,7 @@ FIEF_INLINE void *fief_row_allocator(fief_runtime *rt, const fief_row *row)
 /* A unit of compilation; plain data, returned by begin and handed to end. */
 typedef struct fief_unit {
     fief_mark mark;
+    uint64_t outer_began; /* the arena's events when the unit around it began */
     unsigned number;
     unsigned outer; /* the unit around it; 0: none */
 } fief_unit;

@@ -114,7 +114,7 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_forget(span->start, span->pages << PAGE_SHIFT);
+    guard_claim(span->start, span->pages << PAGE_SHIFT);
     space_give(&a->core->space, span->start, span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
@@ -579,6 +579,17 @@ static bool mark_is_stale(const arena *a, fief_mark mark)
            is_in_zone(a, mark.cursor);
 }
 
+/* Below an open unit nothing may die but by the unit's end. */
+static bool may_undo_to(arena *a, uint64_t events)
+{
+    if (a->strategy != FIEF_COMPILER_ARENA || a->closed || events >= a->unit_began) {
+        return true;
+    }
+    misuse(a->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+           "the compiler arena was reset, or rewound below a unit, while the unit is open");
+    return false;
+}
+
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
                             unsigned char *limit, uint64_t events)
 {
@@ -593,7 +604,7 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
     } else if (mark_is_stale(a, mark)) {
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
-    } else {
+    } else if (may_undo_to(a, mark.events)) {
         (void)arena_rewind(a, mark);
     }
 }
@@ -662,7 +673,7 @@ bool arena_reset(arena *a)
 void fief_arena_reset_slow(fief_arena *window)
 {
     arena *a = whole(window);
-    if (enter(a->core, CALL())) {
+    if (enter(a->core, CALL()) && may_undo_to(a, 0)) {
         (void)arena_reset(a);
     }
 }
@@ -767,15 +778,21 @@ void arena_shut_down(arena *a)
     }
 }
 
+void arena_close(arena *a)
+{
+    if (a->stays) {
+        if (may_undo_to(a, 0)) {
+            (void)arena_reset(a);
+        }
+    } else if (arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
+        arena_shut_down(a);
+        space_meta_give(&a->core->space, a, sizeof *a);
+    }
+}
+
 void fief_arena_close_slow(fief_arena *window)
 {
-    arena *a = window != NULL ? whole(window) : NULL;
-    if (a != NULL && enter(a->core, CALL())) {
-        if (a->stays) {
-            (void)arena_reset(a);
-        } else if (arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
-            arena_shut_down(a);
-            space_meta_give(&a->core->space, a, sizeof *a);
-        }
+    if (window != NULL && enter(whole(window)->core, CALL())) {
+        arena_close(whole(window));
     }
 }

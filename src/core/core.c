@@ -67,6 +67,7 @@ bool may_enter(core *c, call from)
         return true;
     }
     c->from = from;
+    c->stack_operation = UINT64_MAX; /* not the call that was seen last */
     if (c->closed) {
         misuse(c, FIEF_MISUSE_USE_AFTER_CLOSE, NULL, 0, "the runtime is closed");
         return false;
@@ -126,7 +127,9 @@ uint32_t call_stack(core *c)
 
 void report_foreign(core *c, const void *p, size_t size, const char *to)
 {
-    if ((uintptr_t)p >= (uintptr_t)c->stack.start && (uintptr_t)p < (uintptr_t)c->stack.end) {
+    uintptr_t at = (uintptr_t)p;
+    bool on_stack = at >= (uintptr_t)c->stack.start && at < (uintptr_t)c->stack.end;
+    if (on_stack || guard_is_local(p)) {
         misuse(c, FIEF_MISUSE_STACK_FREE, p, size, "given to %s, but it lies on the C stack", to);
     } else {
         misuse(c, FIEF_MISUSE_FOREIGN_FREE, p, size,

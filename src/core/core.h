@@ -116,9 +116,11 @@ void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size,
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner);
 /* Looks at every block that has a record: a live one's redzones, a freed one's bytes. Returns how
- * many they are. The same for the pages of one span. */
+ * many they are. */
 size_t blocks_check(core *c);
-size_t blocks_check_span(core *c, const unsigned char *span, size_t pages);
+/* Every block of a pool's or the heap's page that is used no more: the dead are looked at, the living
+ * die. */
+void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, const char *owner);
 /* A freed block's bytes must be as they were when it died, or somebody wrote to it. */
 void block_must_be_untouched(core *c, const void *block, size_t size);
 /* A vacant block joins its list, and leaves it for the host: then it is looked at once more. The link
@@ -184,6 +186,7 @@ typedef struct arena {
     size_t used_before, large, peak, keep, next_pages, max;
     bool closed; /* refuses: no unit is open */
     bool stays;  /* the runtime's own: closed with it */
+    uint64_t unit_began; /* the compiler arena's events when the innermost unit began */
     struct arena *next;
     arena_span buffer;
     annex *annex; /* the buffer's records, while blocks are seen */
@@ -212,6 +215,8 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
 bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config);
 /* Gives everything back; the descriptor stays. */
 void arena_shut_down(arena *a);
+/* The same, and the descriptor goes; the runtime's own arenas are only emptied. */
+void arena_close(arena *a);
 /* Opens the window as far as the span, the cap and the runtime allow. */
 void arena_set_limit(arena *a);
 /* Makes every older mark go out of line. */
@@ -257,6 +262,8 @@ void *pool_take(pool *p, size_t size);
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind);
 /* A slot that was given may be taken again. */
 void pool_reuse(pool *p, void *slot);
+/* Gives spans without a live slot back; returns the bytes. */
+size_t pool_trim(pool *p);
 /* Is this the address of a slot that was carved? */
 bool pool_has_slot(const pool *p, const void *slot);
 

@@ -209,7 +209,7 @@ void heap_reuse(heap *h, void *block, size_t size)
     } else {
         unsigned char *start = span_start(&c->space, entry);
         size_t pages = large_head(h, entry)->length;
-        guard_forget(start, pages << PAGE_SHIFT);
+        guard_claim(start, pages << PAGE_SHIFT);
         space_give(&c->space, start, pages, 0);
     }
 }

@@ -247,18 +247,18 @@ static void check(core *c, const page *entry, const record *r)
     }
 }
 
-size_t blocks_check_span(core *c, const unsigned char *span, size_t pages)
+static size_t check_page(core *c, const unsigned char *start, bool living)
 {
     const space *s = &c->space;
-    const page *entry = space_page(s, span);
+    const page *entry = space_page(s, start);
     if (!GUARD_SHUT || !entry->used || entry->kind == PAGE_DEAD) {
         return 0;
     }
     size_t looked = 0;
-    record *r = ledger_at(s, span);
-    const record *end = r + (pages << (PAGE_SHIFT - CELL_SHIFT));
+    record *r = ledger_at(s, start);
+    const record *end = r + (PAGE_SIZE >> CELL_SHIFT);
     for (r = ledger_next(r, end); r < end; r = ledger_next(r + 1, end)) {
-        if (is_to_be_checked(entry, r)) {
+        if (is_to_be_checked(entry, r) && (living || r->state != BLOCK_LIVE)) {
             check(c, entry, r);
             looked++;
         }
@@ -271,7 +271,7 @@ size_t blocks_check(core *c)
     const space *s = &c->space;
     size_t looked = 0;
     for (uint32_t i = 0; i < s->frontier; i++) {
-        looked += blocks_check_span(c, page_start(s, i), 1);
+        looked += check_page(c, page_start(s, i), true);
     }
     return looked;
 }
@@ -356,7 +356,10 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
             continue;
         }
         size_t size = record_size(s, r);
-        if (!guard_is_intact(block, size)) {
+        if (c->stack.watched) { /* Valgrind hides redzones, and is told of each death */
+            look(c, block, size, owner);
+            guard_return(block, size);
+        } else if (!guard_is_intact(block, size)) {
             look(c, block, size, owner);
         }
         if (run.kind != r->kind) {
@@ -369,4 +372,12 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
         r->died = died & 0xFFFFFF;
     }
     tally_end(c, strategy, &run);
+}
+
+void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, const char *owner)
+{
+    if (GUARD_SHUT) {
+        (void)check_page(c, page_of_them, false);
+        blocks_sweep(c, strategy, page_of_them, page_of_them + PAGE_SIZE, owner);
+    }
 }

@@ -199,7 +199,7 @@ void medium_trim(heap *h, size_t keep)
             continue;
         }
         *link = m->next;
-        guard_forget(m->start, SEGMENT);
+        guard_claim(m->start, SEGMENT);
         space_give(&h->core->space, m->start, MEDIUM_PAGES, 0);
         space_meta_give(&h->core->space, m, sizeof *m);
     }

@@ -78,7 +78,7 @@ static bool span_add(pool *p)
 
 static void span_drop(pool *p, pool_span *span)
 {
-    guard_forget(span->start, PAGE_SIZE);
+    guard_claim(span->start, PAGE_SIZE);
     space_give(&p->core->space, span->start, 1, 0);
     space_meta_give(&p->core->space, span->bits, bits_bytes(p));
     space_meta_give(&p->core->space, span, sizeof *span);
@@ -163,6 +163,10 @@ static bool must_be_a_slot(pool *p, void *slot)
     if (entry == NULL || !entry->used) {
         report_foreign(c, slot, p->slot_size, p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
+        if (GUARD_SHUT) {
+            (void)block_is_live(c, slot, p->slot_size, c->no_kind); /* knows a dead slot's inside */
+            return false;
+        }
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size,
                "given to %s, but it points inside a slot", p->name);
     } else {
@@ -248,6 +252,9 @@ static bool is_live(const pool *p, const pool_span *span, size_t i)
 size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *argument)
 {
     pool *p = whole(window);
+    if (!enter(p->core, CALL())) {
+        return 0;
+    }
     if (!GUARD_SHUT) {
         mark_vacant(p);
     }
@@ -288,12 +295,11 @@ static void drop_vacant_of_empty_spans(pool *p)
     }
 }
 
-size_t fief_pool_trim(fief_pool *window)
+size_t pool_trim(pool *p)
 {
     if (GUARD_SHUT) {
         return 0; /* dead slots stay where a stale pointer into them can be noticed */
     }
-    pool *p = whole(window);
     size_t bytes = 0;
     mark_vacant(p);
     drop_vacant_of_empty_spans(p);
@@ -310,6 +316,11 @@ size_t fief_pool_trim(fief_pool *window)
         }
     }
     return bytes;
+}
+
+size_t fief_pool_trim(fief_pool *window)
+{
+    return enter(whole(window)->core, CALL()) ? pool_trim(whole(window)) : 0;
 }
 
 /* ---- life ---- */
@@ -345,10 +356,10 @@ void pool_shut_down(pool *p)
     quarantine_drain(c); /* some of what waits there may be ours */
     for (pool_span *span = p->spans, *next; span != NULL; span = next) {
         next = span->next;
-        (void)blocks_check_span(c, span->start, 1);
+        blocks_end(c, p->strategy, span->start, p->name);
         span_drop(p, span);
     }
-    if (c->shut) {
+    if (c->shut && !GUARD_SHUT) {
         budget_give(c, p->strategy, p->kind, p->asked, p->lent);
     }
     for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {

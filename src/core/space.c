@@ -282,6 +282,7 @@ static void exhume_oldest(space *s)
     s->graves_pages -= pages;
     s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
     if (guard_exhume(page_start(s, first), (size_t)pages << PAGE_SHIFT)) {
+        guard_claim(page_start(s, first), (size_t)pages << PAGE_SHIFT);
         space_give(s, page_start(s, first), pages, 0);
     }
 }
@@ -303,7 +304,7 @@ void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
         exhume_oldest(s);
     }
     if (!fits || !guard_bury(span, bytes)) {
-        guard_forget(span, bytes);
+        guard_claim(span, bytes);
         space_give(s, span, pages, 0);
         return;
     }

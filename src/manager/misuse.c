@@ -30,25 +30,30 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
     [FIEF_MISUSE_WRONG_KIND] = {"wrong-kind",
         "A block is given back under the kind it was made as: does its header say another?"},
     [FIEF_MISUSE_OVERFLOW] = {"overflow",
-        "Bytes behind the block's end were written: look for a length that counts one too few."},
+        "Bytes past the block's end were written: does its length count one too few?"},
     [FIEF_MISUSE_UNDERFLOW] = {"underflow",
-        "Bytes before the block's start were written: look for an index that became negative."},
+        "Bytes before the block's start were written: did an index become negative?"},
     [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free",
-        "A dead block was written: somebody kept its address."},
+        "A freed block was written: clear every copy of its address where it is freed."},
     [FIEF_MISUSE_USE_AFTER_RESET] = {"use-after-reset",
         "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
     [FIEF_MISUSE_USE_AFTER_REWIND] = {"use-after-rewind",
         "Copy what must outlive the mark before the rewind, or take it before the mark."},
     [FIEF_MISUSE_USE_AFTER_CLOSE] = {"use-after-close",
         "fief_close ended the runtime and every block of it: clear the pointers to both."},
-    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment", "Alignments are powers of two up to 65536."},
-    [FIEF_MISUSE_BAD_KIND] = {"bad-kind", "Kinds are rows of the table, contexts its columns."},
+    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment",
+        "An alignment is a power of two up to 65536: round yours up."},
+    [FIEF_MISUSE_BAD_KIND] = {"bad-kind",
+        "Kinds are rows of the table, contexts its columns: is the number one of them?"},
     [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy",
         "The table has no strategy for this kind in this context: add one, or set .any."},
     [FIEF_MISUSE_NO_UNIT] = {"no-unit", "Temporaries live in a unit: call fief_unit_begin first."},
-    [FIEF_MISUSE_UNIT_ORDER] = {"unit-order", "Units end innermost first, each once."},
-    [FIEF_MISUSE_NOT_LIFO] = {"not-lifo", "A stack pops its newest block first."},
-    [FIEF_MISUSE_WRONG_ARENA] = {"wrong-arena", "A mark belongs to the arena that made it."},
+    [FIEF_MISUSE_UNIT_ORDER] = {"unit-order",
+        "Units end innermost first, each once, and nothing else ends below an open one."},
+    [FIEF_MISUSE_NOT_LIFO] = {"not-lifo",
+        "A stack pops its newest block first: pop what was pushed later, with its size."},
+    [FIEF_MISUSE_WRONG_ARENA] = {"wrong-arena",
+        "A mark belongs to the arena that made it: keep the two together."},
     [FIEF_MISUSE_STALE_MARK] = {"stale-mark",
         "The arena was rewound below the mark, or reset: take a new one."},
     [FIEF_MISUSE_WRONG_THREAD] = {"wrong-thread",
@@ -61,7 +66,8 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "Clear or copy the pointer before the arena is closed, or declare that field weak."},
     [FIEF_MISUSE_DANGLING_STORE] = {"dangling-store",
         "Copy the target to where the holder lives, or declare that field weak in the kind table."},
-    [FIEF_MISUSE_LEAK] = {"leak", "Blocks of dynamic lifetime were alive at fief_close."},
+    [FIEF_MISUSE_LEAK] = {"leak",
+        "Blocks of dynamic lifetime were alive at fief_close: free them, or give them an arena."},
 };
 
 const char *fief_mode(void)
@@ -384,11 +390,11 @@ static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
     if (c->closed) {
         return FIEF_MISUSE_USE_AFTER_CLOSE;
     }
-    block_state state = r != NULL ? (block_state)r->state : BLOCK_RESET;
-    if (state == BLOCK_FREED || state == BLOCK_VACANT) {
-        return FIEF_MISUSE_WRITE_AFTER_FREE;
+    const page *entry = space_page(&c->space, m->address);
+    if (entry != NULL && entry->kind != PAGE_ARENA && entry->kind != PAGE_DEAD) {
+        return FIEF_MISUSE_WRITE_AFTER_FREE; /* of a pool or the heap */
     }
-    return state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND : FIEF_MISUSE_USE_AFTER_RESET;
+    return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND : FIEF_MISUSE_USE_AFTER_RESET;
 }
 
 bool report_broken_handler(const core *c, const os_fault *fault)

@@ -399,8 +399,11 @@ size_t fief_check_slow(fief_runtime *rt)
 size_t fief_trim(fief_runtime *rt)
 {
     runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL())) {
+        return 0;
+    }
     for (pool *p = r->core.pools; p != NULL; p = p->next) {
-        (void)fief_pool_trim(&p->window);
+        (void)pool_trim(p);
     }
     heap_trim(&r->heap);
     return space_trim(&r->core.space);
@@ -410,19 +413,22 @@ size_t fief_trim(fief_runtime *rt)
 
 fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config)
 {
-    arena *a = arena_open(&whole_runtime(rt)->core, FIEF_VM_ARENA, config);
+    core *c = &whole_runtime(rt)->core;
+    arena *a = enter(c, CALL()) ? arena_open(c, FIEF_VM_ARENA, config) : NULL;
     return a != NULL ? &a->window.arena : NULL;
 }
 
 fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config)
 {
-    arena *a = arena_open(&whole_runtime(rt)->core, FIEF_STACK, config);
+    core *c = &whole_runtime(rt)->core;
+    arena *a = enter(c, CALL()) ? arena_open(c, FIEF_STACK, config) : NULL;
     return a != NULL ? &a->window : NULL;
 }
 
 fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 {
-    pool *p = pool_open(&whole_runtime(rt)->core, FIEF_POOL, name, slot_size);
+    core *c = &whole_runtime(rt)->core;
+    pool *p = enter(c, CALL()) ? pool_open(c, FIEF_POOL, name, slot_size) : NULL;
     return p != NULL ? &p->window : NULL;
 }
 
@@ -437,7 +443,10 @@ fief_unit fief_unit_begin_slow(fief_runtime *rt)
     if (r->innermost == 0) {
         arena_refuse(&r->unit, false);
     }
-    fief_unit unit = {fief_arena_mark(rt->unit), ++r->units, r->innermost};
+    fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began, ++r->units,
+                      r->innermost};
+    arena_note_event(&r->unit); /* older marks are told from those of the unit by it */
+    r->unit.unit_began = r->unit.window.arena.events;
     r->innermost = unit.number;
     if (r->begun != NULL && r->depth < UNITS_NESTED) {
         r->begun[r->depth] = r->core.operation;
@@ -464,6 +473,7 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
         return;
     }
     r->innermost = unit.outer;
+    r->unit.unit_began = unit.outer_began;
     r->depth--;
     if (unit.outer == 0) {
         arena_refuse(&r->unit, true);

@@ -71,6 +71,12 @@ static inline bool guard_exhume(void *start, size_t size)
     __asan_unpoison_memory_region(start, size);
     return true;
 }
+/* ASan keeps locals elsewhere, to notice their use after a return. */
+static inline bool guard_is_local(const void *p)
+{
+    void *moved = __asan_get_current_fake_stack();
+    return moved != NULL && __asan_addr_is_in_fake_stack(moved, (void *)(uintptr_t)p, NULL, NULL) != NULL;
+}
 static inline void guard_forget(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
 
 #endif

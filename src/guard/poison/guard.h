@@ -9,22 +9,21 @@
  *     sweep    a run of blocks comes back at once
  *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
  *     trust    we read bytes that may be undefined, and check what we get
- *     forget   the range goes to the OS or the caller
+ *     is_local a pointer that lies outside the stack -> is it a local that was moved away?
+ *     forget   the range leaves the library: it goes to the OS or the caller
  *
  * A raw block is [redzone | size rounded up to a grain | redzone]; every byte of a redzone, and of
- * the rounding, is checked. Fresh bytes read 0xCD, dead ones 0xDD. */
+ * the rounding, is checked. Fresh bytes read 0xCD, dead ones 0xDD. Valgrind is told the same, in
+ * memcheck.h: what is not lent may not be accessed, and our own looks are announced. */
 #ifndef FIEF_GUARD_H
 #define FIEF_GUARD_H
 
+#include "guard/poison/memcheck.h"
 #include "os/os.h"
 
 #include <fief/base.h>
 
 #include <string.h>
-
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
-#endif
 
 enum { GUARD_GRAIN = FIEF_GRAIN, GUARD_REDZONE = 16, GUARD_SHUT = 1, GUARD_FENCES = 1 };
 enum { GUARD_FRONT_BYTE = 0xFA, GUARD_BACK_BYTE = 0xFB, GUARD_FRESH = 0xCD, GUARD_DEAD = 0xDD };
@@ -45,7 +44,7 @@ static inline bool guard_word_is(const unsigned char *bytes, uint64_t pattern)
 
 /* The first byte that has another value; NULL: none. By words, the last of which may overlap the one
  * before: most of what is looked at is short, and the cost of a call. */
-static inline const void *guard_odd(const unsigned char *bytes, size_t count, unsigned char value)
+static inline const void *guard_odd_shown(const unsigned char *bytes, size_t count, unsigned char value)
 {
     const uint64_t pattern = 0x0101010101010101u * value;
     bool same = true;
@@ -65,6 +64,15 @@ static inline const void *guard_odd(const unsigned char *bytes, size_t count, un
     return NULL;
 }
 
+/* The same of bytes that are ours, and hidden from everybody. */
+static inline const void *guard_odd(const unsigned char *bytes, size_t count, unsigned char value)
+{
+    memcheck_show(bytes, count);
+    const void *odd = guard_odd_shown(bytes, count, value);
+    memcheck_hide(bytes, count);
+    return odd;
+}
+
 /* 16 to 23 bytes, a redzone behind a block. */
 static inline void guard_write_back(unsigned char *bytes, size_t count)
 {
@@ -76,14 +84,18 @@ static inline const void *guard_reported_address(void) { return NULL; }
 static inline void guard_on_report(void (*tell)(const char *), void (*at_death)(void)) { (void)tell; (void)at_death; }
 static inline void guard_root(const void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_unroot(const void *start, size_t size) { (void)start; (void)size; }
-static inline void guard_claim(void *start, size_t size) { (void)start; (void)size; }
+static inline void guard_claim(void *start, size_t size) { memcheck_hide(start, size); }
 
 static inline void guard_lend(void *block, size_t size)
 {
     unsigned char *bytes = block;
+    memcheck_show(bytes - GUARD_REDZONE, GUARD_REDZONE + size + guard_back(size));
     memset(bytes - GUARD_REDZONE, GUARD_FRONT_BYTE, GUARD_REDZONE);
     memset(bytes, GUARD_FRESH, size);
     guard_write_back(bytes + size, guard_back(size));
+    memcheck_hide(bytes - GUARD_REDZONE, GUARD_REDZONE);
+    memcheck_hide(bytes + size, guard_back(size));
+    memcheck_born(block, size);
 }
 
 /* Both redzones, without branches: what a sweep asks of every block. Else guard_look says more. */
@@ -108,12 +120,21 @@ static inline guard_verdict guard_look(const void *block, size_t size, const voi
     return *ret_at != NULL ? GUARD_UNDERFLOW : GUARD_INTACT;
 }
 
-static inline void guard_return(void *block, size_t size) { memset(block, GUARD_DEAD, size); }
+static inline void guard_return(void *block, size_t size)
+{
+    memset(block, GUARD_DEAD, size);
+    memcheck_died(block);
+}
 
 /* What is cut off becomes part of the redzone behind. */
 static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
 {
-    memset((unsigned char *)block + new_size, GUARD_BACK_BYTE, old_size - new_size + guard_back(old_size));
+    unsigned char *end = (unsigned char *)block + new_size;
+    size_t back = old_size - new_size + guard_back(old_size);
+    memcheck_show(end, back);
+    memset(end, GUARD_BACK_BYTE, back);
+    memcheck_hide(end, back);
+    memcheck_resized(block, new_size);
 }
 
 static inline const void *guard_written(const void *bytes, size_t size)
@@ -121,15 +142,10 @@ static inline const void *guard_written(const void *bytes, size_t size)
     return guard_odd(bytes, size, GUARD_DEAD);
 }
 
-static inline void guard_sweep(void *start, size_t size) { memset(start, GUARD_DEAD, size); }
 /* Does Valgrind run us? Then undefined bytes are its concern. */
 static inline bool guard_is_watched(void)
 {
-#ifdef RUNNING_ON_VALGRIND
-    return RUNNING_ON_VALGRIND != 0;
-#else
-    return false;
-#endif
+    return memcheck_runs;
 }
 
 /* A scan reads whatever lies in a block. */
@@ -153,14 +169,14 @@ static inline void guard_look_again(bool watched)
 #endif
 }
 
-static inline void guard_trust(void *bytes, size_t size)
+static inline void guard_sweep(void *start, size_t size)
 {
-    (void)bytes;
-    (void)size;
-#ifdef VALGRIND_MAKE_MEM_DEFINED
-    (void)VALGRIND_MAKE_MEM_DEFINED(bytes, size);
-#endif
+    memcheck_show(start, size);
+    memset(start, GUARD_DEAD, size);
+    memcheck_hide(start, size);
 }
+
+static inline void guard_trust(void *bytes, size_t size) { memcheck_show(bytes, size); }
 static inline bool guard_bury(void *start, size_t size)
 {
     os_look_again(); /* who touches it must find our handler */
@@ -168,6 +184,7 @@ static inline bool guard_bury(void *start, size_t size)
 }
 
 static inline bool guard_exhume(void *start, size_t size) { return os_unfence(start, size); }
-static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }
+static inline bool guard_is_local(const void *p) { (void)p; return false; }
+static inline void guard_forget(void *start, size_t size) { memcheck_show(start, size); }
 
 #endif
