@@ -112,7 +112,7 @@ static void find_places(const core *c, const table *t, site_text *ret_places)
 {
     site_address addresses[ROWS_SHOWN];
     size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
-    size_t rows[ROWS_SHOWN]; /* whose place each address is */
+    size_t rows[ROWS_SHOWN] = {0}; /* whose place each address is */
     for (size_t i = 0; i < shown; i++) {
         fief_site site;
         depot_get(c->depot, t->rows[i].born, &site);

@@ -220,6 +220,19 @@ static site_text frame_text(place *p, const void *address, const char *function,
     return text;
 }
 
+/* A verb of the headers, or the library's other half where it is linked into a host's file. A host's
+ * own functions may have names like ours. */
+static bool is_own(const char *function, const char *file)
+{
+    static const char *const folders[] = {"fief/", "src/core/", "src/manager/"};
+    bool found = file == NULL;
+    for (size_t i = 0; file != NULL && i < sizeof folders / sizeof folders[0]; i++) {
+        const char *below = strstr(file, folders[i]);
+        found = found || (below != NULL && (i > 0 || strstr(below, ".h") != NULL));
+    }
+    return found && function != NULL && strncmp(function, "fief_", 5) == 0;
+}
+
 /* The frames of one address, innermost first. */
 static size_t frames_of(place *p, const void *address, site_text *texts, size_t most)
 {
@@ -228,7 +241,7 @@ static size_t frames_of(place *p, const void *address, site_text *texts, size_t 
     size_t found = 0;
     for (size_t depth = p->depth; depth-- > 0 && found < most;) {
         const char *function = dwarf_diename(&p->scopes[depth]);
-        if (function == NULL || !is_own_name(function)) {
+        if (!is_own(function, file)) {
             texts[found++] = frame_text(p, address, function, file, line);
         }
         if (dwarf_tag(&p->scopes[depth]) != DW_TAG_inlined_subroutine) {
@@ -256,7 +269,7 @@ static size_t frame_by_symbol(Dwfl_Module *module, place *p, const site_address 
     unsigned line = 0;
     const char *name = symbol_of(module, (uintptr_t)address->pc - 1);
     const char *file = p != NULL ? line_of(p, &line) : NULL;
-    if (name != NULL && is_own_name(name)) {
+    if (file != NULL && is_own(name, file)) {
         return 0;
     }
     if (file != NULL && line != 0) {

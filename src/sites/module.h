@@ -7,11 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static inline bool is_own_name(const char *function)
-{
-    return strncmp(function, "fief_", 5) == 0;
-}
-
 static inline const char *file_of(const os_module *module)
 {
     const char *name = strrchr(module->path, '/');

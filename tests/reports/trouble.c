@@ -2,6 +2,7 @@
  * must end by the signal that it would have ended by, in time, and must say what it can still say. */
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -612,6 +613,15 @@ static void no_handler(void)
     touch_dead();
 }
 
+/* The kernel finds the page before anybody is told. */
+static void system_call_touches_dead(void)
+{
+    open_with((fief_config){0});
+    stderr_is_pipe();
+    ssize_t written = write(pipe_ends[1], (const char *)dead_text(), 40);
+    _exit(written < 0 && errno == EFAULT ? 7 : 9);
+}
+
 static void fault_is_not_ours(void)
 {
     open_with((fief_config){0});
@@ -777,6 +787,7 @@ static const row rows[] = {
     {"the host's handler is for once", handler_for_once, SIGSEGV, 0,
      {"misuse[use-after-reset]", RESET_END, "host: once\n"}, NULL},
     {"nobody handles it", no_handler, SIGSEGV, 0, {"misuse[use-after-reset]", RESET_END}, NULL},
+    {"a system call touches dead memory", system_call_touches_dead, 0, 7, {0}, "fief"},
     {"a fault is none of ours", fault_is_not_ours, SIGSEGV, 0, {0}, "fief"},
     {"the signal was sent", sent_by_kill, SIGSEGV, 0, {0}, "fief"},
     {"the stack overflows, with another to go on", stack_overflows, SIGSEGV, 0, {0}, "fief"},

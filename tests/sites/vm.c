@@ -228,6 +228,17 @@ static __attribute__((noinline)) void *resize(void *block)
     return fief_resize(rt, STRING, block, 50, 60); /* site: resize.used */
 }
 
+/* The prefix is ours, the function is not. */
+static __attribute__((noinline)) void fief_host_free(char *text)
+{
+    fief_free(rt, STRING, text, 50); /* site: prefix.used */
+}
+
+static void prefix(void)
+{
+    fief_host_free(new_string(rt, 40));
+}
+
 static void wrong_size(void)
 {
     sink = (size_t)resize(new_string(rt, 40));
@@ -272,7 +283,7 @@ static const program programs[] = {
     {"pool", pool_twice},       {"realloc", realloc_freed},  {"string", free_a_literal},
     {"alignment", bad_alignment}, {"no-unit", no_unit},      {"lifo", not_lifo},
     {"resize", wrong_size},     {"closed", close_twice},     {"leak", leak},
-    {"deep", deep},
+    {"deep", deep},             {"prefix", prefix},
 };
 
 bool run_program(const char *name)
