@@ -32,9 +32,11 @@ class Library:
                                check=False)
         self.tells_sites = libdw.returncode == 0
         self.libraries = libdw.stdout.split()
-        sites = "sites/libdw.c" if self.tells_sites else "sites/plain.c"
-        folders = [path for name in ("core", "manager", "guard/poison") for path in (self.code / name).glob("*.c")]
-        self.files = sorted([*folders, self.code / "os/posix.c", self.code / sites])
+        sites = "libdw.c" if self.tells_sites else "none.c"
+        folders = [path for name in ("core", "manager", "guard/poison", "os")
+                   for path in (self.code / name).glob("*.c") if path.name != "fake.c"]
+        chosen = [self.code / "sites" / name for name in ("plain.c", sites)]
+        self.files = sorted([*folders, *chosen])
         self.objects = {file: scratch / f"{i}.o" for i, file in enumerate(self.files)}
 
     def compiled(self, files):
