@@ -16,7 +16,8 @@ typedef enum fief_misuse_class {
     FIEF_MISUSE_WRONG_KIND,
     FIEF_MISUSE_OVERFLOW,
     FIEF_MISUSE_UNDERFLOW,
-    FIEF_MISUSE_WRITE_AFTER_FREE,
+    FIEF_MISUSE_WRITE_AFTER_FREE, /* found when it was looked at ... */
+    FIEF_MISUSE_USE_AFTER_FREE,   /* ... or at the access, where that faults */
     FIEF_MISUSE_USE_AFTER_RESET,
     FIEF_MISUSE_USE_AFTER_REWIND,
     FIEF_MISUSE_USE_AFTER_CLOSE,

@@ -143,7 +143,9 @@ const char *owner_name(const page *entry)
     case PAGE_ARENA: return ((const arena *)entry->owner)->name;
     case PAGE_POOL:
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->name;
-    case PAGE_DEAD: return "an arena's dead span";
+    case PAGE_DEAD: return "a span that died";
+    case PAGE_FENCED:
+        return entry->tail == FIEF_HEAP ? "the heap" : ((const pool *)entry->owner)->name;
     default: return "the heap";
     }
 }

@@ -37,6 +37,8 @@ typedef struct quarantine {
     size_t entries, first, count, bytes, budget;
 } quarantine;
 
+typedef enum fence { FENCE_NONE, FENCE_BACK, FENCE_FRONT } fence;
+
 typedef struct core {
     space space;
     bool shut;
@@ -46,6 +48,7 @@ typedef struct core {
     block_state dying; /* how blocks die in this call */
     unsigned kind; /* of the call that is being served; no_kind where it names none */
     unsigned no_kind;
+    fence fence; /* what its kind asks for */
     uint64_t operation; /* calls that were seen */
     fief_runtime *rt;
     fief_heap *heap;
@@ -140,6 +143,20 @@ bool quarantine_open(core *c, size_t budget);
 /* A dead block waits; the oldest go back to their allocators. */
 void quarantine_put(core *c, void *block);
 void quarantine_drain(core *c);
+
+/* ---- fences: while GUARD_FENCES, blocks with an inaccessible page beside them ---- */
+/* A block in a span of its own, whose fence is open. */
+void *fence_take(core *c, fief_strategy strategy, void *owner, size_t size, size_t align);
+static inline bool fence_wanted(const core *c, size_t size)
+{
+    return c->fence != FENCE_NONE && size < SIZE_IN_PAGES; /* larger ones note their size there */
+}
+void fence_shut(core *c, void *block);
+void fence_open(core *c, void *block);
+/* The block is dead, and its span becomes inaccessible. */
+void fence_bury(core *c, void *block);
+/* The owner's next living block, from that page on; NULL: there is none. */
+void *fence_next(const core *c, const void *owner, uint32_t *page_number);
 
 /* ---- arena ---- */
 typedef struct arena_span {

@@ -177,12 +177,19 @@ static void count_dead(heap *h, size_t size)
 
 static void *take(heap *h, size_t size, size_t align)
 {
-    void *block = raw_take(h, size, align);
+    core *c = h->core;
+    bool fenced = GUARD_FENCES && fence_wanted(c, size);
+    size_t least = h->window.round + 1;
+    void *block = fenced ? fence_take(c, FIEF_HEAP, h, size, align > least ? align : least)
+                         : raw_take(h, size, align);
     if (block == NULL) {
         return NULL;
     }
-    if (h->core->shut) {
-        block_lend(h->core, FIEF_HEAP, block, size, h->core->kind);
+    if (c->shut) {
+        block_lend(c, FIEF_HEAP, block, size, c->kind);
+    }
+    if (fenced) {
+        fence_shut(c, block);
     }
     count_live(h, size);
     return block;
@@ -257,7 +264,8 @@ static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
-    if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL || entry->kind == PAGE_DEAD) {
+    if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL || entry->kind == PAGE_DEAD ||
+        (entry->kind == PAGE_FENCED && entry->owner != h)) {
         report_not_ours(h, entry, block, size);
         return false;
     }
@@ -288,11 +296,17 @@ void heap_give(heap *h, void *block, size_t size, unsigned kind)
     if (!must_be_a_block(h, block, size, kind)) {
         return;
     }
+    bool fenced = GUARD_FENCES && space_page(&c->space, block)->kind == PAGE_FENCED;
+    if (fenced) {
+        fence_open(c, block);
+    }
     if (c->shut) {
         block_take_back(c, FIEF_HEAP, block, size, kind, "the heap");
     }
     count_dead(h, size);
-    if (GUARD_SHUT) {
+    if (fenced) {
+        fence_bury(c, block);
+    } else if (GUARD_SHUT) {
         quarantine_put(c, block);
     } else {
         heap_reuse(h, block, size);
@@ -366,11 +380,17 @@ static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
 static void *shrink_here(heap *h, void *block, size_t old_size, size_t new_size)
 {
     core *c = h->core;
-    if (space_page(&c->space, block)->kind != PAGE_SMALL) {
+    page_kind kind = (page_kind)space_page(&c->space, block)->kind;
+    if (kind == PAGE_FENCED) {
+        fence_open(c, block);
+    } else if (kind != PAGE_SMALL) {
         (void)pages_resized(h, block, new_size);
     }
     if (c->shut) {
         block_shrink(c, FIEF_HEAP, block, old_size, new_size, c->kind);
+    }
+    if (kind == PAGE_FENCED) {
+        fence_shut(c, block);
     }
     count_dead(h, old_size);
     count_live(h, new_size);

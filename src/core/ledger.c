@@ -240,7 +240,11 @@ static void check(core *c, const page *entry, const record *r)
 {
     unsigned char *block = ledger_block(&c->space, r);
     size_t size = record_size(&c->space, r);
-    if (r->state == BLOCK_LIVE) {
+    if (r->state == BLOCK_LIVE && entry->kind == PAGE_FENCED) {
+        fence_open(c, block);
+        look(c, block, size, owner_name(entry));
+        fence_shut(c, block);
+    } else if (r->state == BLOCK_LIVE) {
         look(c, block, size, owner_name(entry));
     } else {
         block_must_be_untouched(c, block, size);

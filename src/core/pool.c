@@ -110,7 +110,8 @@ void *pool_take(pool *p, size_t size)
     if (!budget_admits(c, p->strategy, size)) {
         return NULL;
     }
-    void *slot = pool_attempt(p);
+    bool fenced = GUARD_FENCES && fence_wanted(c, size);
+    void *slot = fenced ? fence_take(c, p->strategy, p, size, FIEF_ALIGN) : pool_attempt(p);
     if (slot == NULL) {
         return NULL;
     }
@@ -118,6 +119,9 @@ void *pool_take(pool *p, size_t size)
         block_lend(c, p->strategy, slot, size, p->kind);
         p->lent++;
         p->asked += size;
+    }
+    if (fenced) {
+        fence_shut(c, slot);
     }
     size_t live = c->shut ? p->lent : p->carved;
     p->peak = live > p->peak ? live : p->peak;
@@ -156,10 +160,11 @@ bool pool_has_slot(const pool *p, const void *slot)
 static bool must_be_a_slot(pool *p, void *slot)
 {
     core *c = p->core;
-    if (pool_has_slot(p, slot)) {
+    const page *entry = space_page(&c->space, slot);
+    bool fenced = entry != NULL && entry->kind == PAGE_FENCED && entry->owner == p;
+    if (fenced || pool_has_slot(p, slot)) {
         return true;
     }
-    const page *entry = space_page(&c->space, slot);
     if (entry == NULL || !entry->used) {
         report_foreign(c, slot, p->slot_size, p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
@@ -187,12 +192,18 @@ bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
     if (!must_be_a_slot(p, slot) || (GUARD_SHUT && !block_is_live(c, slot, size, kind))) {
         return false;
     }
+    bool fenced = GUARD_FENCES && space_page(&c->space, slot)->kind == PAGE_FENCED;
+    if (fenced) {
+        fence_open(c, slot);
+    }
     if (c->shut) {
         block_take_back(c, p->strategy, slot, size, p->kind, p->name);
         p->lent--;
         p->asked -= size;
     }
-    if (GUARD_SHUT) {
+    if (fenced) {
+        fence_bury(c, slot);
+    } else if (GUARD_SHUT) {
         quarantine_put(c, slot);
     } else {
         pool_reuse(p, slot);
@@ -266,6 +277,10 @@ size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *ar
                 visited++;
             }
         }
+    }
+    uint32_t from = 0;
+    for (void *slot; GUARD_FENCES && (slot = fence_next(p->core, p, &from)) != NULL; visited++) {
+        visit(slot, argument);
     }
     return visited;
 }
@@ -358,6 +373,12 @@ void pool_shut_down(pool *p)
         next = span->next;
         blocks_end(c, p->strategy, span->start, p->name);
         span_drop(p, span);
+    }
+    uint32_t from = 0;
+    for (unsigned char *slot; GUARD_FENCES && (slot = fence_next(c, p, &from)) != NULL;) {
+        fence_open(c, slot);
+        blocks_sweep(c, p->strategy, slot, slot + 1, p->name);
+        fence_bury(c, slot);
     }
     if (c->shut && !GUARD_SHUT) {
         budget_give(c, p->strategy, p->kind, p->asked, p->lent);

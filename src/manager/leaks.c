@@ -45,6 +45,11 @@ static void add(table *t, row r)
 
 /* ---- three ways to know ---- */
 
+static bool is_of_pool(const page *entry)
+{
+    return entry->kind == PAGE_POOL || (entry->kind == PAGE_FENCED && entry->tail == FIEF_POOL);
+}
+
 static void collect_records(const runtime *r, table *t)
 {
     const core *c = &r->core;
@@ -59,7 +64,7 @@ static void collect_records(const runtime *r, table *t)
         for (; at < end; at = ledger_next(at + 1, end)) {
             if (at->state == BLOCK_LIVE) {
                 add(t, (row){1, record_size(s, at), kind_name(r, (unsigned)at->kind),
-                             entry->kind == PAGE_POOL ? "pool" : "heap", (uint32_t)at->born,
+                             is_of_pool(entry) ? "pool" : "heap", (uint32_t)at->born,
                              at->operation});
             }
         }

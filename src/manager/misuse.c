@@ -35,6 +35,8 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         "Bytes before the block's start were written: did an index become negative?"},
     [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free",
         "A freed block was written: clear every copy of its address where it is freed."},
+    [FIEF_MISUSE_USE_AFTER_FREE] = {"use-after-free",
+        "A freed block was read or written: clear every copy of its address where it is freed."},
     [FIEF_MISUSE_USE_AFTER_RESET] = {"use-after-reset",
         "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
     [FIEF_MISUSE_USE_AFTER_REWIND] = {"use-after-rewind",
@@ -91,6 +93,7 @@ static fief_strategy strategy_of(const page *entry)
 {
     switch (entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
+    case PAGE_FENCED:
     case PAGE_DEAD: return (fief_strategy)entry->tail;
     case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
@@ -117,7 +120,9 @@ static const char *readable(const char *name)
 /* The block that p lies in, or that it lies in a redzone of. */
 static const record *nearest(const space *s, const unsigned char *p)
 {
+    enum { FENCE = 4096 };
     const record *before = ledger_find(s, p), *behind = ledger_find(s, p + GUARD_REDZONE);
+    behind = behind == NULL ? ledger_find(s, p + FENCE) : behind;
     bool is_far = before == NULL || (uintptr_t)p >= (uintptr_t)ledger_block(s, before) +
                                                        record_size(s, before) + GUARD_REDZONE;
     return is_far && behind != NULL && (uintptr_t)ledger_block(s, behind) > (uintptr_t)p ? behind
@@ -386,13 +391,15 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
 
 static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
 {
-    const record *r = ledger_find(&c->space, m->address);
+    const record *r = nearest(&c->space, m->address);
     if (c->closed) {
         return FIEF_MISUSE_USE_AFTER_CLOSE;
     }
     const page *entry = space_page(&c->space, m->address);
-    if (entry != NULL && entry->kind != PAGE_ARENA && entry->kind != PAGE_DEAD) {
-        return FIEF_MISUSE_WRITE_AFTER_FREE; /* of a pool or the heap */
+    if (entry != NULL && strategy_of(entry) >= FIEF_POOL) {
+        bool before = r != NULL && (uintptr_t)m->address < (uintptr_t)ledger_block(&c->space, r);
+        fief_misuse_class beside = before ? FIEF_MISUSE_UNDERFLOW : FIEF_MISUSE_OVERFLOW;
+        return r != NULL && r->state == BLOCK_LIVE ? beside : FIEF_MISUSE_USE_AFTER_FREE;
     }
     return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND : FIEF_MISUSE_USE_AFTER_RESET;
 }
@@ -407,6 +414,14 @@ bool report_broken_handler(const core *c, const os_fault *fault)
     return outer != NULL;
 }
 
+static const char *what_was_touched(fief_misuse_class class_id)
+{
+    if (class_id == FIEF_MISUSE_OVERFLOW) {
+        return "byte behind";
+    }
+    return class_id == FIEF_MISUSE_UNDERFLOW ? "byte before" : "dead";
+}
+
 void report_access(core *c, const os_fault *fault)
 {
     fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
@@ -415,8 +430,8 @@ void report_access(core *c, const os_fault *fault)
     m.used.count =
         1 + frames_walk(fault->frame, c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
     describe(c, &m);
-    (void)snprintf(m.text, sizeof m.text, "%s a dead '%s'",
-                   fault->is_write ? "write to" : "read of", m.kind != NULL ? m.kind : "block");
+    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'", fault->is_write ? "write to" : "read of",
+                   what_was_touched(m.class_id), m.kind != NULL ? m.kind : "block");
     (void)hand_over(c, &m);
 }
 

@@ -275,6 +275,14 @@ static void *row_alloc(runtime *r, unsigned kind, const fief_row *row, size_t si
     }
 }
 
+/* Arenas have dead pages instead. */
+static fence fence_for(const runtime *r, unsigned kind, fief_strategy strategy)
+{
+    unsigned traits = GUARD_FENCES && strategy >= FIEF_POOL ? r->kinds[kind].traits : 0;
+    fence front = (traits & FIEF_FENCE_FRONT) != 0 ? FENCE_FRONT : FENCE_NONE;
+    return (traits & FIEF_FENCE_BACK) != 0 ? FENCE_BACK : front;
+}
+
 /* The cell of the table, if it is one, and fits the size. */
 static const fief_row *must_be_a_cell(runtime *r, unsigned kind, unsigned context, size_t size)
 {
@@ -309,7 +317,9 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
         return NULL;
     }
     r->core.kind = kind;
+    r->core.fence = fence_for(r, kind, (fief_strategy)row->strategy);
     void *block = row_alloc(r, kind, row, size);
+    r->core.fence = FENCE_NONE;
     r->core.kind = r->core.no_kind;
     return block != NULL ? memset(block, 0, size) : NULL;
 }
@@ -364,7 +374,9 @@ void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block, size_t old_
         return NULL;
     }
     r->core.kind = kind;
+    r->core.fence = fence_for(r, kind, FIEF_HEAP);
     void *moved = heap_resize(&r->heap, block, old_size, new_size);
+    r->core.fence = FENCE_NONE;
     r->core.kind = r->core.no_kind;
     if (moved != NULL && new_size > old_size) {
         memset((char *)moved + old_size, 0, new_size - old_size);
@@ -382,6 +394,7 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     switch ((page_kind)entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
     case PAGE_DEAD: return FIEF_NO_STRATEGY;
+    case PAGE_FENCED: return (fief_strategy)entry->tail;
     case PAGE_POOL: return FIEF_POOL;
     default: return FIEF_HEAP;
     }

@@ -17,7 +17,8 @@ static unsigned next_closed;
 /* Pages that are dead: of a span that died whole, or of a living arena's rewound end. */
 static bool is_dead_page(const core *c, const page *entry)
 {
-    return c->closed || entry->kind == PAGE_DEAD || entry->kind == PAGE_ARENA;
+    return c->closed || entry->kind == PAGE_DEAD || entry->kind == PAGE_ARENA ||
+           entry->kind == PAGE_FENCED;
 }
 
 /* The runtime that an address lies in; NULL: none. */

@@ -120,6 +120,14 @@ static inline guard_verdict guard_look(const void *block, size_t size, const voi
     return *ret_at != NULL ? GUARD_UNDERFLOW : GUARD_INTACT;
 }
 
+/* A fence was opened: what lies next to its block is a redzone. */
+static inline void guard_restore(unsigned char *wall, size_t size, bool front)
+{
+    memcheck_show(wall, size);
+    memset(wall, front ? GUARD_FRONT_BYTE : GUARD_BACK_BYTE, size);
+    memcheck_hide(wall, size);
+}
+
 static inline void guard_return(void *block, size_t size)
 {
     memset(block, GUARD_DEAD, size);

@@ -1,0 +1,120 @@
+/* Kinds with fences: blocks beside an inaccessible page in a debug build, and like others elsewhere. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+
+enum { BACK, FRONT, POOLED, PLAIN, KINDS };
+static const fief_kind kinds[KINDS] = {
+    [BACK] = {.name = "back", .any = FIEF_HEAP, .traits = FIEF_FENCE_BACK},
+    [FRONT] = {.name = "front", .any = FIEF_HEAP, .traits = FIEF_FENCE_FRONT},
+    [POOLED] = {.name = "pooled", .size = 48, .any = FIEF_POOL, .traits = FIEF_FENCE_BACK},
+    [PLAIN] = {.name = "plain", .any = FIEF_HEAP},
+};
+
+static witness saw;
+
+static fief_runtime *open_one(void)
+{
+    saw.count = 0;
+    return fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .user = &saw,
+                                    .reserve_bytes = small_reserve, .on_misuse = witness_misuse});
+}
+
+Test(fences, blocks_of_every_size_hold_their_bytes)
+{
+    fief_runtime *rt = open_one();
+    static const size_t sizes[] = {0, 1, 7, 8, 40, 512, 513, 4096, 65536, 70000, 300000};
+    for (unsigned kind = BACK; kind <= FRONT; kind++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            char *block = fief_new(rt, kind, FIEF_DYNAMIC, sizes[i]);
+            cr_assert_not_null(block);
+            cr_expect_eq((uintptr_t)block % FIEF_ALIGN, 0);
+            fill(block, sizes[i], kind);
+            cr_expect_eq(fief_owner(rt, block), FIEF_HEAP);
+            (void)fief_check(rt);
+            cr_expect(holds(block, sizes[i], kind));
+            block = fief_resize(rt, kind, block, sizes[i], sizes[i] + 1000);
+            cr_expect(holds(block, sizes[i], kind));
+            block = fief_resize(rt, kind, block, sizes[i] + 1000, sizes[i] / 2);
+            cr_expect(holds(block, sizes[i] / 2, kind));
+            fief_free(rt, kind, block, sizes[i] / 2);
+        }
+    }
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(saw.count, 0);
+}
+
+static void count_slot(void *slot, void *argument)
+{
+    memset(slot, 1, 48);
+    ++*(unsigned *)argument;
+}
+
+Test(fences, slots_are_walked_given_and_leaked_as_others_are)
+{
+    fief_runtime *rt = open_one();
+    void *slots[20];
+    for (int i = 0; i < 20; i++) {
+        slots[i] = fief_new(rt, POOLED, FIEF_DYNAMIC, 48);
+        cr_expect_eq(fief_owner(rt, slots[i]), FIEF_POOL);
+    }
+    for (int i = 0; i < 20; i += 2) {
+        fief_free(rt, POOLED, slots[i], 48);
+    }
+    fief_pool *pool =
+        (fief_pool *)fief_row_allocator(rt, fief_row_of(rt, POOLED, FIEF_DYNAMIC));
+    unsigned counted = 0;
+    cr_expect_eq(fief_pool_walk(pool, count_slot, &counted), 10);
+    cr_expect_eq(counted, 10);
+    cr_expect_eq(fief_pool_live(pool), 10);
+    for (int i = 1; i < 19; i += 2) {
+        fief_free(rt, POOLED, slots[i], 48);
+    }
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 1);
+}
+
+Test(fences, frees_in_the_wrong_place_are_named)
+{
+    if (!is_guarded()) { /* a release build takes the host's word for what is freed inline */
+        return;
+    }
+    fief_runtime *rt = open_one();
+    char *block = fief_new(rt, BACK, FIEF_DYNAMIC, 100), *slot = fief_new(rt, POOLED, FIEF_DYNAMIC, 48);
+    fief_free(rt, PLAIN, slot, 48);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+    fief_free(rt, POOLED, block, 48);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+    fief_free(rt, BACK, block, 99);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_SIZE));
+    fief_free(rt, PLAIN, block, 100);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_KIND));
+    fief_free(rt, BACK, block, 100);
+    fief_free(rt, POOLED, slot, 48);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(fences, one_kind_has_one_fence)
+{
+    fief_error error;
+    const fief_kind both = {.name = "both", .any = FIEF_HEAP,
+                            .traits = FIEF_FENCE_BACK | FIEF_FENCE_FRONT};
+    cr_expect_null(fief_open(&(fief_config){.kinds = &both, .kind_count = 1, .error = &error}));
+    cr_expect_eq(error.status, FIEF_BAD_TABLE);
+    cr_expect_not_null(strstr(error.text, "'both'"));
+}
+
+Test(fences, more_of_them_than_may_be_dead_at_a_time)
+{
+    fief_runtime *rt = open_one();
+    for (int i = 0; i < 1000; i++) {
+        char *block = fief_new(rt, i % 2 ? BACK : FRONT, FIEF_DYNAMIC, (size_t)i);
+        fill(block, (size_t)i, 1);
+        fief_free(rt, i % 2 ? BACK : FRONT, block, (size_t)i);
+    }
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
