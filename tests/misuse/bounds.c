@@ -1,4 +1,4 @@
-/* bounds: accesses outside a block, before it and past its end; and reads of bytes inside that nobody
+/* bounds: accesses outside a block, before it and past its end; and reads of bytes in it that nobody
  * has written. */
 #include "row.h"
 

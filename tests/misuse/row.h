@@ -9,8 +9,8 @@
  *     FOUND(s)   where a mistake is noticed that was made before always runs
  *     OR(a, b)   a in the mistake, b in the control
  *
- * Each tells its function and line on stdout, and how long the report is so far. What a report says is
- * compared with that by matrix.py, and tools/misuse_doc.py prints the rows without the words above. */
+ * Each tells its function and line on stdout, and how long the report is so far. matrix.py compares
+ * what a report says with that, and tools/misuse_doc.py prints the rows without the words above. */
 #ifndef ROW_H
 #define ROW_H
 

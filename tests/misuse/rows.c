@@ -125,7 +125,8 @@ void after_mistake(void)
     static figures after;
     if (refuses) {
         take_figures(&after);
-        dprintf(1, "%s\n", memcmp(&before, &after, sizeof after) == 0 ? "figures-same" : "figures-differ");
+        bool same = memcmp(&before, &after, sizeof after) == 0;
+        dprintf(1, "figures-%s\n", same ? "same" : "differ");
     }
 }
 
@@ -228,10 +229,11 @@ static void print_rows(void)
             const row *r = &themes[t]->rows[i];
             char misuse[NAME_SIZE], variant[NAME_SIZE], class_name[NAME_SIZE];
             printf("{\"misuse\": \"%s\", \"variant\": \"%s\", \"class\": \"%s\", \"file\": \"%s\", "
-                   "\"function\": \"%s_%s\", \"debug\": \"%s\", \"asan\": \"%s\", \"valgrind\": \"%s\"}\n",
+                   "\"function\": \"%s_%s\", ",
                    dashed(r->misuse, misuse), dashed(r->variant, variant),
-                   dashed(r->class_name, class_name), r->file, r->misuse, r->variant, words[r->debug],
-                   words[r->asan], words[r->valgrind]);
+                   dashed(r->class_name, class_name), r->file, r->misuse, r->variant);
+            printf("\"debug\": \"%s\", \"asan\": \"%s\", \"valgrind\": \"%s\"}\n",
+                   words[r->debug], words[r->asan], words[r->valgrind]);
         }
     }
 }

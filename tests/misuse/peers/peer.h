@@ -4,7 +4,7 @@
  *     PROGRAM NAME mistake      makes one; what is noticed shows in the exit status or on stderr
  *     PROGRAM NAME control      the same program without the mistake
  *
- * After each mistake the program goes on with some work, so that who notices late has the chance. */
+ * After each mistake the program goes on with some work: who notices late has the chance. */
 #ifndef PEER_H
 #define PEER_H
 
