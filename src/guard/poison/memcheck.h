@@ -1,6 +1,6 @@
 /* guard/poison/memcheck: what Valgrind's memcheck is told, so that it names blocks, also dead ones,
  * and notices each access beside them, as well as reads of what nobody has written. Empty where
- * its header is not installed; a few instructions where the program does not run on Valgrind.
+ * its header is not installed; a load and a branch where the program does not run on Valgrind.
  *
  * The blocks of all runtimes are one mempool: a block is given by its address alone, and none dies
  * other than one by one, since destroying a pool would forget its blocks, and trimming one walks
@@ -16,21 +16,38 @@
 
 enum { MEMCHECK_POOL = 0xF1EF, MEMCHECK_REDZONE = 16 };
 
+/* A process runs on Valgrind from its start to its end, so it is asked once (by each file): a request
+ * costs some nanoseconds, and a block's life would take a dozen. */
+static inline bool memcheck_watches(void)
+{
+    static signed char known;
+    signed char answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (__builtin_expect(answer == 0, 0)) {
+        answer = RUNNING_ON_VALGRIND ? 1 : -1;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer > 0;
+}
+
 /* Nobody may access these bytes. */
 static inline void memcheck_hide(const void *start, size_t size)
 {
-    (void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
+    if (memcheck_watches()) {
+        (void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
+    }
 }
 
 /* We are about to; what we find there is for us to judge. */
 static inline void memcheck_show(const void *start, size_t size)
 {
-    (void)VALGRIND_MAKE_MEM_DEFINED(start, size);
+    if (memcheck_watches()) {
+        (void)VALGRIND_MAKE_MEM_DEFINED(start, size);
+    }
 }
 
 static inline void memcheck_born(void *block, size_t size)
 {
-    if (RUNNING_ON_VALGRIND) {
+    if (memcheck_watches()) {
         if (!VALGRIND_MEMPOOL_EXISTS(MEMCHECK_POOL)) {
             VALGRIND_CREATE_MEMPOOL(MEMCHECK_POOL, MEMCHECK_REDZONE, 0);
         }
@@ -38,11 +55,18 @@ static inline void memcheck_born(void *block, size_t size)
     }
 }
 
-static inline void memcheck_died(void *block) { VALGRIND_MEMPOOL_FREE(MEMCHECK_POOL, block); }
+static inline void memcheck_died(void *block)
+{
+    if (memcheck_watches()) {
+        VALGRIND_MEMPOOL_FREE(MEMCHECK_POOL, block);
+    }
+}
 
 static inline void memcheck_resized(void *block, size_t size)
 {
-    VALGRIND_MEMPOOL_CHANGE(MEMCHECK_POOL, block, block, size);
+    if (memcheck_watches()) {
+        VALGRIND_MEMPOOL_CHANGE(MEMCHECK_POOL, block, block, size);
+    }
 }
 
 #else
