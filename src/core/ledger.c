@@ -114,13 +114,26 @@ static void ledger_died(core *c, record *r)
     r->died = call_stack(c) & 0xFFFFFF;
 }
 
-record *ledger_find(const space *s, const void *p)
+/* The first record of the span, or the caller's buffer, that p lies in; NULL: it lies in neither. */
+static const record *first_record(const space *s, const void *p)
 {
     const page *entry = space_page(s, p);
-    if (entry == NULL || !entry->used || s->ledger == NULL) {
+    const annex *a = s->annexes;
+    if (entry != NULL) {
+        return entry->used ? ledger_at(s, span_start(s, entry)) : NULL;
+    }
+    while (a != NULL && (uintptr_t)p - (uintptr_t)a->start >= a->size) {
+        a = a->next;
+    }
+    return a != NULL ? a->records : NULL;
+}
+
+record *ledger_find(const space *s, const void *p)
+{
+    const record *first = s->ledger != NULL ? first_record(s, p) : NULL;
+    if (first == NULL) {
         return NULL;
     }
-    const record *first = ledger_at(s, span_start(s, entry));
     record *r = ledger_at(s, p);
     if (r->state != BLOCK_NONE && (uintptr_t)ledger_block(s, r) > (uintptr_t)p) {
         r--; /* it starts in this cell, but behind p */

@@ -245,6 +245,14 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
     return true;
 }
 
+/* Nothing is lent in these pages, before and after; between, whoever discards them may touch them. */
+static void discard(unsigned char *start, size_t bytes)
+{
+    guard_forget(start, bytes);
+    os_discard(start, bytes);
+    guard_claim(start, bytes);
+}
+
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
 {
     uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
@@ -258,7 +266,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     }
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
     if (s->dirty + bytes > s->retain && s->range->reserve != NULL) {
-        os_discard(span + (keep_pages << PAGE_SHIFT), bytes);
+        discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {
         s->dirty += bytes;
     }
@@ -329,7 +337,7 @@ size_t space_trim(space *s)
     size_t bytes = s->dirty;
     for (unsigned bin = 0; s->range->reserve != NULL && bin < SPACE_BINS; bin++) {
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
-            os_discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
+            discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
         }
     }
     s->dirty = 0;

@@ -1,4 +1,4 @@
-/* bounds: accesses outside a block, before it and past its end; and reads of bytes inside that nobody
+/* bounds: accesses outside a block, before it and past its end; and reads of bytes in it that nobody
  * has written. */
 #include "row.h"
 
@@ -78,6 +78,17 @@ static void overflow_arena(bool mistaken)
     FOUND(fief_arena_reset(own));
 }
 
+static void overflow_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    ACCESS(p[OR(40, 39)] = 1);
+    FOUND(fief_arena_close(own));
+}
+
 static void overflow_stack(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
@@ -151,6 +162,17 @@ static void underflow_arena(bool mistaken)
     MADE(p = fief_arena_alloc(own, 40));
     ACCESS(p[OR(-1, 0)] = 1);
     FOUND(fief_arena_reset(own));
+}
+
+static void underflow_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    ACCESS(p[OR(-1, 0)] = 1);
+    FOUND(fief_arena_close(own));
 }
 
 static void underflow_stack(bool mistaken)
@@ -287,6 +309,18 @@ static void read_past_arena(bool mistaken)
     fief_arena_reset(own);
 }
 
+static void read_past_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    memset(p, 0, 40);
+    ACCESS(sink = p[OR(40, 39)]);
+    fief_arena_close(own);
+}
+
 static void read_past_stack(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
@@ -419,6 +453,7 @@ static const row rows[] = {
     ROW(overflow, unit, overflow, NEXT, NOW, NOW),
     ROW(overflow, vm, overflow, NEXT, NOW, NOW),
     ROW(overflow, arena, overflow, NEXT, NOW, NOW),
+    ROW(overflow, buffer, overflow, NEXT, NOW, NOW),
     ROW(overflow, stack, overflow, NEXT, NOW, NOW),
     ROW(underflow, heap, underflow, NEXT, NOW, NOW),
     ROW(underflow, unsized, underflow, NEXT, NOW, NOW),
@@ -428,6 +463,7 @@ static const row rows[] = {
     ROW(underflow, unit, underflow, NEXT, NOW, NOW),
     ROW(underflow, vm, underflow, NEXT, NOW, NOW),
     ROW(underflow, arena, underflow, NEXT, NOW, NOW),
+    ROW(underflow, buffer, underflow, NEXT, NOW, NOW),
     ROW(underflow, stack, underflow, NEXT, NOW, NOW),
     ROW(overflow_far, heap, overflow, NEXT, NOW, NOW),
     ROW(overflow_far, pool, overflow, NEXT, NOW, NOW),
@@ -442,6 +478,7 @@ static const row rows[] = {
     ROW(read_past, unit, overflow, NOT_HERE, NOW, NOW),
     ROW(read_past, vm, overflow, NOT_HERE, NOW, NOW),
     ROW(read_past, arena, overflow, NOT_HERE, NOW, NOW),
+    ROW(read_past, buffer, overflow, NOT_HERE, NOW, NOW),
     ROW(read_past, stack, overflow, NOT_HERE, NOW, NOW),
     ROW(read_before, heap, underflow, NOT_HERE, NOW, NOW),
     ROW(read_before, pool, underflow, NOT_HERE, NOW, NOW),

@@ -174,6 +174,28 @@ static void read_after_reset_arena_closed(bool mistaken)
     ACCESS(sink = OR(p, elsewhere)[8]);
 }
 
+static void write_after_reset_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    DIED(fief_arena_reset(own));
+    ACCESS(OR(p, elsewhere)[8] = 1);
+}
+
+static void read_after_reset_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    DIED(fief_arena_reset(own));
+    ACCESS(sink = OR(p, elsewhere)[8]);
+}
+
 static void write_after_reset_stack(bool mistaken)
 {
     fief_stack *frames = fief_stack_open(rt, NULL);
@@ -446,6 +468,8 @@ static const row rows[] = {
     ROW(read_after_reset, arena, use_after_reset, NOW, NOW, NOW),
     ROW(write_after_reset, arena_closed, use_after_reset, NOW, NOW, NOW),
     ROW(read_after_reset, arena_closed, use_after_reset, NOW, NOW, NOW),
+    ROW(write_after_reset, buffer, use_after_reset, NOT_HERE, NOW, NOW),
+    ROW(read_after_reset, buffer, use_after_reset, NOT_HERE, NOW, NOW),
     ROW(write_after_reset, stack, use_after_reset, NOW, NOW, NOW),
     ROW(read_after_reset, stack, use_after_reset, NOW, NOW, NOW),
     ROW(write_after_close, vm, use_after_close, NOW, NOW, NOW),

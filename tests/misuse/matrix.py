@@ -277,7 +277,7 @@ def print_people(cells, modes):
         if cell is not None:
             pending.append(cell)
             seen.append(cell)
-    print("\nnow: at the bad call or access; next: at the block's free, reset, check or close;")
+    print("\nnow: at the bad call or access; next: at the free, reset, check or close;")
     print("-: not this mode's to notice; *: not as the table of tests/misuse/ says\n")
     for mode in modes:
         print(mode_totals(mode, [c for c in seen if c.mode == mode]))

@@ -9,8 +9,8 @@
  *     FOUND(s)   where a mistake is noticed that was made before always runs
  *     OR(a, b)   a in the mistake, b in the control
  *
- * Each tells its function and line on stdout, and how long the report is so far. What a report says is
- * compared with that by matrix.py, and tools/misuse_doc.py prints the rows without the words above. */
+ * Each tells its function and line on stdout, and how long the report is so far. matrix.py compares
+ * what a report says with that, and tools/misuse_doc.py prints the rows without the words above. */
 #ifndef ROW_H
 #define ROW_H
 
@@ -34,10 +34,10 @@ typedef struct theme {
 #define THEME(name)                             \
     const theme theme_##name = {rows, sizeof rows / sizeof rows[0]}
 extern const theme theme_bounds, theme_dead, theme_frees, theme_owners, theme_order, theme_calls,
-    theme_dangling;
+    theme_dangling, theme_fenced;
 
 /* The kinds table of every row. */
-enum { PAIR, TRIPLE, TEXT, LIST, NODE, SLOTLESS, KINDS };
+enum { PAIR, TRIPLE, TEXT, LIST, NODE, SLOTLESS, WALLED, WALLED_PAIR, DITCHED, KINDS };
 
 extern fief_runtime *rt;
 extern fief_heap *heap;

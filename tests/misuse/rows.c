@@ -23,6 +23,10 @@ static const fief_kind kinds[KINDS] = {
     [TEXT] = {.name = "text", .any = FIEF_HEAP, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},
     [LIST] = {.name = "list", .any = FIEF_HEAP},
     [NODE] = {.name = "node", .any = FIEF_COMPILER_ARENA},
+    [WALLED] = {.name = "walled", .any = FIEF_HEAP, .traits = FIEF_FENCE_BACK},
+    [WALLED_PAIR] = {.name = "walled pair", .size = SLOT, .any = FIEF_POOL,
+                     .traits = FIEF_FENCE_BACK},
+    [DITCHED] = {.name = "ditched", .any = FIEF_HEAP, .traits = FIEF_FENCE_FRONT},
     [SLOTLESS] = {.name = "slotless", .in = {[FIEF_DYNAMIC] = FIEF_HEAP}},
 };
 
@@ -125,7 +129,8 @@ void after_mistake(void)
     static figures after;
     if (refuses) {
         take_figures(&after);
-        dprintf(1, "%s\n", memcmp(&before, &after, sizeof after) == 0 ? "figures-same" : "figures-differ");
+        bool same = memcmp(&before, &after, sizeof after) == 0;
+        dprintf(1, "figures-%s\n", same ? "same" : "differ");
     }
 }
 
@@ -142,7 +147,7 @@ static void look_for_traces(void)
 
 static const theme *const themes[] = {&theme_bounds, &theme_dead,  &theme_frees,
                                       &theme_owners, &theme_order, &theme_calls,
-                                      &theme_dangling};
+                                      &theme_dangling, &theme_fenced};
 enum { THEMES = sizeof themes / sizeof themes[0], NAME_SIZE = 96 };
 
 /* "double-free-pool": a C name cannot hold the dashes. */
@@ -229,10 +234,11 @@ static void print_rows(void)
             const row *r = &themes[t]->rows[i];
             char misuse[NAME_SIZE], variant[NAME_SIZE], class_name[NAME_SIZE];
             printf("{\"misuse\": \"%s\", \"variant\": \"%s\", \"class\": \"%s\", \"file\": \"%s\", "
-                   "\"function\": \"%s_%s\", \"debug\": \"%s\", \"asan\": \"%s\", \"valgrind\": \"%s\"}\n",
+                   "\"function\": \"%s_%s\", ",
                    dashed(r->misuse, misuse), dashed(r->variant, variant),
-                   dashed(r->class_name, class_name), r->file, r->misuse, r->variant, words[r->debug],
-                   words[r->asan], words[r->valgrind]);
+                   dashed(r->class_name, class_name), r->file, r->misuse, r->variant);
+            printf("\"debug\": \"%s\", \"asan\": \"%s\", \"valgrind\": \"%s\"}\n",
+                   words[r->debug], words[r->asan], words[r->valgrind]);
         }
     }
 }

@@ -1,0 +1,106 @@
+/* fenced: kinds whose blocks lie beside an inaccessible page in the debug build. There it notices what
+ * it would else notice later or, reading, never. */
+#include "row.h"
+
+static void overflow_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 64));
+    ACCESS(OR(p + 64, elsewhere)[0] = 1);
+    fief_free(rt, WALLED, p, 64);
+}
+
+static void overflow_fenced_pool(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
+    ACCESS(OR(p + 48, elsewhere)[0] = 1);
+    fief_free(rt, WALLED_PAIR, p, 48);
+}
+
+static void overflow_fenced_large(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 300000));
+    ACCESS(OR(p + 300000, elsewhere)[0] = 1);
+    fief_free(rt, WALLED, p, 300000);
+}
+
+static void read_past_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 1008));
+    ACCESS(sink = OR(p + 1008, elsewhere)[0]);
+    fief_free(rt, WALLED, p, 1008);
+}
+
+static void read_past_fenced_pool(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
+    ACCESS(sink = OR(p + 48, elsewhere)[0]);
+    fief_free(rt, WALLED_PAIR, p, 48);
+}
+
+static void underflow_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 100));
+    ACCESS(OR(p - 1, elsewhere)[0] = 1);
+    fief_free(rt, DITCHED, p, 100);
+}
+
+static void read_before_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 100));
+    ACCESS(sink = OR(p - 8, elsewhere)[0]);
+    fief_free(rt, DITCHED, p, 100);
+}
+
+static void write_after_free_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 64));
+    DIED(fief_free(rt, WALLED, p, 64));
+    ACCESS(OR(p + 8, elsewhere)[0] = 1);
+}
+
+static void write_after_free_fenced_pool(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
+    DIED(fief_free(rt, WALLED_PAIR, p, 48));
+    ACCESS(OR(p + 8, elsewhere)[0] = 1);
+}
+
+static void read_after_free_fenced_heap(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 64));
+    DIED(fief_free(rt, DITCHED, p, 64));
+    ACCESS(sink = OR(p + 63, elsewhere)[0]);
+}
+
+static void read_after_free_fenced_pool(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
+    DIED(fief_free(rt, WALLED_PAIR, p, 48));
+    ACCESS(sink = OR(p, elsewhere)[0]);
+}
+
+static const row rows[] = {
+    ROW(overflow, fenced_heap, overflow, NOW, NOW, NOW),
+    ROW(overflow, fenced_pool, overflow, NOW, NOW, NOW),
+    ROW(overflow, fenced_large, overflow, NOW, NOW, NOW),
+    ROW(read_past, fenced_heap, overflow, NOW, NOW, NOW),
+    ROW(read_past, fenced_pool, overflow, NOW, NOW, NOW),
+    ROW(underflow, fenced_heap, underflow, NOW, NOW, NOW),
+    ROW(read_before, fenced_heap, underflow, NOW, NOW, NOW),
+    ROW(write_after_free, fenced_heap, use_after_free, NOW, NOW, NOW),
+    ROW(write_after_free, fenced_pool, use_after_free, NOW, NOW, NOW),
+    ROW(read_after_free, fenced_heap, use_after_free, NOW, NOW, NOW),
+    ROW(read_after_free, fenced_pool, use_after_free, NOW, NOW, NOW),
+};
+THEME(fenced);
