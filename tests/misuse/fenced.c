@@ -2,7 +2,7 @@
  * it would else notice later or, reading, never. */
 #include "row.h"
 
-static void overflow_fenced_heap(bool mistaken)
+static void fenced_overflow_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 64));
@@ -10,7 +10,7 @@ static void overflow_fenced_heap(bool mistaken)
     fief_free(rt, WALLED, p, 64);
 }
 
-static void overflow_fenced_pool(bool mistaken)
+static void fenced_overflow_pool(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
@@ -18,7 +18,7 @@ static void overflow_fenced_pool(bool mistaken)
     fief_free(rt, WALLED_PAIR, p, 48);
 }
 
-static void overflow_fenced_large(bool mistaken)
+static void fenced_overflow_large(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 300000));
@@ -26,7 +26,7 @@ static void overflow_fenced_large(bool mistaken)
     fief_free(rt, WALLED, p, 300000);
 }
 
-static void read_past_fenced_heap(bool mistaken)
+static void fenced_read_past_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 1008));
@@ -34,7 +34,7 @@ static void read_past_fenced_heap(bool mistaken)
     fief_free(rt, WALLED, p, 1008);
 }
 
-static void read_past_fenced_pool(bool mistaken)
+static void fenced_read_past_pool(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
@@ -42,7 +42,7 @@ static void read_past_fenced_pool(bool mistaken)
     fief_free(rt, WALLED_PAIR, p, 48);
 }
 
-static void underflow_fenced_heap(bool mistaken)
+static void fenced_underflow_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 100));
@@ -50,7 +50,7 @@ static void underflow_fenced_heap(bool mistaken)
     fief_free(rt, DITCHED, p, 100);
 }
 
-static void read_before_fenced_heap(bool mistaken)
+static void fenced_read_before_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 100));
@@ -58,7 +58,7 @@ static void read_before_fenced_heap(bool mistaken)
     fief_free(rt, DITCHED, p, 100);
 }
 
-static void write_after_free_fenced_heap(bool mistaken)
+static void fenced_write_after_free_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED, FIEF_DYNAMIC, 64));
@@ -66,7 +66,7 @@ static void write_after_free_fenced_heap(bool mistaken)
     ACCESS(OR(p + 8, elsewhere)[0] = 1);
 }
 
-static void write_after_free_fenced_pool(bool mistaken)
+static void fenced_write_after_free_pool(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
@@ -74,7 +74,7 @@ static void write_after_free_fenced_pool(bool mistaken)
     ACCESS(OR(p + 8, elsewhere)[0] = 1);
 }
 
-static void read_after_free_fenced_heap(bool mistaken)
+static void fenced_read_after_free_heap(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, DITCHED, FIEF_DYNAMIC, 64));
@@ -82,7 +82,7 @@ static void read_after_free_fenced_heap(bool mistaken)
     ACCESS(sink = OR(p + 63, elsewhere)[0]);
 }
 
-static void read_after_free_fenced_pool(bool mistaken)
+static void fenced_read_after_free_pool(bool mistaken)
 {
     char *p;
     MADE(p = fief_new(rt, WALLED_PAIR, FIEF_DYNAMIC, 48));
@@ -91,16 +91,16 @@ static void read_after_free_fenced_pool(bool mistaken)
 }
 
 static const row rows[] = {
-    ROW(overflow, fenced_heap, overflow, NOW, NOW, NOW),
-    ROW(overflow, fenced_pool, overflow, NOW, NOW, NOW),
-    ROW(overflow, fenced_large, overflow, NOW, NOW, NOW),
-    ROW(read_past, fenced_heap, overflow, NOW, NOW, NOW),
-    ROW(read_past, fenced_pool, overflow, NOW, NOW, NOW),
-    ROW(underflow, fenced_heap, underflow, NOW, NOW, NOW),
-    ROW(read_before, fenced_heap, underflow, NOW, NOW, NOW),
-    ROW(write_after_free, fenced_heap, use_after_free, NOW, NOW, NOW),
-    ROW(write_after_free, fenced_pool, use_after_free, NOW, NOW, NOW),
-    ROW(read_after_free, fenced_heap, use_after_free, NOW, NOW, NOW),
-    ROW(read_after_free, fenced_pool, use_after_free, NOW, NOW, NOW),
+    ROW(fenced_overflow, heap, overflow, NOW, NOW, NOW),
+    ROW(fenced_overflow, pool, overflow, NOW, NOW, NOW),
+    ROW(fenced_overflow, large, overflow, NOW, NOW, NOW),
+    ROW(fenced_read_past, heap, overflow, NOW, NOW, NOW),
+    ROW(fenced_read_past, pool, overflow, NOW, NOW, NOW),
+    ROW(fenced_underflow, heap, underflow, NOW, NOW, NOW),
+    ROW(fenced_read_before, heap, underflow, NOW, NOW, NOW),
+    ROW(fenced_write_after_free, heap, use_after_free, NOW, NOW, NOW),
+    ROW(fenced_write_after_free, pool, use_after_free, NOW, NOW, NOW),
+    ROW(fenced_read_after_free, heap, use_after_free, NOW, NOW, NOW),
+    ROW(fenced_read_after_free, pool, use_after_free, NOW, NOW, NOW),
 };
 THEME(fenced);
