@@ -115,11 +115,7 @@ uint32_t call_stack(core *c)
         return 0;
     }
     if (c->stack_operation != c->operation) {
-        const void *frames[FIEF_DEPTH_MAX];
-        frames[0] = c->from.site;
-        size_t count = frames_walk(c->from.frame, c->stack, frames, c->depth);
-        uint64_t where = ask_where(c);
-        c->stack_number = depot_put(c->depot, frames, count != 0 ? count : 1, where);
+        c->stack_number = depot_put(c->depot, c->from, &c->stack, c->depth, ask_where(c));
         c->stack_operation = c->operation;
     }
     return c->stack_number;

@@ -25,10 +25,6 @@ typedef struct tally {
     size_t resets, fallbacks, refused;
 } tally;
 
-/* Where the host called from. Only a depot wants the frame, whose address costs a register. */
-typedef struct call {
-    const void *site, *frame;
-} call;
 #define CALL() \
     ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { HEADS = 1 << 16, WORD = 8 };
+enum { HEADS = 1 << 16, HASH_SHIFT = 48, WORD = 8 };
 static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
 
 typedef struct stack {
@@ -56,21 +56,56 @@ static stack *stack_at(const depot *d, uint32_t number)
     return (stack *)(uintptr_t)((const char *)d + (size_t)number * WORD);
 }
 
-/* Each frame by an odd number of its own: the products don't wait for each other. */
-static uint32_t hash_of(const void *const *frames, size_t count, uint64_t where)
+/* The frames of a call and their hash, found in one pass: every call of a guarded build comes here. */
+typedef struct walked {
+    const void *frames[FIEF_DEPTH_MAX];
+    size_t count;
+    uint64_t hash;
+} walked;
+
+/* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
+ * in that register: what does not point further up the same stack ends the walk. Each frame is
+ * multiplied by an odd number of its own, so that the products don't wait for each other. */
+static inline __attribute__((always_inline)) void walk(const void *frame, const bounds *within,
+                                                       size_t most, walked *ret)
 {
-    uint64_t hash = where * 0xD6E8FEB86659FD93u, odd = 0x9E3779B97F4A7C15u;
-    for (size_t i = 0; i < count; i++, odd += 0xA0761D6478BD642Eu) {
-        hash += (uintptr_t)frames[i] * odd;
+    size_t count = 0;
+    uint64_t hash = 0, odd = 0x9E3779B97F4A7C15u;
+    uintptr_t at = (uintptr_t)frame, least = (uintptr_t)within->start;
+    uintptr_t last = (uintptr_t)within->end - 2 * sizeof(void *);
+    most = within->end != NULL ? most : 0;
+    while (count < most && at >= least && at <= last && at % sizeof(void *) == 0) {
+        const void *pair[2];
+        memcpy(pair, (const void *)at, sizeof pair);
+        if (within->watched) {
+            guard_trust(pair, sizeof pair);
+        }
+        if ((uintptr_t)pair[1] < 4096) {
+            break;
+        }
+        ret->frames[count++] = pair[1];
+        hash += (uintptr_t)pair[1] * odd;
+        odd += 0xA0761D6478BD642Eu;
+        least = at + 1;
+        at = (uintptr_t)pair[0];
     }
-    return (uint32_t)(hash >> 44) % HEADS;
+    ret->count = count;
+    ret->hash = hash;
 }
 
-static bool is_stack(const stack *s, const void *const *frames, size_t count, uint64_t where)
+size_t frames_walk(const void *frame, const bounds *within, const void **frames, size_t most)
 {
-    bool same = s->count == count && s->where == where;
-    for (size_t i = 0; same && i < count; i++) {
-        same = s->frames[i] == frames[i];
+    walked w;
+    walk(frame, within, most < FIEF_DEPTH_MAX ? most : FIEF_DEPTH_MAX, &w);
+    memcpy(frames, w.frames, w.count * sizeof *frames);
+    return w.count;
+}
+
+static inline bool is_stack(const stack *s, const walked *w, uint64_t where)
+{
+    bool same = s->count == w->count && s->where == where;
+    for (size_t i = 0; same && i < w->count; i++) {
+        same = s->frames[i] == w->frames[i];
     }
     return same;
 }
@@ -128,26 +163,37 @@ const os_module *depot_module(const depot *d, uint32_t number, const void *pc)
 
 /* ---- stacks ---- */
 
-uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where)
+static FIEF_NOINLINE uint32_t add_stack(depot *d, uint32_t *head, const walked *w, uint64_t where)
 {
-    uint32_t *head = &d->heads[hash_of(frames, count, where)];
-    size_t bytes = count * sizeof *frames;
-    for (uint32_t number = *head; number != 0; number = stack_at(d, number)->next) {
-        if (is_stack(stack_at(d, number), frames, count, where)) {
-            return number;
-        }
-    }
+    size_t bytes = w->count * sizeof w->frames[0];
     if (sizeof(stack) + bytes > depot_size - d->used) {
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);
     note_modules(d, number);
     stack *fresh = stack_at(d, number);
-    *fresh = (stack){.next = *head, .count = (uint32_t)count, .where = where};
-    memcpy(fresh->frames, frames, bytes);
+    *fresh = (stack){.next = *head, .count = (uint32_t)w->count, .where = where};
+    memcpy(fresh->frames, w->frames, bytes);
     d->used += sizeof *fresh + bytes;
     *head = number;
     return number;
+}
+
+uint32_t depot_put(depot *d, call from, const bounds *within, size_t depth, uint64_t where)
+{
+    walked w;
+    walk(from.frame, within, depth, &w);
+    if (w.count == 0) { /* its own line is known at least */
+        w.frames[w.count++] = from.site;
+        w.hash = (uintptr_t)from.site * 0x9E3779B97F4A7C15u;
+    }
+    uint32_t *head = &d->heads[(w.hash + where * 0xD6E8FEB86659FD93u) >> HASH_SHIFT];
+    for (uint32_t number = *head; number != 0; number = stack_at(d, number)->next) {
+        if (is_stack(stack_at(d, number), &w, where)) {
+            return number;
+        }
+    }
+    return add_stack(d, head, &w, where);
 }
 
 void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
@@ -170,28 +216,4 @@ void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
 size_t depot_held(const depot *d)
 {
     return d != NULL ? d->used : 0;
-}
-
-/* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
- * in that register: what does not point further up the same stack ends the walk. */
-size_t frames_walk(const void *frame, bounds within_stack, const void **frames, size_t most)
-{
-    size_t count = 0;
-    uintptr_t at = (uintptr_t)frame, least = (uintptr_t)within_stack.start;
-    uintptr_t last = (uintptr_t)within_stack.end - 2 * sizeof(void *);
-    most = within_stack.end != NULL ? most : 0;
-    while (count < most && at >= least && at <= last && at % sizeof(void *) == 0) {
-        const void *pair[2];
-        memcpy(pair, (const void *)at, sizeof pair);
-        if (within_stack.watched) {
-            guard_trust(pair, sizeof pair);
-        }
-        if ((uintptr_t)pair[1] < 4096) {
-            break;
-        }
-        frames[count++] = pair[1];
-        least = at + 1;
-        at = (uintptr_t)pair[0];
-    }
-    return count;
 }

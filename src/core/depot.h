@@ -16,17 +16,10 @@
 
 typedef struct depot depot;
 
-/* NULL when memory is short; stacks are then unknown, and nothing else changes. */
-depot *depot_open(void);
-void depot_close(depot *d);
-/* The number of these frames; 0 when the depot is full. */
-uint32_t depot_put(depot *d, const void *const *frames, size_t count, uint64_t where);
-/* The frames of a number; count 0 where it is unknown. */
-void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
-/* Which file the code at pc was of when that stack was new: it may be gone. NULL: unknown. */
-const os_module *depot_module(const depot *d, uint32_t number, const void *pc);
-/* Bytes in use. */
-size_t depot_held(const depot *d);
+/* Where the host called from. Only a depot wants the frame, whose address costs a register. */
+typedef struct call {
+    const void *site, *frame;
+} call;
 
 /* A thread's stack; watched: its undefined bytes are somebody's concern. */
 typedef struct bounds {
@@ -34,7 +27,19 @@ typedef struct bounds {
     bool watched;
 } bounds;
 
-/* Return addresses by frame pointers, from `frame` on, within the stack; returns how many. */
-size_t frames_walk(const void *frame, bounds within_stack, const void **frames, size_t most);
+/* NULL when memory is short; stacks are then unknown, and nothing else changes. */
+depot *depot_open(void);
+void depot_close(depot *d);
+/* The number of a call's stack, at most `depth` frames; 0 when the depot is full. */
+uint32_t depot_put(depot *d, call from, const bounds *within, size_t depth, uint64_t where);
+/* The frames of a number; count 0 where it is unknown. */
+void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
+/* Which file the code at pc was of when that stack was new: it may be gone. NULL: unknown. */
+const os_module *depot_module(const depot *d, uint32_t number, const void *pc);
+/* Bytes in use. */
+size_t depot_held(const depot *d);
+
+/* Return addresses by frame pointers, from `frame` on; returns how many, at most FIEF_DEPTH_MAX. */
+size_t frames_walk(const void *frame, const bounds *within, const void **frames, size_t most);
 
 #endif

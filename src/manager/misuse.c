@@ -428,7 +428,7 @@ void report_access(core *c, const os_fault *fault)
     m.class_id = class_of_access(c, &m);
     m.used.frames[0] = (const char *)fault->pc + 1; /* frames are return addresses */
     m.used.count =
-        1 + frames_walk(fault->frame, c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
+        1 + frames_walk(fault->frame, &c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
     describe(c, &m);
     (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'", fault->is_write ? "write to" : "read of",
                    what_was_touched(m.class_id), m.kind != NULL ? m.kind : "block");
