@@ -31,6 +31,7 @@ typedef struct options {
     int incremental;
     int peak_file; /* descriptor for the peak resident KiB; -1: none */
     size_t limit;  /* bytes; 0: none */
+    size_t quarantine, depth; /* of a guarded build; 0: its defaults */
     int script;    /* index in argv */
 } options;
 
@@ -88,6 +89,8 @@ static int memory_open(host *h)
     fief_config config = {0};
     config.name = "lua";
     config.limit_bytes = h->options.limit;
+    config.quarantine_bytes = h->options.quarantine;
+    config.stack_depth = (unsigned)h->options.depth;
     config.align = 8;
     config.error = &error;
     h->runtime = fief_open(&config);
@@ -323,6 +326,8 @@ static const char usage[] =
     "  --allocator fief|libc          where the memory comes from (fief)\n"
     "  --limit BYTES                  at most so much, with suffix K, M or G\n"
     "  --gc generational|incremental  the collector's mode (generational)\n"
+    "  --quarantine BYTES             dead blocks wait, in a guarded build (4M)\n"
+    "  --depth N                      frames kept of each call, in a guarded build (4)\n"
     "  --stats                        statistics as text on stderr, at the end\n"
     "  --json                         statistics as JSON on stderr, at the end\n"
     "  --peak FD                      peak resident KiB to this descriptor\n"
@@ -383,6 +388,12 @@ static outcome take_value(options *o, const char *name, const char *value)
     }
     if (strcmp(name, "--limit") == 0) {
         return parse_bytes(value, &o->limit) ? GOOD : BAD_VALUE;
+    }
+    if (strcmp(name, "--quarantine") == 0) {
+        return parse_bytes(value, &o->quarantine) ? GOOD : BAD_VALUE;
+    }
+    if (strcmp(name, "--depth") == 0) {
+        return parse_bytes(value, &o->depth) && o->depth <= FIEF_DEPTH_MAX ? GOOD : BAD_VALUE;
     }
     if (strcmp(name, "--peak") == 0) {
         return parse_descriptor(value, &o->peak_file) ? GOOD : BAD_VALUE;
