@@ -107,6 +107,7 @@ typedef struct fief_unit {
     uint64_t outer_began; /* the arena's events when the unit around it began */
     unsigned number;
     unsigned outer; /* the unit around it; 0: none */
+    size_t frames;  /* bytes on the stack when it began: what is pushed since is popped before its end */
 } fief_unit;
 
 /* The usual kinds of an interpreter, in this order. */

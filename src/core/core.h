@@ -126,6 +126,8 @@ void block_must_be_untouched(core *c, const void *block, size_t size);
  * lies in the block; in guarded builds in its record, so that dead bytes stay what they are, and are
  * not touched before they are needed. */
 void vacant_push(core *c, fief_vacant **list, void *block);
+/* The same of a block that had been lent, in a guarded build. */
+void vacant_link(core *c, fief_vacant **list, record *r, void *block);
 void *vacant_pop(core *c, fief_vacant **list);
 /* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
 bool block_is_live(core *c, void *block, size_t size, unsigned kind);
@@ -313,6 +315,8 @@ void *heap_alloc_unsized(heap *h, size_t size, size_t align);
 void heap_give_unsized(heap *h, void *block);
 /* A block that was given may be taken again. */
 void heap_reuse(heap *h, void *block, size_t size);
+/* The vacant blocks of a small size's class. */
+fief_vacant **heap_list(heap *h, size_t size);
 /* Gives what holds no live block back to the space. */
 void heap_trim(heap *h);
 

@@ -19,6 +19,11 @@ static size_t rounded_size(const heap *h, size_t size)
     return ((size == 0 ? 1 : size) + h->window.round) & ~h->window.round;
 }
 
+fief_vacant **heap_list(heap *h, size_t size)
+{
+    return &h->lists[rounded_size(h, size) / FIEF_GRAIN];
+}
+
 /* ---- small ---- */
 
 enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20 };
@@ -205,8 +210,7 @@ void heap_reuse(heap *h, void *block, size_t size)
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry->kind == PAGE_SMALL) {
-        size_t rounded = rounded_size(h, size);
-        vacant_push(c, &h->lists[rounded / FIEF_GRAIN], block);
+        vacant_push(c, heap_list(h, size), block);
     } else if (entry->kind == PAGE_MEDIUM) {
         medium *m = entry->owner;
         medium_give(m, block);

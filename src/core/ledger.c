@@ -160,7 +160,7 @@ void block_lend(core *c, fief_strategy strategy, void *block, size_t size, unsig
     }
 }
 
-static void look(core *c, const void *block, size_t size, const char *owner)
+static FIEF_NOINLINE void look_closely(core *c, const void *block, size_t size, const char *owner)
 {
     const void *at = block;
     guard_verdict verdict = guard_look(block, size, &at);
@@ -170,6 +170,14 @@ static void look(core *c, const void *block, size_t size, const char *owner)
     bool past = verdict == GUARD_OVERFLOW;
     misuse(c, past ? FIEF_MISUSE_OVERFLOW : FIEF_MISUSE_UNDERFLOW, at, size,
            "a block of %s was written %s", owner, past ? "past its end" : "before its start");
+}
+
+/* Redzones are mostly intact. From Valgrind they are hidden. */
+static inline void look(core *c, const void *block, size_t size, const char *owner)
+{
+    if (c->stack.watched || !guard_is_intact(block, size)) {
+        look_closely(c, block, size, owner);
+    }
 }
 
 void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind,
@@ -306,6 +314,13 @@ static fief_vacant *block_after(const space *s, uint64_t grains)
     return grains != 0 ? (fief_vacant *)(void *)(s->base + grains * FIEF_GRAIN) : NULL;
 }
 
+void vacant_link(core *c, fief_vacant **list, record *r, void *block)
+{
+    r->state = BLOCK_VACANT;
+    r->operation = grains_to(&c->space, *list) & OPERATION_MAX;
+    *list = block;
+}
+
 void vacant_push(core *c, fief_vacant **list, void *block)
 {
     fief_vacant *vacant = block;
@@ -314,15 +329,12 @@ void vacant_push(core *c, fief_vacant **list, void *block)
         *list = vacant;
         return;
     }
-    const space *s = &c->space;
-    record *r = ledger_at(s, block);
+    record *r = ledger_at(&c->space, block);
     if (r->state == BLOCK_NONE) { /* never lent: no bytes of it are dead */
         *r = (record){.kind = c->no_kind & 0x1FFF,
                       .start = ((uintptr_t)block % CELL / FIEF_GRAIN) & 7};
     }
-    r->state = BLOCK_VACANT;
-    r->operation = grains_to(s, *list) & OPERATION_MAX;
-    *list = vacant;
+    vacant_link(c, list, r, block);
 }
 
 void *vacant_pop(core *c, fief_vacant **list)
@@ -373,11 +385,9 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
             continue;
         }
         size_t size = record_size(s, r);
-        if (c->stack.watched) { /* Valgrind hides redzones, and is told of each death */
-            look(c, block, size, owner);
+        look(c, block, size, owner);
+        if (c->stack.watched) { /* Valgrind is told of each death */
             guard_return(block, size);
-        } else if (!guard_is_intact(block, size)) {
-            look(c, block, size, owner);
         }
         if (run.kind != r->kind) {
             tally_end(c, strategy, &run);

@@ -21,10 +21,10 @@ bool quarantine_open(core *c, size_t budget)
     return q->ring != NULL;
 }
 
-static size_t weight(const core *c, const record *r)
+static size_t weight(size_t size)
 {
-    size_t size = record_size(&c->space, r) + 2 * (size_t)GUARD_REDZONE;
-    return (size < CELL ? CELL : size) + sizeof *r;
+    size += 2 * (size_t)GUARD_REDZONE;
+    return (size < CELL ? CELL : size) + sizeof(record);
 }
 
 static record *oldest(const core *c, size_t behind)
@@ -34,13 +34,18 @@ static record *oldest(const core *c, size_t behind)
     return &c->space.ledger[q->ring[at < q->entries ? at : at - q->entries]];
 }
 
-/* The block goes back to its allocator. */
-static void release(core *c, record *r)
+/* The block goes back to its allocator. It lies in the spans, so its record tells its page. */
+static void release(core *c, record *r, size_t size)
 {
-    space *s = &c->space;
-    unsigned char *block = ledger_block(s, r);
-    size_t size = record_size(s, r);
-    const page *entry = space_page(s, block);
+    const space *s = &c->space;
+    size_t cell = (size_t)(r - s->ledger);
+    unsigned char *block = s->base + (cell << CELL_SHIFT) + (size_t)r->start * FIEF_GRAIN;
+    const page *entry = &s->map[cell >> (PAGE_SHIFT - CELL_SHIFT)];
+    heap *h = (heap *)(void *)c->heap;
+    if (entry->kind == PAGE_SMALL) {
+        vacant_link(c, heap_list(h, size), r, block);
+        return;
+    }
     if (entry->kind >= PAGE_MEDIUM) {
         block_must_be_untouched(c, block, size);
         r->state = BLOCK_VACANT;
@@ -48,7 +53,7 @@ static void release(core *c, record *r)
     if (entry->kind == PAGE_POOL || entry->kind == PAGE_UNSIZED) {
         pool_reuse(entry->owner, block);
     } else {
-        heap_reuse((heap *)(void *)c->heap, block, size);
+        heap_reuse(h, block, size);
     }
 }
 
@@ -59,19 +64,20 @@ static void release_oldest(core *c)
     if (q->count > RECORD_AHEAD) { /* it has been cold for a while */
         __builtin_prefetch(oldest(c, RECORD_AHEAD));
     }
-    q->bytes -= weight(c, r);
+    size_t size = record_size(&c->space, r);
+    q->bytes -= weight(size);
     q->first = q->first + 1 < q->entries ? q->first + 1 : 0;
     q->count--;
-    release(c, r);
+    release(c, r, size);
 }
 
 void quarantine_put(core *c, void *block)
 {
     quarantine *q = &c->quarantine;
     record *r = ledger_at(&c->space, block);
-    size_t size = weight(c, r);
+    size_t bytes = record_size(&c->space, r), size = weight(bytes);
     if (q->entries == 0 || size > q->budget / 4) {
-        release(c, r);
+        release(c, r, bytes);
         return;
     }
     while (q->count == q->entries || q->bytes + size > q->budget) {

@@ -435,6 +435,7 @@ Test(limits, what_is_asked_for_stays_below_the_runtimes_limit)
     open_with((fief_config){.limit_bytes = LIMIT, .on_full = collect, .user = &c});
     for (int round = 0; round < 20; round++) {
         fief_unit unit = fief_unit_begin(rt);
+        fief_mark frames = fief_stack_mark(fief_frame_stack(rt));
         for (int i = 0; i < 100; i++) {
             size_t size = draw(&state, 3000), calls = c.calls;
             void *block = take_any(&c, &state, size);
@@ -442,6 +443,7 @@ Test(limits, what_is_asked_for_stays_below_the_runtimes_limit)
             collected += block != NULL && c.calls > calls;
             cr_assert_leq(asked_bytes(), (size_t)LIMIT);
         }
+        fief_stack_rewind(fief_frame_stack(rt), frames);
         fief_unit_end(rt, unit);
     }
     cr_expect_gt(collected, 20u);

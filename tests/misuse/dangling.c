@@ -84,8 +84,8 @@ static void dangling_at_reset_vm_arena(bool mistaken)
 
 static void dangling_at_reset_frame(bool mistaken)
 {
-    fief_unit unit = fief_unit_begin(rt);
     void **holder = fief_stack_push(fief_frame_stack(rt), 32);
+    fief_unit unit = fief_unit_begin(rt);
     char *p;
     MADE(p = fief_new(rt, NODE, FIEF_TEMPORARY, 40));
     memset(holder, 0, 32);

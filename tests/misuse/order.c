@@ -188,8 +188,19 @@ static void stale_mark_later_span(bool mistaken)
     WRONG(fief_arena_rewind(own, late));
 }
 
+static void unit_order_open_frame(bool mistaken)
+{
+    fief_stack *frames = fief_frame_stack(rt);
+    fief_unit unit = fief_unit_begin(rt);
+    char *p = fief_stack_push(frames, 32);
+    WRONG(fief_unit_end(rt, unit));
+    (void)fief_stack_pop(frames, p, 32);
+    fief_unit_end(rt, unit);
+}
+
 static const row rows[] = {
     ROW(unit_order, outer_first, unit_order, NOW, NOW, NOW),
+    ROW(unit_order, open_frame, unit_order, NOW, NOW, NOW),
     ROW(unit_order, ended_twice, unit_order, NOW, NOW, NOW),
     ROW(unit_order, inner_ended_twice, unit_order, NOW, NOW, NOW),
     ROW(unit_order, never_begun, unit_order, NOW, NOW, NOW),

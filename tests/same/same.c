@@ -50,6 +50,7 @@ static struct {
 } frames[FRAMES];
 static size_t frame_count;
 static fief_unit units[LEVELS];
+static size_t frames_before[LEVELS];
 static unsigned unit_count;
 static fief_mark marks[MARKS];
 static size_t mark_count;
@@ -233,13 +234,27 @@ static void arena_step(void)
     }
 }
 
+static void end_unit(void)
+{
+    fief_stack *stack = fief_frame_stack(rt);
+    if (frame_count > frames_before[unit_count - 1]) {
+        fief_unit_end(rt, units[unit_count - 1]); /* refused: frames of its time are there */
+    }
+    while (frame_count > frames_before[unit_count - 1]) {
+        frame_count--;
+        (void)fief_stack_pop(stack, frames[frame_count].start, frames[frame_count].size);
+    }
+    fief_unit_end(rt, units[--unit_count]);
+}
+
 static void unit_step(void)
 {
     size_t what = draw(&state, 7), size = draw_size() / 2;
     if (what == 0 && unit_count < LEVELS) {
+        frames_before[unit_count] = frame_count;
         units[unit_count++] = fief_unit_begin(rt);
     } else if (what == 1 && unit_count > 0) {
-        fief_unit_end(rt, units[--unit_count]);
+        end_unit();
     } else if (what == 2) {
         char *text = fief_strdup(rt, FIEF_TEMPORARY, "temporary");
         fprintf(out, "%zu strdup: %s\n", step, text == NULL ? "NULL" : text);

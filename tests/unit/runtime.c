@@ -187,8 +187,10 @@ Test(runtime, each_context_of_a_kind_goes_its_own_way)
     for (int counted = 0; counted < count_modes(); counted++) {
         open_with(own_kinds, 3, counted != 0);
         fief_unit unit = fief_unit_begin(rt);
+        fief_mark frames = fief_stack_mark(fief_frame_stack(rt));
         check_everywhere();
         check_everywhere(); /* once more, in memory that others left dirty */
+        fief_stack_rewind(fief_frame_stack(rt), frames);
         fief_unit_end(rt, unit);
         cr_expect_null(fief_new(rt, SLOTS, FIEF_DYNAMIC, 33));
         cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_SIZE));
@@ -221,6 +223,7 @@ Test(runtime, every_default_kind_is_made_and_freed)
         open_with(NULL, 0, counted != 0);
         for (size_t round = 0; round < 40; round++) {
             fief_unit unit = fief_unit_begin(rt);
+            fief_mark frames = fief_stack_mark(fief_frame_stack(rt));
             for (unsigned i = 0; i < FIEF_DEFAULT_KINDS * FIEF_CONTEXTS; i++) {
                 unsigned kind = i % FIEF_DEFAULT_KINDS;
                 size_t size = size_of_kind(kind, round + i);
@@ -232,6 +235,7 @@ Test(runtime, every_default_kind_is_made_and_freed)
                     fief_free(rt, kind, block, size);
                 }
             }
+            fief_stack_rewind(fief_frame_stack(rt), frames);
             fief_unit_end(rt, unit);
         }
         cr_expect_eq(fief_stats_strategy(rt, FIEF_POOL).used_bytes, 0);
@@ -318,6 +322,26 @@ Test(runtime, strings_live_where_their_context_says)
 static size_t unit_bytes(void)
 {
     return fief_stats_strategy(rt, FIEF_COMPILER_ARENA).used_bytes;
+}
+
+Test(runtime, a_unit_ends_after_its_frames)
+{
+    witness saw = {0};
+    fief_runtime *host = fief_open(&(fief_config){
+        .reserve_bytes = small_reserve, .on_misuse = witness_misuse, .user = &saw});
+    fief_stack *frames = fief_frame_stack(host);
+    void *older = fief_stack_push(frames, 40);
+    fief_unit unit = fief_unit_begin(host);
+    void *newer = fief_stack_push(frames, 40);
+    fief_unit_end(host, unit);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_UNIT_ORDER));
+    cr_expect(fief_stack_pop(frames, newer, 40));
+    fief_unit_end(host, unit);
+    unit = fief_unit_begin(host);
+    cr_expect(fief_stack_pop(frames, older, 40));
+    fief_unit_end(host, unit); /* one that was there before may be gone */
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(host), 0);
 }
 
 Test(runtime, units_end_innermost_first)

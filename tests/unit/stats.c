@@ -74,8 +74,9 @@ static void churn(uint64_t *state)
 
 static void forget_unit(void)
 {
-    static const unsigned kinds[] = {FIEF_KIND_TOKEN, FIEF_KIND_AST_NODE, FIEF_KIND_SYMBOL};
-    for (size_t i = 0; i < 3; i++) {
+    static const unsigned kinds[] = {FIEF_KIND_TOKEN, FIEF_KIND_AST_NODE, FIEF_KIND_SYMBOL,
+                                     FIEF_KIND_CALL_FRAME};
+    for (size_t i = 0; i < 4; i++) {
         expected[kinds[i]].blocks = expected[kinds[i]].bytes = 0;
     }
 }
@@ -86,10 +87,12 @@ Test(stats, kinds_are_counted_exactly)
     rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
     for (int unit_number = 0; unit_number < 8; unit_number++) {
         fief_unit unit = fief_unit_begin(rt);
+        fief_mark frames = fief_stack_mark(fief_frame_stack(rt));
         for (int i = 0; i < 400; i++) {
             churn(&state);
         }
         expect_counts();
+        fief_stack_rewind(fief_frame_stack(rt), frames);
         fief_unit_end(rt, unit);
         forget_unit();
         expect_counts();

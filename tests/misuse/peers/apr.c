@@ -112,6 +112,19 @@ static void close_twice(bool mistaken)
     work();
 }
 
+/* Nobody uses the pointer before it is cleared. */
+static void outlived(bool mistaken)
+{
+    apr_pool_t *pool = open_pool(NULL), *unit = open_pool(NULL);
+    char **holder = apr_pcalloc(pool, 48), *p = apr_palloc(unit, 40);
+    holder[2] = OR(p + 8, elsewhere);
+    apr_pool_clear(unit);
+    work();
+    holder[2] = NULL;
+    apr_pool_destroy(unit);
+    apr_pool_destroy(pool);
+}
+
 static void uninitialised(bool mistaken)
 {
     apr_pool_t *pool = open_pool(NULL);
@@ -130,5 +143,6 @@ static const mistake mistakes[] = {
     {"use-after-rewind", use_after_rewind}, {"stale-and-reused", stale_and_reused},
     {"wrong-allocator", wrong_allocator}, {"use-of-closed", use_of_closed},
     {"close-twice", close_twice},       {"uninitialised", uninitialised},
+    {"outlived", outlived},
 };
 MAIN(apr_initialize())

@@ -143,6 +143,17 @@ static void leak(bool mistaken)
     work();
 }
 
+/* Nobody uses the pointer before it is cleared. */
+static void outlived(bool mistaken)
+{
+    char **holder = calloc(1, 48), *p = malloc(40);
+    holder[2] = OR(p + 8, elsewhere);
+    free(p);
+    work();
+    holder[2] = NULL;
+    free(holder);
+}
+
 static void uninitialised(bool mistaken)
 {
     char *p = malloc(40);
@@ -162,6 +173,6 @@ static const mistake mistakes[] = {
     {"double-free", double_free},       {"double-free-later", double_free_later},
     {"interior-free", interior_free},   {"stack-free", stack_free},
     {"wrong-allocator", wrong_allocator}, {"leak", leak},
-    {"uninitialised", uninitialised},
+    {"outlived", outlived},             {"uninitialised", uninitialised},
 };
 MAIN((void)0)

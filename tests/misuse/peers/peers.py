@@ -28,6 +28,7 @@ MISTAKES = (
     ("read after the unit's end", "use-after-unit", "read-after-reset-unit"),
     ("read after a rewind", "use-after-rewind", "read-after-rewind-pages"),
     ("write through a stale pointer, memory reused", "stale-and-reused", "write-after-reuse-heap"),
+    ("a live block points into an ending unit", "outlived", "dangling-at-reset-pool"),
     ("double free", "double-free", "double-free-heap"),
     ("double free, memory reused", "double-free-later", "double-free-heap"),
     ("free of an interior pointer", "interior-free", "interior-free-heap"),

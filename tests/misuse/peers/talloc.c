@@ -155,6 +155,19 @@ static void leak(bool mistaken)
     work();
 }
 
+/* Nobody uses the pointer before it is cleared. */
+static void outlived(bool mistaken)
+{
+    char **holder = talloc_zero_size(NULL, 48);
+    TALLOC_CTX *unit = talloc_new(NULL);
+    char *p = talloc_size(unit, 40);
+    holder[2] = OR(p + 8, elsewhere);
+    talloc_free(unit);
+    work();
+    holder[2] = NULL;
+    talloc_free(holder);
+}
+
 static void uninitialised(bool mistaken)
 {
     char *p = talloc_size(NULL, 40);
@@ -175,6 +188,6 @@ static const mistake mistakes[] = {
     {"stack-free", stack_free},         {"wrong-allocator", wrong_allocator},
     {"wrong-kind", wrong_kind},         {"use-of-closed", use_of_closed},
     {"close-twice", close_twice},       {"leak", leak},
-    {"uninitialised", uninitialised},
+    {"outlived", outlived},             {"uninitialised", uninitialised},
 };
 MAIN(talloc_enable_leak_report_full())
