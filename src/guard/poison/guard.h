@@ -105,7 +105,7 @@ static inline bool guard_is_intact(const void *block, size_t size)
     const unsigned char *bytes = block, *behind = bytes + size;
     const uint64_t front = 0x0101010101010101u * GUARD_FRONT_BYTE;
     const uint64_t back = 0x0101010101010101u * GUARD_BACK_BYTE;
-    uint64_t differences = guard_difference(bytes - 2 * GUARD_GRAIN, front) |
+    uint64_t differences = guard_difference(bytes - GUARD_REDZONE, front) |
                            guard_difference(bytes - GUARD_GRAIN, front) |
                            guard_difference(behind, back) |
                            guard_difference(behind + GUARD_GRAIN, back) |
