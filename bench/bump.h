@@ -4,9 +4,9 @@
  *                   ^cursor      ^limit     both multiples of the alignment
  *
  * What a person writes for one program: sizes are rounded up to the one alignment that the program
- * needs, so the cursor needs no rounding; one compare; a full chunk is replaced out of line (it never happens here, but
- * the compiler must allow for it, as it must in a real program). No marks are checked, nothing is
- * counted, nothing can be misused.
+ * needs, so the cursor needs no rounding; one compare; a full chunk is replaced out of line (it
+ * never happens here, but the compiler must allow for it, as it must in a real program). No marks
+ * are checked, nothing is counted, nothing can be misused.
  *
  * Whether the pair does better in memory or as a local variable (in registers) is the compiler's
  * affair: both are measured, and the better one is the ideal. */

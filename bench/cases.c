@@ -53,7 +53,7 @@ size_t draw(uint64_t *seed, size_t limit)
     return (size_t)(((x >> 32) * limit) >> 32);
 }
 
-/* A syntax tree: tokens and leaves, unary and binary nodes, calls, and a few large function nodes. */
+/* A syntax tree: tokens and leaves, unary and binary nodes, calls, a few large function nodes. */
 static const weight ast_mix[] = {{8, 5},  {16, 18}, {24, 20}, {32, 20}, {40, 12}, {48, 10},
                                  {64, 7}, {96, 4},  {128, 2}, {256, 2}, {0, 0}};
 

@@ -41,7 +41,8 @@ _Noreturn void give_up(const char *why);
 fief_runtime *must_open(void);
 fief_arena *must_open_arena(fief_runtime *rt, const fief_arena_config *config);
 
-/* Weighted sizes (percentages up to 100, ended by a 0) drawn by a fixed seed: the same sequence in every variant and every run. */
+/* Weighted sizes (percentages up to 100, ended by a 0) drawn by a fixed seed: the same sequence in
+ * every variant and every run. */
 typedef struct weight {
     unsigned size, percent;
 } weight;

@@ -1,7 +1,7 @@
 /* bench-core: measures Fief beside libc's malloc, its peers, and hand-written code.
  *
- *     main ── options ── what is there (find) ── for each bench: rounds ── table or JSON ── verdicts
- *                                                                  │
+ *     main ── options ── find what is there ── for each bench: rounds ── table or JSON ── verdict
+ *                                                                 │
  *                                     a child process for each run: this program again, with one
  *                                     form of one bench (cases), or fief-lua with a program
  *

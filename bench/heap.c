@@ -1,11 +1,11 @@
 /* heap: K live blocks of which a random one is replaced, again and again: free, allocate, store to
  * the first word. Sizes and places come from one precomputed sequence, the same for everybody.
  *
- * The sizes are Lua's: what six programs (examples/lua/programs) ask for, each program weighing the
- * same, with a tail to 512 bytes as other interpreters have it; 95 % are at most 128 bytes.
+ * The sizes are Lua's: what six programs (examples/lua/programs) ask for, each program weighing
+ * the same, with a tail to 512 bytes as other interpreters have it; 95 % are at most 128 bytes.
  *
- * The ideal is hand-written for this loop: classes of 16 bytes up to 512, one LIFO list each, bumped
- * when empty, sizes given at free, all inlined; it counts nothing and checks nothing. */
+ * The ideal is hand-written for this loop: classes of 16 bytes up to 512, one LIFO list each,
+ * bumped when empty, sizes given at free, all inlined; it counts nothing and checks nothing. */
 #include "cases.h"
 #include "peer.h"
 

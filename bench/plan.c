@@ -121,7 +121,8 @@ const variant variants[] = {
 const size_t variant_count = COUNT(variants);
 
 /* The arena's targets are for blocks aligned as their types ask, on both sides: that is what a
- * syntax tree is made of (fief_temp), and what wastes nothing. The -any benches are for comparison. */
+ * syntax tree is made of (fief_temp), and what wastes nothing. The -any benches are for
+ * comparison. */
 const target targets[] = {
     {"arena-24", "fief", "ideal", AT_MOST, 1.15},
     {"arena-mix", "fief", "ideal", AT_MOST, 1.15},

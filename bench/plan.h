@@ -1,11 +1,11 @@
-/* plan: which benches there are, in which variants, and what each has to reach. All of it is data.
+/* plan: which benches there are, in which variants, what each has to reach. All of it is data.
  *
  *     bench     variant      form      LD_PRELOAD
  *     heap-1000 fief         FIEF      -
  *               fief-debug   FIEF      the debug-poisoned libfief
  *               libc         MALLOC    -
  *               mimalloc     MALLOC    libmimalloc.so.2
- * A variant takes part in a bench that has its form; a Lua program has the forms FIEF and MALLOC. */
+ * A variant takes part in a bench that has its form; a Lua program has FIEF and MALLOC. */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
 

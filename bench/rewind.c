@@ -1,5 +1,5 @@
-/* rewind: mark an arena, allocate four blocks, store to each, rewind to the mark. The arena is in use
- * already, as it is in the middle of a compilation.
+/* rewind: mark an arena, allocate four blocks, store to each, rewind to the mark. The arena is in
+ * use already, as it is in the middle of a compilation.
  *
  * Nobody may learn from the loop that the arena is always in the same place: others may have used
  * it between two rounds. Without that a compiler works out all addresses before the loop and keeps

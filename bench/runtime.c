@@ -131,7 +131,7 @@ static figure time_batches(const job *given, void (*fill_all)(batch *), void (*g
     b->rt = must_open();
     b->heap = fief_runtime_heap(b->rt);
     b->arena = fief_compiler_arena(b->rt);
-    /* The very pool that fief_new takes from, so that both see the same slots; begun by its first. */
+    /* The very pool that fief_new takes from: both see the same slots. Begun by its first. */
     fief_free(b->rt, FIEF_KIND_PAIR, fief_new(b->rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, OBJECT), OBJECT);
     b->pool = 
         (fief_pool *)fief_row_allocator(b->rt, fief_row_of(b->rt, FIEF_KIND_PAIR, FIEF_DYNAMIC));

@@ -19,4 +19,9 @@ must_not '#include "sites/' src/base src/os src/guard src/core
 must_not '#include <(sys/|unistd|pthread|fcntl|signal)' src/base src/core src/manager include
 must_not '#include <(sanitizer|valgrind)/' src/base src/core src/manager src/os include
 must_not '^#if(def|ndef)? .*(GUARD|NDEBUG|SANITIZE)' src/core src/manager src/base
+# A build's differences are os/'s, guard/'s and base.h's: elsewhere an #ifndef only guards a header.
+must_not '^#(if|elif|ifdef) |^#ifndef .*[^H]$' --exclude-dir=os --exclude-dir=guard \
+    --exclude=base.h src include
+# 100 columns, counted in characters.
+LC_ALL=C.UTF-8 must_not '^.{101,}' --include='*.[ch]' src include tests bench examples
 exit $status

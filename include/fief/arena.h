@@ -37,7 +37,7 @@ typedef struct fief_arena_config {
 /* A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
 typedef struct fief_mark {
     unsigned char *cursor;
-    const fief_arena *arena; /* not last: cursor and limit side by side would be read as one vector, */
+    const fief_arena *arena; /* not last: cursor and limit side by side are read as one vector, */
     unsigned char *limit;    /* which has to wait for the last store to the cursor */
     uint64_t events;
 } fief_mark;
@@ -77,7 +77,7 @@ FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
 FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size,
                                                            size_t align);
-/* The mark comes in pieces, in registers: as one it would be written to memory before the compare. */
+/* The mark comes in pieces, in registers: whole, it would be written to memory before the test. */
 FIEF_API FIEF_NOINLINE void
 fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor, const fief_arena *marked,
                        unsigned char *limit, uint64_t events);
@@ -139,11 +139,6 @@ FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size,
     return fief_arena_alloc_aligned(arena, bytes, align);
 }
 
-#ifdef __cplusplus
-#define FIEF_ALIGNOF(T) alignof(T)
-#else
-#define FIEF_ALIGNOF(T) _Alignof(T)
-#endif
 /* `count` objects of type T, aligned for T, not zeroed. */
 #define fief_arena_make(arena, T, count) \
     ((T *)fief_arena_array((arena), (count), sizeof(T), FIEF_ALIGNOF(T)))

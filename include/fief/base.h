@@ -14,9 +14,11 @@
 #ifdef __cplusplus
 #define FIEF_BEGIN extern "C" {
 #define FIEF_END }
+#define FIEF_ALIGNOF(T) alignof(T)
 #else
 #define FIEF_BEGIN
 #define FIEF_END
+#define FIEF_ALIGNOF(T) _Alignof(T)
 #endif
 
 #define FIEF_NOINLINE __attribute__((noinline))

@@ -3,8 +3,8 @@
  *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
  *     large        a run of pages of its own, moved by page tables where it grows
  * Free takes the size; no block carries a header. Blocks of the unsized calls (below) come from
- * pools, one a class, and the page map finds the class back. One thread: the runtime's.
- * Ideas: mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
+ * pools, one a class, and the page map finds the class back. One thread: the runtime's. Ideas:
+ * mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
 #ifndef FIEF_HEAP_H
 #define FIEF_HEAP_H
 

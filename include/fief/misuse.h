@@ -54,7 +54,7 @@ enum { FIEF_SHAPES_MAX = 5 };
 /* Pointers from one field of one kind to one kind. */
 typedef struct fief_shape {
     const char *holder, *target; /* the kinds' names; the holder's may be a root's */
-    unsigned holder_kind, target_kind;
+    unsigned holder_kind, target_kind; /* rows of the table; past its end: no kind */
     size_t offset; /* of the field in the holder */
     size_t count;
 } fief_shape;
@@ -101,11 +101,11 @@ FIEF_API const char *fief_misuse_explain(fief_misuse_class class_id);
 FIEF_API size_t fief_misuse_text(const fief_misuse *misuse, char *buffer, size_t size);
 FIEF_API size_t fief_misuse_json(const fief_misuse *misuse, char *buffer, size_t size);
 
-/* What is known of an address, in any runtime of the process that is open or was closed a short while
- * ago: its block, where that was allocated and where it died. As snprintf; 0 where nothing is known
- * (in a release build, nothing is). The ASan-annotated build adds it to AddressSanitizer's reports, by
- * AddressSanitizer's own callbacks; a host that sets those for itself calls this with
- * __asan_get_report_address(). Good to call from a debugger too. */
+/* What is known of an address, in any runtime of the process that is open or was closed a short
+ * while ago: its block, where that was allocated and where it died. As snprintf; 0 where nothing
+ * is known (in a release build, nothing is). The ASan-annotated build adds it to
+ * AddressSanitizer's reports, by AddressSanitizer's own callbacks; a host that sets those for
+ * itself calls this with __asan_get_report_address(). Good to call from a debugger too. */
 FIEF_API size_t fief_describe(const void *address, char *buffer, size_t size);
 
 FIEF_END

@@ -60,11 +60,11 @@ typedef struct fief_config {
     bool count_blocks;          /* exact block counts, at the cost of the inline path */
     size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
-    unsigned scan_percent;      /* of the time, for dangling scans in guarded builds: 10; 100: no limit */
-    bool no_scan, scan_stack;   /* none at all; with the C stack (conservatively: it keeps old words) */
-    /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in the
-     * manner of snprintf: called for a report that is printed, in a child process, so that the report
-     * can go on without it. */
+    unsigned scan_percent;      /* of the time, for dangling scans when guarded: 10; 100: all */
+    bool no_scan, scan_stack;   /* none; with the C stack (conservatively: it keeps old words) */
+    /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in
+     * the manner of snprintf: called for a report that is printed, in a child process, so that the
+     * report can go on without it. */
     uint64_t (*where)(void *user);
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
     bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
@@ -107,7 +107,7 @@ typedef struct fief_unit {
     uint64_t outer_began; /* the arena's events when the unit around it began */
     unsigned number;
     unsigned outer; /* the unit around it; 0: none */
-    size_t frames;  /* bytes on the stack when it began: what is pushed since is popped before its end */
+    size_t frames;  /* bytes on the stack when it began: what is pushed since is popped first */
 } fief_unit;
 
 /* The usual kinds of an interpreter, in this order. */
@@ -268,9 +268,9 @@ FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder
                                             const void *field, const void *target);
 
 /* *field = target, where `field` is a pointer of the block `holder` (or of a root, or NULL: not
- * known). In a guarded build it is misuse where the holder's lifetime is longer than the target's: a
- * vm or dynamic block that is to hold a pointer into a unit or a frame, an outer unit's into an inner
- * one's. Refused, nothing is stored. */
+ * known). In a guarded build it is misuse where the holder's lifetime is longer than the target's:
+ * a vm or dynamic block that is to hold a pointer into a unit or a frame, an outer unit's into an
+ * inner one's. Refused, nothing is stored. */
 FIEF_INLINE void fief_store(fief_runtime *rt, void *holder, void *field, void *target)
 {
     if (rt->checks_stores) {

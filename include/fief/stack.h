@@ -30,7 +30,7 @@ FIEF_INLINE void *fief_stack_push(fief_stack *stack, size_t size)
     return fief_arena_alloc_aligned(&stack->arena, size, FIEF_GRAIN);
 }
 
-/* Pops the newest block, which must be `block` of `size` bytes; false (and misuse) where it isn't. */
+/* Pops the newest block, which must be `block` of `size` bytes; else false, and misuse. */
 FIEF_INLINE bool fief_stack_pop(fief_stack *stack, void *block, size_t size)
 {
     unsigned char *start = (unsigned char *)block;

@@ -30,8 +30,8 @@ typedef struct fief_count {
     size_t refused;     /* allocations that returned NULL */
 } fief_count;
 
-/* What the scans for dangling pointers did, in a guarded build; partial: those that ran out of their
- * share of the time, or had none. */
+/* What the scans for dangling pointers did, in a guarded build; partial: those that ran out of
+ * their share of the time, or had none. */
 typedef struct fief_scan_count {
     uint64_t bytes, nanoseconds;
     size_t scans, partial;

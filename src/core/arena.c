@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "guard.h"
+#include "os/os.h"
 
 enum { LARGEST_STEP = 64, LIMIT_STEP = FIEF_GRAIN };
 static const size_t keep_default = (size_t)4 << 20;
@@ -72,7 +73,8 @@ void arena_note_event(arena *a)
 
 static size_t span_used(const arena *a, const arena_span *span)
 {
-    return (size_t)((span == a->current ? a->window.arena.cursor : span->left.cursor) - span->start);
+    return (size_t)((span == a->current ? a->window.arena.cursor : span->left.cursor) -
+                    span->start);
 }
 
 size_t arena_used(const arena *a)
@@ -178,7 +180,8 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
 unsigned char *arena_top(const arena *a)
 {
     unsigned char *top = a->window.arena.cursor;
-    for (const zone *z = a->zones; z != NULL && z->span == a->current && z->end == top; z = z->next) {
+    for (const zone *z = a->zones; z != NULL && z->span == a->current && z->end == top;
+         z = z->next) {
         top = z->start;
     }
     return top;
@@ -382,8 +385,8 @@ static void drop_attachment(arena *a, const attachment *node)
     }
 }
 
-/* Cleanups see the blocks of their time alive: those are swept after the last of them. A cleanup may
- * attach another one, which is newer than all. */
+/* Cleanups see the blocks of their time alive: those are swept after the last of them. A cleanup
+ * may attach another one, which is newer than all. */
 static void run_cleanups_after(arena *a, uint64_t event)
 {
     attachment **link = &a->attached;
@@ -423,7 +426,6 @@ bool arena_may_lose(arena *a, const arena_span *span, const unsigned char *curso
 
 /* ---- what a guarded build does with dead bytes ---- */
 
-enum { OS_PAGE = 4096 };
 
 static unsigned char *page_after(const unsigned char *p)
 {
@@ -491,8 +493,8 @@ static void bury(arena *a, arena_span *span)
     space_meta_give(&a->core->space, span, sizeof *span);
 }
 
-/* The span that a mark was made in. Spans may touch, so the address alone does not tell: a span that
- * was entered after the mark is not the one. */
+/* The span that a mark was made in. Spans may touch, so the address alone does not tell: a span
+ * that was entered after the mark is not the one. */
 static arena_span *span_of(const arena *a, fief_mark mark)
 {
     arena_span *span = a->current;
@@ -682,7 +684,8 @@ bool fief_arena_cleanup_slow(fief_arena *window, void (*function)(void *), void 
 {
     arena *a = whole(window);
     return enter(a->core, CALL()) &&
-           attach(a, (attachment){.kind = ATTACHED_CLEANUP, .start = argument, .function = function});
+           attach(a,
+                  (attachment){.kind = ATTACHED_CLEANUP, .start = argument, .function = function});
 }
 
 size_t fief_arena_used(const fief_arena *window)
@@ -723,7 +726,10 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
 
 bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config)
 {
-    *a = (arena){.core = c, .stays = a->stays, .strategy = strategy, .name = config->name ? config->name : "arena",
+    *a = (arena){.core = c,
+                 .stays = a->stays,
+                 .strategy = strategy,
+                 .name = config->name ? config->name : "arena",
                  .keep = config->keep_bytes ? config->keep_bytes : keep_default,
                  .max = config->max_bytes, .next_pages = 1, .next = c->arenas};
     size_t skip = (0 - (uintptr_t)config->buffer) & (FIEF_ALIGN - 1);

@@ -1,3 +1,5 @@
+/* core: what every allocator of a runtime shares: the budget, the count of operations, the owner's
+ * thread, and what a page of the map says. */
 #include "core/core.h"
 
 #include "base/size.h"
@@ -130,6 +132,17 @@ void report_foreign(core *c, const void *p, size_t size, const char *to)
     } else {
         misuse(c, FIEF_MISUSE_FOREIGN_FREE, p, size,
                "given to %s, but no allocator of this runtime owns it", to);
+    }
+}
+
+fief_strategy page_strategy(const page *entry)
+{
+    switch (entry->kind) {
+    case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
+    case PAGE_FENCED:
+    case PAGE_DEAD: return (fief_strategy)entry->tail;
+    case PAGE_POOL: return FIEF_POOL;
+    default: return FIEF_HEAP;
     }
 }
 

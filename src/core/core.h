@@ -101,6 +101,8 @@ bool align_is_sound(core *c, size_t align);
 void report_foreign(core *c, const void *p, size_t size, const char *to);
 /* What reports call the allocator of a span. */
 const char *owner_name(const page *entry);
+/* The strategy of the blocks of a used page, dead or alive. */
+fief_strategy page_strategy(const page *entry);
 
 /* ---- blocks, while windows are shut ---- */
 /* A block goes out: redzones, budget, record. */
@@ -117,14 +119,14 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
 /* Looks at every block that has a record: a live one's redzones, a freed one's bytes. Returns how
  * many they are. */
 size_t blocks_check(core *c);
-/* Every block of a pool's or the heap's page that is used no more: the dead are looked at, the living
- * die. */
+/* Every block of a pool's or the heap's page that is used no more: the dead are looked at, the
+ * living die. */
 void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, const char *owner);
 /* A freed block's bytes must be as they were when it died, or somebody wrote to it. */
 void block_must_be_untouched(core *c, const void *block, size_t size);
-/* A vacant block joins its list, and leaves it for the host: then it is looked at once more. The link
- * lies in the block; in guarded builds in its record, so that dead bytes stay what they are, and are
- * not touched before they are needed. */
+/* A vacant block joins its list, and leaves it for the host: then it is looked at once more. The
+ * link lies in the block; in guarded builds in its record, so that dead bytes stay what they are,
+ * and are not touched before they are needed. */
 void vacant_push(core *c, fief_vacant **list, void *block);
 /* The same of a block that had been lent, in a guarded build. */
 void vacant_link(core *c, fief_vacant **list, record *r, void *block);
@@ -182,7 +184,7 @@ typedef struct attachment {
     void (*function)(void *);
 } attachment;
 
-/* Bytes below the cursor that a rewind killed, in a guarded build: the arena goes on behind them. */
+/* Bytes below the cursor that a rewind killed, when guarded: the arena goes on behind them. */
 typedef struct zone {
     struct zone *next; /* older */
     const arena_span *span;
@@ -209,11 +211,11 @@ typedef struct arena {
 
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
-/* Back to a mark that is known to be good. False, as arena_reset: something points at what would die,
- * and the host's handler refused. */
+/* Back to a mark that is known to be good. False, as arena_reset: something points at what would
+ * die, and the host's handler refused. */
 bool arena_rewind(arena *a, fief_mark mark);
-/* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`: dead
- * bytes may be kept from reuse. The window stays shut. */
+/* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`:
+ * dead bytes may be kept from reuse. The window stays shut. */
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
 /* The current span, whose blocks are dead, is left for the one before it, as that was left. */
 void arena_leave_span(arena *a);

@@ -266,7 +266,8 @@ static void scan_elsewhere(search *s)
     for (const root *r = c->scan.roots; r != NULL; r = r->next) {
         scan_bytes(s, r->name, r->start, r->size);
     }
-    if (c->scan.stack && c->from.frame != NULL && (uintptr_t)c->from.frame < (uintptr_t)c->stack.end) {
+    if (c->scan.stack && c->from.frame != NULL &&
+        (uintptr_t)c->from.frame < (uintptr_t)c->stack.end) {
         scan_bytes(s, "the C stack", c->from.frame,
                    (size_t)((uintptr_t)c->stack.end - (uintptr_t)c->from.frame));
     }

@@ -1,11 +1,12 @@
 /* dangling: does anything that stays alive point at what is about to die?
  *
- * Where an arena, a unit or a frame ends in a guarded build, every word of every live block that stays
- * (and of the host's registered roots, and of its C stack where it asked for that) is compared with
- * the addresses that die. Conservative, as Boehm's collector is; but a hit counts only where a record
- * says that a dying block lies there, and that the word lies in a live block of a kind that may hold
- * pointers, in a field that is not weak. A share of the time is spent on it and no more: past that
- * it goes on where it stopped, at the next end, so that a part is looked at each time. */
+ * Where an arena, a unit or a frame ends in a guarded build, every word of every live block that
+ * stays (and of the host's registered roots, and of its C stack where it asked for that) is
+ * compared with the addresses that die. Conservative, as Boehm's collector is; but a hit counts
+ * only where a record says that a dying block lies there, and that the word lies in a live block
+ * of a kind that may hold pointers, in a field that is not weak. A share of the time is spent on
+ * it and no more: past that it goes on where it stopped, at the next end, so that a part is looked
+ * at each time. */
 #ifndef FIEF_DANGLING_H
 #define FIEF_DANGLING_H
 
@@ -37,8 +38,8 @@ typedef struct scan {
     fief_scan_count count;
 } scan;
 
-/* What dies: the blocks of `a` behind `cursor` in `span`, in later spans, and what was attached after
- * `event`. span NULL: all of it. */
+/* What dies: the blocks of `a` behind `cursor` in `span`, in later spans, and what was attached
+ * after `event`. span NULL: all of it. */
 typedef struct doomed {
     const struct arena *a;
     const struct arena_span *span;

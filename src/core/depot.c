@@ -56,7 +56,8 @@ static stack *stack_at(const depot *d, uint32_t number)
     return (stack *)(uintptr_t)((const char *)d + (size_t)number * WORD);
 }
 
-/* The frames of a call and their hash, found in one pass: every call of a guarded build comes here. */
+/* The frames of a call and their hash, found in one pass: every call of a guarded build comes
+ * here. */
 typedef struct walked {
     const void *frames[FIEF_DEPTH_MAX];
     size_t count;
@@ -80,7 +81,7 @@ static inline __attribute__((always_inline)) void walk(const void *frame, const 
         if (within->watched) {
             guard_trust(pair, sizeof pair);
         }
-        if ((uintptr_t)pair[1] < 4096) {
+        if ((uintptr_t)pair[1] < OS_PAGE) {
             break;
         }
         ret->frames[count++] = pair[1];

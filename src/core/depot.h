@@ -5,8 +5,9 @@
  *
  * A program allocates from few places often, so a record holds a number and the depot the frames.
  * Frames are found by frame pointers, within the stack's bounds; a host built without them gives
- * its own line and no more. Which files were loaded is noted as it changes: numbers grow with time, so
- * a number tells whose code its addresses were, even after a plugin was closed. Idea: the stack depot of the sanitizers. */
+ * its own line and no more. Which files were loaded is noted as it changes: numbers grow with
+ * time, so a number tells whose code its addresses were, even after a plugin was closed. Idea: the
+ * stack depot of the sanitizers. */
 #ifndef FIEF_DEPOT_H
 #define FIEF_DEPOT_H
 

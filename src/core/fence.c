@@ -1,11 +1,11 @@
-/* fence: blocks of kinds that ask for it (FIEF_FENCE_BACK, FIEF_FENCE_FRONT) in a debug build. Each has
- * a span to itself, with an inaccessible page where its end or its start is:
+/* fence: blocks of kinds that ask for it (FIEF_FENCE_BACK, FIEF_FENCE_FRONT) in a debug build.
+ * Each has a span to itself, with an inaccessible page where its end or its start is:
  *
- *     back     | ............ rz | block |#fence#|        front    |#fence#| block | rz ........... |
+ *     back   | .......... rz | block |#fence#|      front   |#fence#| block | rz .......... |
  *
- * so that the first byte beside it faults, read or written. Freed, the span is buried as a whole. To
- * look at its redzones we open the fence and write what nobody can have changed there. Idea: Bruce
- * Perens' Electric Fence. */
+ * so that the first byte beside it faults, read or written. Freed, the span is buried as a whole.
+ * To look at its redzones we open the fence and write what nobody can have changed there. Idea:
+ * Bruce Perens' Electric Fence. */
 #include "core/core.h"
 
 #include "guard.h"
@@ -13,7 +13,6 @@
 
 #include <string.h>
 
-enum { OS_PAGE = 4096 };
 
 static bool is_at_front(const core *c, const page *entry, const void *block)
 {

@@ -101,7 +101,8 @@ static void *small_take_aligned(heap *h, size_t rounded, size_t align)
         return vacant_pop(h->core, list);
     }
     size_t step = raw_step(rounded);
-    if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) && !small_span(h, align + step)) {
+    if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) &&
+        !small_span(h, align + step)) {
         return NULL;
     }
     park_until(h, h->bump + padding(h, align));
@@ -379,8 +380,8 @@ static bool in_place(heap *h, void *block, size_t old_size, size_t new_size)
                               : pages_resized(h, block, new_size);
 }
 
-/* Shrinking never fails: where there is no memory to move to, the block stays, and may be larger than
- * its size says for the rest of its life. */
+/* Shrinking never fails: where there is no memory to move to, the block stays, and may be larger
+ * than its size says for the rest of its life. */
 static void *shrink_here(heap *h, void *block, size_t old_size, size_t new_size)
 {
     core *c = h->core;
@@ -527,8 +528,9 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
     switch (entry->kind) {
     case PAGE_UNSIZED: return ((const pool *)entry->owner)->slot_size;
     case PAGE_MEDIUM:
-        return medium_find(entry->owner, block) == MEDIUM_BLOCK ? medium_size_of(entry->owner, block)
-                                                                : 0;
+        return medium_find(entry->owner, block) == MEDIUM_BLOCK
+                   ? medium_size_of(entry->owner, block)
+                   : 0;
     case PAGE_LARGE:
         return (((size_t)large_head(h, entry)->length << PAGE_SHIFT) -
                 large_offset(h, entry, block) - GUARD_REDZONE) & ~(size_t)(PAGE_SIZE - 1);

@@ -114,7 +114,7 @@ static void ledger_died(core *c, record *r)
     r->died = call_stack(c) & 0xFFFFFF;
 }
 
-/* The first record of the span, or the caller's buffer, that p lies in; NULL: it lies in neither. */
+/* The first record of the span, or the caller's buffer, that p lies in; NULL: in neither. */
 static const record *first_record(const space *s, const void *p)
 {
     const page *entry = space_page(s, p);

@@ -3,11 +3,11 @@
  *     spans    |rz block rz|rz  block     rz|rz block rz| ...
  *     ledger   | record    | record | 0     | record    | ...    16 bytes for each 64-byte cell
  *
- * While a window is shut, blocks start at least a cell apart, so a cell has one record at most: that
- * of the block which starts in it. A pointer into a block finds its record by walking back. Records
- * of dead blocks stay until their memory is handed out again: who stumbles over a stale pointer
- * learns what lay there, where it was made and where it died. Idea: the shadow memory of Valgrind and
- * AddressSanitizer, one level up. */
+ * While a window is shut, blocks start at least a cell apart, so a cell has one record at most:
+ * that of the block which starts in it. A pointer into a block finds its record by walking back.
+ * Records of dead blocks stay until their memory is handed out again: who stumbles over a stale
+ * pointer learns what lay there, where it was made and where it died. Idea: the shadow memory of
+ * Valgrind and AddressSanitizer, one level up. */
 #ifndef FIEF_LEDGER_H
 #define FIEF_LEDGER_H
 

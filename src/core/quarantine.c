@@ -1,7 +1,8 @@
 /* quarantine: dead blocks of pools and the heap wait here, oldest out first, so that an address is
- * not handed out again while somebody may still hold it. What leaves is looked at when it is handed out
- * again (vacant_pop), and where it may be merged with its neighbours, here. The ring holds cells of the ledger, four bytes each; the budget counts
- * the blocks with their redzones, their records and the ring. */
+ * not handed out again while somebody may still hold it. What leaves is looked at when it is
+ * handed out again (vacant_pop), and where it may be merged with its neighbours, here. The ring
+ * holds cells of the ledger, four bytes each; the budget counts the blocks with their redzones,
+ * their records and the ring. */
 #include "core/core.h"
 
 #include "guard.h"

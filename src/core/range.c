@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22, OS_PAGE = 4096,
-       HEAD_REST = 3 * OS_PAGE /* in a caller's buffer: what a runtime describes at its opening */ };
+enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22,
+       HEAD_REST = 3 * OS_PAGE /* in a caller's buffer: what a runtime describes when opened */ };
 
 /* Bytes of descriptors that `pages` may need beside those in the head: 256 a page. */
 static size_t more_bytes(size_t pages)
@@ -71,7 +71,8 @@ static size_t head_for(size_t root_size)
 size_t range_minimum(size_t root_size, bool ledger)
 {
     size_t least = more_bytes(6) + map_bytes(6) + (size_t)6 * PAGE_SIZE;
-    return (size_t)2 * FIEF_ALIGN + head_for(root_size) + least + (ledger ? least / 4 + OS_PAGE : 0);
+    return (size_t)2 * FIEF_ALIGN + head_for(root_size) + least +
+           (ledger ? least / 4 + OS_PAGE : 0);
 }
 
 static size_t ledger_bytes(size_t pages)

@@ -24,8 +24,8 @@ bool space_keep_ledger(space *s)
     return s->ledger != NULL;
 }
 
-/* The records of pages [first, first + pages) are forgotten: many by the system, since few are sooner
- * cleared than touched anew. */
+/* The records of pages [first, first + pages) are forgotten: many by the system, since few are
+ * sooner cleared than touched anew. */
 enum { DISCARD_FROM = 16 };
 
 static void ledger_forget(const space *s, uint32_t first, size_t pages)
@@ -167,8 +167,8 @@ static bool map_ready(fief_range *r)
 {
     size_t size = (size_t)((unsigned char *)(r->map + r->pages) - r->more_cursor);
     if (!r->map_ready) {
-        r->map_ready = os_commit(r->more_cursor, fief_round_up(size, 4096));
-        os_small_pages(r->more_cursor, fief_round_up(size, 4096));
+        r->map_ready = os_commit(r->more_cursor, fief_round_up(size, OS_PAGE));
+        os_small_pages(r->more_cursor, fief_round_up(size, OS_PAGE));
     }
     return r->map_ready;
 }
@@ -245,7 +245,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
     return true;
 }
 
-/* Nothing is lent in these pages, before and after; between, whoever discards them may touch them. */
+/* Nothing is lent in these pages, before and after; between, who discards them may touch them. */
 static void discard(unsigned char *start, size_t bytes)
 {
     guard_forget(start, bytes);

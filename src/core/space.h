@@ -27,7 +27,7 @@ typedef enum page_kind {
     PAGE_MEDIUM,
     PAGE_LARGE,
     PAGE_FENCED, /* one block of a pool or the heap, beside an inaccessible page */
-    PAGE_DEAD /* of an arena that moved on: kept so that a stale pointer is noticed (tail: strategy) */
+    PAGE_DEAD /* of an arena that moved on: a stale pointer is noticed (tail: strategy) */
 } page_kind;
 
 typedef struct page {

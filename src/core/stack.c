@@ -8,12 +8,13 @@ static arena *whole(fief_stack *stack)
     return (arena *)(void *)stack;
 }
 
-/* An emptied span is stepped out of, so that the newest block is always below the cursor. The window
- * is as it was left, but where something was attached since that is still there: then its limit
- * moves, as with any event, so that no older mark fits it. */
+/* An emptied span is stepped out of, so that the newest block is always below the cursor. The
+ * window is as it was left, but where something was attached since that is still there: then its
+ * limit moves, as with any event, so that no older mark fits it. */
 static void step_back(arena *a)
 {
-    while (a->current != NULL && a->current->previous != NULL && arena_top(a) == a->current->start) {
+    while (a->current != NULL && a->current->previous != NULL &&
+           arena_top(a) == a->current->start) {
         arena_leave_span(a);
         if (a->attached != NULL && a->attached->event > a->current->left.events) {
             arena_note_event(a);

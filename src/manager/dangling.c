@@ -108,8 +108,14 @@ static const root *root_at(const core *c, const void *p)
 
 /* ---- stores ---- */
 
-/* How long a block is promised; the host's own arenas, and what is no block, are nobody's promise. */
-typedef enum promise { PROMISE_NONE, PROMISE_FRAME, PROMISE_UNIT, PROMISE_DYNAMIC, PROMISE_VM } promise;
+/* How long a block is promised; the host's own arenas, and what is no block, are not. */
+typedef enum promise {
+    PROMISE_NONE,
+    PROMISE_FRAME,
+    PROMISE_UNIT,
+    PROMISE_DYNAMIC,
+    PROMISE_VM
+} promise;
 
 static promise promise_of(const runtime *r, const void *block)
 {
@@ -131,14 +137,15 @@ static promise promise_of(const runtime *r, const void *block)
 static unsigned unit_depth(const runtime *r, const record *block)
 {
     unsigned depth = 0;
-    while (r->begun != NULL && depth < r->depth && depth < UNITS_NESTED && r->begun[depth] < block->operation) {
+    while (r->begun != NULL && depth < r->depth && depth < UNITS_NESTED &&
+           r->begun[depth] < block->operation) {
         depth++;
     }
     return depth;
 }
 
-static bool outlives(const runtime *r, const record *holder, promise of_holder, const record *target,
-                     promise of_target)
+static bool outlives(const runtime *r, const record *holder, promise of_holder,
+                     const record *target, promise of_target)
 {
     bool ends = of_target == PROMISE_FRAME || of_target == PROMISE_UNIT;
     bool same_arena = of_holder == PROMISE_UNIT && of_target == PROMISE_UNIT;
@@ -169,12 +176,15 @@ bool fief_store_slow(fief_runtime *rt, const void *holder, const void *field, co
     fief_dangling found = {.holder = in != NULL ? in->start : holder, .target = target,
                            .holder_size = in != NULL ? in->size : record_size(&c->space, from),
                            .offset = offset, .shapes = 1};
-    found.shape[0] = (fief_shape){.holder = in != NULL ? in->name : NULL, .offset = offset, .count = 1,
+    found.shape[0] = (fief_shape){.holder = in != NULL ? in->name : NULL,
+                                  .offset = offset,
+                                  .count = 1,
                                   .holder_kind = in != NULL ? c->no_kind : (unsigned)from->kind,
                                   .target_kind = (unsigned)to->kind};
     if (in == NULL) {
         depot_get(c->depot, (uint32_t)from->born, &found.holder_allocated);
         found.holder_allocated.operation = from->operation;
     }
-    return misuse_dangling(c, FIEF_MISUSE_DANGLING_STORE, &found, owner_name(space_page(&c->space, target)));
+    return misuse_dangling(c, FIEF_MISUSE_DANGLING_STORE, &found,
+                           owner_name(space_page(&c->space, target)));
 }

@@ -1,6 +1,7 @@
-/* leaks: what the host still holds of dynamic lifetime at close. In a guarded build each block has a
- * record, and blocks of one kind, strategy and allocation site make a row. Else blocks are counted by
- * kind where the host asked for counts; else the pools know theirs, and the heap its bytes. */
+/* leaks: what the host still holds of dynamic lifetime at close. In a guarded build each block has
+ * a record, and blocks of one kind, strategy and allocation site make a row. Else blocks are
+ * counted by kind where the host asked for counts; else the pools know theirs, and the heap its
+ * bytes. */
 #include "manager/report.h"
 #include "manager/runtime.h"
 
@@ -45,11 +46,6 @@ static void add(table *t, row r)
 
 /* ---- three ways to know ---- */
 
-static bool is_of_pool(const page *entry)
-{
-    return entry->kind == PAGE_POOL || (entry->kind == PAGE_FENCED && entry->tail == FIEF_POOL);
-}
-
 static void collect_records(const runtime *r, table *t)
 {
     const core *c = &r->core;
@@ -64,7 +60,7 @@ static void collect_records(const runtime *r, table *t)
         for (; at < end; at = ledger_next(at + 1, end)) {
             if (at->state == BLOCK_LIVE) {
                 add(t, (row){1, record_size(s, at), kind_name(r, (unsigned)at->kind),
-                             is_of_pool(entry) ? "pool" : "heap", (uint32_t)at->born,
+                             fief_strategy_name(page_strategy(entry)), (uint32_t)at->born,
                              at->operation});
             }
         }
@@ -112,7 +108,7 @@ static int by_bytes(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-/* The first frame of each row that is shown; "" where there is none. Behind them is room for more. */
+/* The first frame of each row that is shown; "" where there is none. Room for more is behind. */
 static void find_places(const core *c, const table *t, site_text *ret_places)
 {
     site_address addresses[ROWS_SHOWN];
@@ -187,7 +183,8 @@ static void report(const core *c, scratch *s)
     put(&w, "   blocks     bytes  kind             strategy allocated at\n");
     put_rows(&w, t, s->places);
     if (t->bytes_only) {
-        put(&w, "  help: .count_blocks = true counts blocks and kinds; a debug build tells sites\n");
+        put(&w,
+            "  help: .count_blocks = true counts blocks and kinds; a debug build tells sites\n");
     }
     put(&w, "SUMMARY: fief: leak %zu blocks %zu bytes", t->blocks, t->bytes);
     if (s->places[0].file[0] != '\0') {

@@ -1,4 +1,4 @@
-/* misuse: names, explanations, and the report. */
+/* misuse: what is known of the block, the report, and who hears of it. */
 #include "manager/runtime.h"
 
 #include "manager/report.h"
@@ -10,98 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct class_text {
-    const char *name, *explain;
-} class_text;
-
-static const class_text classes[FIEF_MISUSE_CLASSES] = {
-    [FIEF_MISUSE_WRONG_ALLOCATOR] = {"wrong-allocator",
-        "A block goes back to the allocator that made it: ask fief_owner(rt, p) first."},
-    [FIEF_MISUSE_DOUBLE_FREE] = {"double-free",
-        "The block is free: find the second owner, or clear the pointer where it died."},
-    [FIEF_MISUSE_INTERIOR_FREE] = {"interior-free",
-        "The pointer lies inside a block: free takes the address that the allocation returned."},
-    [FIEF_MISUSE_STACK_FREE] = {"stack-free",
-        "The pointer lies on the C stack: what a function declares is not freed."},
-    [FIEF_MISUSE_FOREIGN_FREE] = {"foreign-free",
-        "The pointer is no memory of this runtime: free it where it was made."},
-    [FIEF_MISUSE_WRONG_SIZE] = {"wrong-size",
-        "Free and resize take the size that was asked for: keep it, or use the unsized calls."},
-    [FIEF_MISUSE_WRONG_KIND] = {"wrong-kind",
-        "A block is given back under the kind it was made as: does its header say another?"},
-    [FIEF_MISUSE_OVERFLOW] = {"overflow",
-        "Bytes past the block's end were written: does its length count one too few?"},
-    [FIEF_MISUSE_UNDERFLOW] = {"underflow",
-        "Bytes before the block's start were written: did an index become negative?"},
-    [FIEF_MISUSE_WRITE_AFTER_FREE] = {"write-after-free",
-        "A freed block was written: clear every copy of its address where it is freed."},
-    [FIEF_MISUSE_USE_AFTER_FREE] = {"use-after-free",
-        "A freed block was read or written: clear every copy of its address where it is freed."},
-    [FIEF_MISUSE_USE_AFTER_RESET] = {"use-after-reset",
-        "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
-    [FIEF_MISUSE_USE_AFTER_REWIND] = {"use-after-rewind",
-        "Copy what must outlive the mark before the rewind, or take it before the mark."},
-    [FIEF_MISUSE_USE_AFTER_CLOSE] = {"use-after-close",
-        "fief_close ended the runtime and every block of it: clear the pointers to both."},
-    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment",
-        "An alignment is a power of two up to 65536: round yours up."},
-    [FIEF_MISUSE_BAD_KIND] = {"bad-kind",
-        "Kinds are rows of the table, contexts its columns: is the number one of them?"},
-    [FIEF_MISUSE_NO_STRATEGY] = {"no-strategy",
-        "The table has no strategy for this kind in this context: add one, or set .any."},
-    [FIEF_MISUSE_NO_UNIT] = {"no-unit", "Temporaries live in a unit: call fief_unit_begin first."},
-    [FIEF_MISUSE_UNIT_ORDER] = {"unit-order",
-        "Units end innermost first, each once, and nothing else ends below an open one."},
-    [FIEF_MISUSE_NOT_LIFO] = {"not-lifo",
-        "A stack pops its newest block first: pop what was pushed later, with its size."},
-    [FIEF_MISUSE_WRONG_ARENA] = {"wrong-arena",
-        "A mark belongs to the arena that made it: keep the two together."},
-    [FIEF_MISUSE_STALE_MARK] = {"stale-mark",
-        "The arena was rewound below the mark, or reset: take a new one."},
-    [FIEF_MISUSE_WRONG_THREAD] = {"wrong-thread",
-        "A runtime belongs to one thread at a time: fief_adopt moves it."},
-    [FIEF_MISUSE_DANGLING_AT_RESET] = {"dangling-at-reset",
-        "Clear or copy the pointer before the unit ends, or declare that field weak in the kind table."},
-    [FIEF_MISUSE_DANGLING_AT_REWIND] = {"dangling-at-rewind",
-        "Clear or copy the pointer before the rewind, or declare that field weak in the kind table."},
-    [FIEF_MISUSE_DANGLING_AT_CLOSE] = {"dangling-at-close",
-        "Clear or copy the pointer before the arena is closed, or declare that field weak."},
-    [FIEF_MISUSE_DANGLING_STORE] = {"dangling-store",
-        "Copy the target to where the holder lives, or declare that field weak in the kind table."},
-    [FIEF_MISUSE_LEAK] = {"leak",
-        "Blocks of dynamic lifetime were alive at fief_close: free them, or give them an arena."},
-};
-
 const char *fief_mode(void)
 {
     return GUARD_MODE;
 }
 
-const char *fief_misuse_name(fief_misuse_class class_id)
-{
-    return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].name : "unknown";
-}
-
-const char *fief_misuse_explain(fief_misuse_class class_id)
-{
-    return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].explain : "";
-}
-
 /* ---- what is known of the block ---- */
 
-static fief_strategy strategy_of(const page *entry)
-{
-    switch (entry->kind) {
-    case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
-    case PAGE_FENCED:
-    case PAGE_DEAD: return (fief_strategy)entry->tail;
-    case PAGE_POOL: return FIEF_POOL;
-    default: return FIEF_HEAP;
-    }
-}
-
-/* What is read from here on may be damaged: each step may be left half-way, and the next ones see what
- * it has got. */
+/* What is read from here on may be damaged: each step may be left half-way, and the next ones see
+ * what it has got. */
 typedef struct description {
     core *core;
     fief_misuse *misuse;
@@ -120,9 +37,8 @@ static const char *readable(const char *name)
 /* The block that p lies in, or that it lies in a redzone of. */
 static const record *nearest(const space *s, const unsigned char *p)
 {
-    enum { FENCE = 4096 };
     const record *before = ledger_find(s, p), *behind = ledger_find(s, p + GUARD_REDZONE);
-    behind = behind == NULL ? ledger_find(s, p + FENCE) : behind;
+    behind = behind == NULL ? ledger_find(s, p + OS_PAGE) : behind;
     bool is_far = before == NULL || (uintptr_t)p >= (uintptr_t)ledger_block(s, before) +
                                                        record_size(s, before) + GUARD_REDZONE;
     return is_far && behind != NULL && (uintptr_t)ledger_block(s, behind) > (uintptr_t)p ? behind
@@ -137,7 +53,7 @@ static void describe_block(void *argument)
     const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
     const record *r = m->address != NULL ? nearest(s, m->address) : NULL;
     if (entry != NULL && entry->used) {
-        m->strategy = fief_strategy_name(strategy_of(entry));
+        m->strategy = fief_strategy_name(page_strategy(entry));
     }
     if (r == NULL) {
         return;
@@ -282,8 +198,8 @@ static void print_report(const fief_misuse *m, const fief_misuse *outer)
     }
 }
 
-/* The misuse that is being handled, if `stack` lies within its handling: a handler may have been left
- * by a jump. */
+/* The misuse that is being handled, if `stack` lies within its handling: a handler may have been
+ * left by a jump. */
 static const fief_misuse *handled_around(const core *c, const void *stack)
 {
     bool within = c->handled != NULL && c->handling_thread == os_thread() &&
@@ -365,7 +281,7 @@ static void name_shapes(const core *c, fief_dangling *found)
     }
     const page *entry = space_page(&c->space, found->holder);
     found->holder_strategy =
-        entry != NULL && entry->used ? fief_strategy_name(strategy_of(entry)) : NULL;
+        entry != NULL && entry->used ? fief_strategy_name(page_strategy(entry)) : NULL;
 }
 
 bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner)
@@ -396,12 +312,13 @@ static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
         return FIEF_MISUSE_USE_AFTER_CLOSE;
     }
     const page *entry = space_page(&c->space, m->address);
-    if (entry != NULL && strategy_of(entry) >= FIEF_POOL) {
+    if (entry != NULL && page_strategy(entry) >= FIEF_POOL) {
         bool before = r != NULL && (uintptr_t)m->address < (uintptr_t)ledger_block(&c->space, r);
         fief_misuse_class beside = before ? FIEF_MISUSE_UNDERFLOW : FIEF_MISUSE_OVERFLOW;
         return r != NULL && r->state == BLOCK_LIVE ? beside : FIEF_MISUSE_USE_AFTER_FREE;
     }
-    return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND : FIEF_MISUSE_USE_AFTER_RESET;
+    return r != NULL && r->state == BLOCK_REWOUND ? FIEF_MISUSE_USE_AFTER_REWIND
+                                                  : FIEF_MISUSE_USE_AFTER_RESET;
 }
 
 bool report_broken_handler(const core *c, const os_fault *fault)

@@ -51,8 +51,8 @@ typedef struct scratch {
     size_t present_count;
 } scratch;
 
-/* A stack that the library has kept is of the files that were loaded then, another of those that are
- * loaded now. */
+/* A stack that the library has kept is of the files that were loaded then, another of those that
+ * are loaded now. */
 static const os_module *module_of(scratch *s, const fief_misuse *m, const fief_site *site,
                                   const void *pc)
 {

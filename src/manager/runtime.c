@@ -58,7 +58,8 @@ static bool sees_blocks(const fief_config *config)
 
 static bool place_check(const fief_config *config, fief_error *error)
 {
-    size_t least = range_minimum(table_bytes(config->kinds, config->kind_count), sees_blocks(config));
+    size_t least =
+        range_minimum(table_bytes(config->kinds, config->kind_count), sees_blocks(config));
     if (config->buffer != NULL && config->buffer_size < least) {
         return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
                       config->buffer_size, least);
@@ -299,8 +300,9 @@ static const fief_row *must_be_a_cell(runtime *r, unsigned kind, unsigned contex
         return NULL;
     }
     if (row->strategy == FIEF_POOL && size > row->slot_size) {
-        misuse(c, FIEF_MISUSE_WRONG_SIZE, NULL, size, "kind '%s' lives in slots of %u bytes, not %zu",
-               r->kinds[kind].name, row->slot_size, size);
+        misuse(c, FIEF_MISUSE_WRONG_SIZE, NULL, size,
+               "kind '%s' lives in slots of %u bytes, not %zu", r->kinds[kind].name, row->slot_size,
+               size);
         return NULL;
     }
     return row;
@@ -362,7 +364,8 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
     }
 }
 
-void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block, size_t old_size, size_t new_size)
+void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
+                       size_t new_size)
 {
     runtime *r = whole_runtime(rt);
     if (!enter(&r->core, CALL())) {
@@ -391,13 +394,7 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     if (entry == NULL || !entry->used) {
         return FIEF_NO_STRATEGY;
     }
-    switch ((page_kind)entry->kind) {
-    case PAGE_ARENA: return ((const arena *)entry->owner)->strategy;
-    case PAGE_DEAD: return FIEF_NO_STRATEGY;
-    case PAGE_FENCED: return (fief_strategy)entry->tail;
-    case PAGE_POOL: return FIEF_POOL;
-    default: return FIEF_HEAP;
-    }
+    return entry->kind == PAGE_DEAD ? FIEF_NO_STRATEGY : page_strategy(entry);
 }
 
 size_t fief_check_slow(fief_runtime *rt)

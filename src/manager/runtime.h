@@ -46,7 +46,7 @@ bool report_broken_handler(const core *c, const os_fault *fault);
 /* dangling.c: what of the table and the configuration the scans go by. */
 void watch_pointers(runtime *r, const fief_config *config);
 
-/* watch.c: which runtimes a fault may concern, in a debug build. Closed ones are kept for a while. */
+/* watch.c: which runtimes a fault may concern, when guarded. Closed ones are kept for a while. */
 void watch_opened(runtime *r);
 void watch_closed(runtime *r);
 

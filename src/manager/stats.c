@@ -173,7 +173,8 @@ static words in_words(size_t value, unit as)
     } else if (as == PERCENT) {
         (void)snprintf(out.text, size, "%zu.%zu %%", value / 100, value / 10 % 10);
     } else if (as == BYTES && value >= (size_t)10 << 20) {
-        (void)snprintf(out.text, size, "%zu.%zu MiB", value >> 20, (value >> 10) % 1024 * 10 / 1024);
+        (void)snprintf(out.text, size, "%zu.%zu MiB", value >> 20,
+                       (value >> 10) % 1024 * 10 / 1024);
     } else if (as == BYTES) {
         (void)snprintf(out.text, size, "%zu KiB", (value + 1023) >> 10);
     } else {

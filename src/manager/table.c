@@ -87,8 +87,9 @@ bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
         }
         const unsigned both = FIEF_FENCE_BACK | FIEF_FENCE_FRONT;
         if ((kinds[row].traits & both) == both) {
-            return refuse(error, FIEF_BAD_TABLE, "kind '%s' (row %u) has both fences; it can have one",
-                          kinds[row].name, row);
+            return refuse(error, FIEF_BAD_TABLE,
+                          "kind '%s' (row %u) has both fences; it can have one", kinds[row].name,
+                          row);
         }
         for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
             if (!cell_is_sound(&kinds[row], row, context, error)) {

@@ -1,7 +1,8 @@
-/* watch: the runtimes of the process, for whoever has nothing but an address: the fault handler of a
- * debug build. A closed runtime is kept, inaccessible, until CLOSED_MAX others have been closed: so a
- * late use of it, or of one of its blocks, is still named. In other builds there is nothing to watch,
- * and closing releases. This is the library's one process-wide table; a signal handler reads it. */
+/* watch: the runtimes of the process, for whoever has nothing but an address: the fault handler of
+ * a debug build. A closed runtime is kept, inaccessible, until CLOSED_MAX others have been closed:
+ * so a late use of it, or of one of its blocks, is still named. In other builds there is nothing
+ * to watch, and closing releases. A signal handler reads these tables. Above os/ and guard/ nothing
+ * else is the process's. */
 #include "manager/report.h"
 #include "manager/runtime.h"
 

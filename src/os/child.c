@@ -11,7 +11,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STACK_SIZE = 1 << 20 };
@@ -40,8 +39,8 @@ _Noreturn void os_leave_child(void)
     _exit(1);
 }
 
-/* Whatever becomes of the child, there is one core file: the host's. A limit of 1 says so to a program
- * that takes core files, too. */
+/* Whatever becomes of the child, there is one core file: the host's. A limit of 1 says so to a
+ * program that takes core files, too. */
 static int be_child(void *argument)
 {
     const job *j = argument;
@@ -57,21 +56,15 @@ static int be_child(void *argument)
     return (int)syscall(SYS_exit_group, 0);
 }
 
-int os_milliseconds(void)
-{
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int)(now.tv_sec % 1000000 * 1000 + now.tv_nsec / 1000000);
-}
-
 /* The child holds the other end of the pipe: when it is gone, so is that. Signals that the host
  * handles meanwhile do not make the time longer. */
 static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
 {
     struct pollfd end = {.fd = pipe_end, .events = POLLIN};
-    int until = os_milliseconds() + milliseconds, left = milliseconds;
+    uint64_t until = os_clock() + (uint64_t)milliseconds * OS_MILLISECOND;
+    int left = milliseconds;
     while (left > 0 && poll(&end, 1, left) < 0 && errno == EINTR) {
-        left = until - os_milliseconds();
+        left = os_left(until);
     }
     if (end.revents == 0) {
         (void)kill(child, SIGKILL);
@@ -80,8 +73,8 @@ static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
     }
 }
 
-/* As fork, but without its handlers, which a signal handler must not run, without a SIGCHLD that the
- * host would wonder about, and with a stack of its own: ours may be small. */
+/* As fork, but without its handlers, which a signal handler must not run, without a SIGCHLD that
+ * the host would wonder about, and with a stack of its own: ours may be small. */
 static size_t run(job *j, unsigned char *stack, int milliseconds)
 {
     int ends[2];

@@ -1,5 +1,5 @@
-/* os/fault: accesses that may not be. Ours is one handler among others: what came before it, and what
- * the host installs later, is called after it, as if it were not there. */
+/* os/fault: accesses that may not be. Ours is one handler among others: what came before it, and
+ * what the host installs later, is called after it, as if it were not there. */
 #include "os/os.h"
 
 #include <errno.h>
@@ -37,9 +37,9 @@ bool os_try(void (*work)(void *), void *argument)
 
 /* ---- the other handlers ---- */
 
-/* A handler that was installed after ours may call ours as its predecessor, and is that of ours: then
- * the signal is on its way already, and whoever was first is next. A jump may have left that way
- * unfinished, but not for a deeper place of the stack. */
+/* A handler that was installed after ours may call ours as its predecessor, and is that of ours:
+ * then the signal is on its way already, and whoever was first is next. A jump may have left that
+ * way unfinished, but not for a deeper place of the stack. */
 typedef struct passage {
     const siginfo_t *info;
     const void *frame;
@@ -111,8 +111,8 @@ static os_fault describe(const siginfo_t *info, const ucontext_t *machine)
     return fault;
 }
 
-/* A handler that returns without a remedy sees the same fault again: it is told once. One that jumps
- * out does not come to remember it. */
+/* A handler that returns without a remedy sees the same fault again: it is told once. One that
+ * jumps out does not come to remember it. */
 OF_THREAD os_fault returned;
 
 static bool is_new(const os_fault *fault)

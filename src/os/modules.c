@@ -1,4 +1,4 @@
-/* os/modules: the files that the process's code comes from, as the dynamic linker has loaded them. */
+/* os/modules: the files that the process's code comes from, as the dynamic linker loaded them. */
 #include "os/os.h"
 
 #include <elf.h>
@@ -24,7 +24,7 @@ uint64_t os_module_changes(void)
     return changes;
 }
 
-/* ---- what tells one build of a file from another: its layout, and its notes (the build id) ---- */
+/* ---- what tells one build of a file from another: its layout and its notes (the build id) ---- */
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
 {
@@ -127,7 +127,7 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *argument)
                                                                 : module->end;
         }
     }
-    module->start &= ~(uintptr_t)4095;
+    module->start &= ~(uintptr_t)(OS_PAGE - 1);
     module->identity = identity_in_memory(info);
     l->count += copy_path(module, info->dlpi_name, l->count == 0);
     return 0;
@@ -139,3 +139,25 @@ size_t os_modules(os_module *ret_modules, size_t most)
     (void)dl_iterate_phdr(add_module, &l);
     return l.count;
 }
+
+/* ---- the machine's calls ---- */
+
+#ifdef __x86_64__
+/* e8 and a distance, or ff /2 with what its operand needs. */
+bool os_ends_in_call(const unsigned char *bytes)
+{
+    static const unsigned char indirect[] = {0, 1, 3, 4, 5};
+    bool found = bytes[2] == 0xE8;
+    for (size_t i = 0; i < sizeof indirect; i++) {
+        const unsigned char *at = bytes + indirect[i];
+        found = found || (at[0] == 0xFF && (at[1] >> 3 & 7) == 2);
+    }
+    return found;
+}
+#else
+bool os_ends_in_call(const unsigned char *bytes)
+{
+    (void)bytes;
+    return true;
+}
+#endif

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { OS_PAGE = 4096 };
+
 /* A small usable mapping, zeroed; address space without access. NULL when refused. */
 void *os_map(size_t size);
 void *os_reserve(size_t size);
@@ -20,8 +22,8 @@ void os_discard(void *start, size_t size);
 /* Drops the pages' contents and makes any access to them fault; undoes that. */
 bool os_fence(void *start, size_t size);
 bool os_unfence(void *start, size_t size);
-/* Calls the handler when a page may not be accessed; then whoever else handles such faults has it, or
- * the access happens again and ends the process. One handler a process; true when installed. */
+/* Calls the handler when a page may not be accessed; then whoever else handles such faults has it,
+ * or the access happens again and ends the process. One handler a process; true when installed. */
 typedef struct os_fault {
     const void *address;
     bool is_write;
@@ -39,12 +41,15 @@ bool os_move(void *from, void *to, size_t size);
 void os_small_pages(void *start, size_t size);
 /* Touches the pages ahead of use; a hint. */
 void os_populate(void *start, size_t size);
-/* A number for the calling thread, never 0; the bounds of its stack (empty: unknown); the process. */
+/* A number for the calling thread, never 0; its stack's bounds (empty: unknown); the process. */
 size_t os_thread(void);
 void os_stack(const void **ret_start, const void **ret_end);
 int os_process(void);
 /* Nanoseconds, from an unknown start, that never go back. */
 uint64_t os_clock(void);
+/* Milliseconds from now until that clock says `until`; negative when it was so. */
+int os_left(uint64_t until);
+enum { OS_MILLISECOND = 1000000 };
 /* Calls work(argument, buffer, size) in a child process and brings back the bytes of `buffer` that
  * it says it wrote. 0 where no child could be made, or it crashed, or took too long. */
 size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), void *argument,
@@ -52,6 +57,9 @@ size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), vo
 /* Are we such a child? It ends, with nothing to bring back. */
 bool os_is_child(void);
 _Noreturn void os_leave_child(void);
+/* May these bytes be a call, which a return address lies behind? */
+enum { OS_CALL_LONGEST = 7 };
+bool os_ends_in_call(const unsigned char *bytes);
 /* A file that code was loaded from, and where it lies. */
 typedef struct os_module {
     uintptr_t start, end, bias; /* bias: what the file's own addresses are moved by */
@@ -64,12 +72,10 @@ uint64_t os_module_changes(void);
 size_t os_modules(os_module *ret_modules, size_t most);
 /* Is that file still what was loaded? */
 bool os_module_is_file(const os_module *module);
-/* A clock, for differences. */
-int os_milliseconds(void);
 /* Gives up when nobody reads, and tells nobody. */
 void os_print_error(const char *text, size_t length);
-/* Reports of several threads are not mixed: false when it is this thread's turn already, or somebody
- * takes too long; who has true ends its turn. */
+/* Reports of several threads are not mixed: false when it is this thread's turn already, or
+ * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);
 void os_end_turn(void);
 _Noreturn void os_abort(void);

@@ -103,6 +103,11 @@ uint64_t os_clock(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+int os_left(uint64_t until)
+{
+    return (int)(((int64_t)until - (int64_t)os_clock()) / OS_MILLISECOND);
+}
+
 int os_process(void)
 {
     return (int)getpid();

@@ -11,13 +11,13 @@
 enum { PATIENCE_MS = 2000, TURN_MS = 5000, PIECE = 4096 /* fits a pipe that has room */ };
 
 /* True when it may be tried. Whoever let us wait once is not waited for again. */
-static bool may_write(int until)
+static bool may_write(uint64_t until)
 {
     static bool stuck;
     struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
     int ready = -1;
     do {
-        int left = until - os_milliseconds();
+        int left = os_left(until);
         bool gave_up = __atomic_load_n(&stuck, __ATOMIC_RELAXED);
         ready = poll(&error, 1, gave_up || left < 0 ? 0 : left);
     } while (ready < 0 && errno == EINTR);
@@ -29,7 +29,7 @@ static bool may_write(int until)
 
 static void write_all(const char *text, size_t length)
 {
-    int until = os_milliseconds() + PATIENCE_MS;
+    uint64_t until = os_clock() + PATIENCE_MS * (uint64_t)OS_MILLISECOND;
     while (length > 0 && may_write(until)) {
         ssize_t written = write(STDERR_FILENO, text, length < PIECE ? length : PIECE);
         if (written < 0 && (errno == EINTR || errno == EAGAIN)) {
@@ -65,10 +65,10 @@ static size_t whose_turn;
 bool os_take_turn(void)
 {
     size_t self = os_thread(), nobody = 0;
-    int until = os_milliseconds() + TURN_MS;
+    uint64_t until = os_clock() + TURN_MS * (uint64_t)OS_MILLISECOND;
     while (!__atomic_compare_exchange_n(&whose_turn, &nobody, self, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
-        if (nobody == self || until - os_milliseconds() < 0) {
+        if (nobody == self || os_left(until) < 0) {
             return false;
         }
         nobody = 0;

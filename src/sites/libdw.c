@@ -39,28 +39,6 @@ static opened open_module(const os_module *module)
 
 /* ---- is it a return address? ---- */
 
-enum { CALL_LONGEST = 7 };
-
-#ifdef __x86_64__
-/* e8 and a distance, or ff /2 with what its operand needs. */
-static bool ends_in_call(const unsigned char *bytes)
-{
-    static const unsigned char indirect[] = {0, 1, 3, 4, 5};
-    bool found = bytes[2] == 0xE8;
-    for (size_t i = 0; i < sizeof indirect; i++) {
-        const unsigned char *at = bytes + indirect[i];
-        found = found || (at[0] == 0xFF && (at[1] >> 3 & 7) == 2);
-    }
-    return found;
-}
-#else
-static bool ends_in_call(const unsigned char *bytes)
-{
-    (void)bytes;
-    return true;
-}
-#endif
-
 /* What was found by walking may be any number that the stack has held. */
 static bool is_behind_call(Dwfl_Module *module, Dwarf_Addr pc)
 {
@@ -71,11 +49,11 @@ static bool is_behind_call(Dwfl_Module *module, Dwarf_Addr pc)
     (void)elf_getphdrnum(elf, &headers);
     for (size_t i = 0; i < headers; i++) {
         bool loads = gelf_getphdr(elf, (int)i, &header) != NULL && header.p_type == PT_LOAD;
-        Dwarf_Addr at = pc - bias - CALL_LONGEST - header.p_vaddr;
+        Dwarf_Addr at = pc - bias - OS_CALL_LONGEST - header.p_vaddr;
         if (loads && at < header.p_filesz) {
             Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)(at + header.p_offset),
-                                                  CALL_LONGEST, ELF_T_BYTE);
-            return (header.p_flags & PF_X) != 0 && data != NULL && ends_in_call(data->d_buf);
+                                                  OS_CALL_LONGEST, ELF_T_BYTE);
+            return (header.p_flags & PF_X) != 0 && data != NULL && os_ends_in_call(data->d_buf);
         }
     }
     return false;
@@ -189,7 +167,8 @@ static void call_place(place *p, size_t depth, const char **ret_file, unsigned *
     Dwarf_Word file_index = 0, line = 0;
     Dwarf_Files *files = NULL;
     *ret_file = NULL;
-    if (dwarf_formudata(dwarf_attr(&p->scopes[depth], DW_AT_call_file, &attribute), &file_index) == 0 &&
+    if (dwarf_formudata(dwarf_attr(&p->scopes[depth], DW_AT_call_file, &attribute), &file_index) ==
+            0 &&
         dwarf_getsrcfiles(&p->unit, &files, NULL) == 0) {
         *ret_file = dwarf_filesrc(files, file_index, NULL, NULL);
     }
@@ -220,8 +199,8 @@ static site_text frame_text(place *p, const void *address, const char *function,
     return text;
 }
 
-/* A verb of the headers, or the library's other half where it is linked into a host's file. A host's
- * own functions may have names like ours. */
+/* A verb of the headers, or the library's other half where it is linked into a host's file. A
+ * host's own functions may have names like ours. */
 static bool is_own(const char *function, const char *file)
 {
     static const char *const folders[] = {"fief/", "src/core/", "src/manager/"};

@@ -1,6 +1,6 @@
-/* sites: return addresses become function, file and line. libdw.c asks elfutils, in a child process,
- * so that a broken heap or a lock that is held cannot stop the report; none.c stands in where there is
- * no libdw; plain.c gives module+offset, for both. meson chooses. */
+/* sites: return addresses become function, file and line. libdw.c asks elfutils, in a child
+ * process, so that a broken heap or a lock that is held cannot stop the report; none.c stands in
+ * where there is no libdw; plain.c gives module+offset, for both. meson chooses. */
 #ifndef FIEF_SITES_H
 #define FIEF_SITES_H
 

@@ -545,8 +545,9 @@ static void refuse_kinds(const fief_kind *kinds, unsigned count, const char *fir
 
 static void nonsense_in_the_table_is_named(void)
 {
-    fief_kind rows[] = {
-        {.name = "zero", .any = FIEF_HEAP}, {.name = "one", .size = 16, .any = FIEF_POOL}, {.name = "two", .any = FIEF_STACK}};
+    fief_kind rows[] = {{.name = "zero", .any = FIEF_HEAP},
+                        {.name = "one", .size = 16, .any = FIEF_POOL},
+                        {.name = "two", .any = FIEF_STACK}};
     refuse_kinds(rows, 0, "0 rows", "4096");
     refuse_kinds(rows, 4097, "4097 rows", "4096");
     refuse_kinds(rows, UINT32_MAX, "4294967295", "4096");

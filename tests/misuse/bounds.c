@@ -1,5 +1,5 @@
-/* bounds: accesses outside a block, before it and past its end; and reads of bytes in it that nobody
- * has written. */
+/* bounds: accesses outside a block, before it and past its end; and reads of bytes in it that
+ * nobody has written. */
 #include "row.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* fenced: kinds whose blocks lie beside an inaccessible page in the debug build. There it notices what
- * it would else notice later or, reading, never. */
+/* fenced: kinds whose blocks lie beside an inaccessible page in the debug build. There it notices
+ * what it would else notice later or, reading, never. */
 #include "row.h"
 
 static void fenced_overflow_heap(bool mistaken)

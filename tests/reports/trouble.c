@@ -1,5 +1,6 @@
-/* trouble: what a report does when it is itself in trouble. Each row is a process of its own, which
- * must end by the signal that it would have ended by, in time, and must say what it can still say. */
+/* trouble: what a report does when it is itself in trouble. Each row is a process of its own,
+ * which must end by the signal that it would have ended by, in time, and must say what it can
+ * still say. */
 #include "support.h"
 
 #include <errno.h>
@@ -573,8 +574,8 @@ static void recovering_handler(int number, siginfo_t *info, void *context)
     siglongjmp(back, 1);
 }
 
-/* A host with faults of its own, a collector's barrier for instance: they are none of ours, and ours
- * are still told after them. */
+/* A host with faults of its own, a collector's barrier for instance: they are none of ours, and
+ * ours are still told after them. */
 static void handler_recovers(void)
 {
     static volatile int turns;

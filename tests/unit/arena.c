@@ -362,8 +362,8 @@ Test(arena, marks_and_rewinds_at_a_cap_against_a_model)
     run_model(&(fief_arena_config){.max_bytes = 400000}, 5);
 }
 
-/* A runtime of its own, so that the pages are where we want them: what `below` gives back ends where
- * the arena's first span begins, and a later span or run of the arena fills it. */
+/* A runtime of its own, so that the pages are where we want them: what `below` gives back ends
+ * where the arena's first span begins, and a later span or run of the arena fills it. */
 static fief_runtime *touching;
 
 static fief_arena *arena_above_a_hole(size_t hole)

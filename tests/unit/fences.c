@@ -1,4 +1,5 @@
-/* Kinds with fences: blocks beside an inaccessible page in a debug build, and like others elsewhere. */
+/* Kinds with fences: blocks beside an inaccessible page in a debug build, and like others
+ * elsewhere. */
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -83,7 +84,8 @@ Test(fences, frees_in_the_wrong_place_are_named)
         return;
     }
     fief_runtime *rt = open_one();
-    char *block = fief_new(rt, BACK, FIEF_DYNAMIC, 100), *slot = fief_new(rt, POOLED, FIEF_DYNAMIC, 48);
+    char *block = fief_new(rt, BACK, FIEF_DYNAMIC, 100),
+         *slot = fief_new(rt, POOLED, FIEF_DYNAMIC, 48);
     fief_free(rt, PLAIN, slot, 48);
     cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
     fief_free(rt, POOLED, block, 48);

@@ -17,9 +17,7 @@
 
 #include <fief/fief.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+FIEF_BEGIN
 
 /* Lua 5.4's lua_Alloc, served by a fief_heap: allocates, resizes and frees, by the arguments.
  *
@@ -52,8 +50,6 @@ static inline void *fief_lua_alloc(void *ud, void *ptr, size_t osize, size_t nsi
     return fief_heap_resize(heap, ptr, osize, nsize);
 }
 
-#ifdef __cplusplus
-}
-#endif
+FIEF_END
 
 #endif

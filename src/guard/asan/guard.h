@@ -39,11 +39,33 @@ static inline void guard_unroot(const void *start, size_t size)
     __lsan_unregister_root_region(start, size);
 }
 
-static inline void guard_claim(void *start, size_t size) { __asan_poison_memory_region(start, size); }
-static inline void guard_lend(void *block, size_t size) { __asan_unpoison_memory_region(block, size); }
-static inline bool guard_is_intact(const void *block, size_t size) { (void)block; (void)size; return true; }
-static inline guard_verdict guard_look(const void *block, size_t size, const void **ret_at) { (void)block; (void)size; (void)ret_at; return GUARD_INTACT; }
-static inline void guard_restore(unsigned char *wall, size_t size, bool front) { (void)wall; (void)size; (void)front; }
+static inline void guard_claim(void *start, size_t size)
+{
+    __asan_poison_memory_region(start, size);
+}
+static inline void guard_lend(void *block, size_t size)
+{
+    __asan_unpoison_memory_region(block, size);
+}
+static inline bool guard_is_intact(const void *block, size_t size)
+{
+    (void)block;
+    (void)size;
+    return true;
+}
+static inline guard_verdict guard_look(const void *block, size_t size, const void **ret_at)
+{
+    (void)block;
+    (void)size;
+    (void)ret_at;
+    return GUARD_INTACT;
+}
+static inline void guard_restore(unsigned char *wall, size_t size, bool front)
+{
+    (void)wall;
+    (void)size;
+    (void)front;
+}
 static inline void guard_return(void *block, size_t size)
 {
     __asan_poison_memory_region(block, size);
@@ -53,8 +75,16 @@ static inline void guard_shrink(void *block, size_t old_size, size_t new_size)
     __asan_poison_memory_region(block, old_size);
     __asan_unpoison_memory_region(block, new_size);
 }
-static inline const void *guard_written(const void *bytes, size_t size) { (void)bytes; (void)size; return NULL; }
-static inline void guard_sweep(void *start, size_t size) { __asan_poison_memory_region(start, size); }
+static inline const void *guard_written(const void *bytes, size_t size)
+{
+    (void)bytes;
+    (void)size;
+    return NULL;
+}
+static inline void guard_sweep(void *start, size_t size)
+{
+    __asan_poison_memory_region(start, size);
+}
 static inline bool guard_is_watched(void) { return false; }
 static inline void guard_look_away(bool watched) { (void)watched; }
 static inline void guard_look_again(bool watched) { (void)watched; }
@@ -76,8 +106,12 @@ static inline bool guard_exhume(void *start, size_t size)
 static inline bool guard_is_local(const void *p)
 {
     void *moved = __asan_get_current_fake_stack();
-    return moved != NULL && __asan_addr_is_in_fake_stack(moved, (void *)(uintptr_t)p, NULL, NULL) != NULL;
+    return moved != NULL &&
+           __asan_addr_is_in_fake_stack(moved, (void *)(uintptr_t)p, NULL, NULL) != NULL;
 }
-static inline void guard_forget(void *start, size_t size) { __asan_unpoison_memory_region(start, size); }
+static inline void guard_forget(void *start, size_t size)
+{
+    __asan_unpoison_memory_region(start, size);
+}
 
 #endif

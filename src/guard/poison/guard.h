@@ -43,9 +43,10 @@ static inline uint64_t guard_difference(const unsigned char *bytes, uint64_t pat
     return word ^ pattern;
 }
 
-/* The first byte that has another value; NULL: none. By words, the last of which may overlap the one
- * before: most of what is looked at is short, and the cost of a call. */
-static inline const void *guard_odd_shown(const unsigned char *bytes, size_t count, unsigned char value)
+/* The first byte that has another value; NULL: none. By words, the last of which may overlap the
+ * one before: most of what is looked at is short, and the cost of a call. */
+static inline const void *guard_odd_shown(const unsigned char *bytes, size_t count,
+                                          unsigned char value)
 {
     const uint64_t pattern = 0x0101010101010101u * value;
     bool same = true;
@@ -82,7 +83,11 @@ static inline void guard_write_back(unsigned char *bytes, size_t count)
 }
 
 static inline const void *guard_reported_address(void) { return NULL; }
-static inline void guard_on_report(void (*tell)(const char *), void (*at_death)(void)) { (void)tell; (void)at_death; }
+static inline void guard_on_report(void (*tell)(const char *), void (*at_death)(void))
+{
+    (void)tell;
+    (void)at_death;
+}
 static inline void guard_root(const void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_unroot(const void *start, size_t size) { (void)start; (void)size; }
 static inline void guard_claim(void *start, size_t size) { memcheck_hide(start, size); }

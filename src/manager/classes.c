@@ -1,0 +1,93 @@
+/* classes: what each misuse is called, and how it is mended, in short. */
+#include <fief/misuse.h>
+
+typedef struct class_text {
+    const char *name, *explain;
+} class_text;
+
+static const class_text classes[FIEF_MISUSE_CLASSES] = {
+    [FIEF_MISUSE_WRONG_ALLOCATOR] =
+        {"wrong-allocator",
+         "A block goes back to the allocator that made it: ask fief_owner(rt, p) first."},
+    [FIEF_MISUSE_DOUBLE_FREE] =
+        {"double-free",
+         "The block is free: find the second owner, or clear the pointer where it died."},
+    [FIEF_MISUSE_INTERIOR_FREE] =
+        {"interior-free",
+         "The pointer lies inside a block: free takes the address that the allocation returned."},
+    [FIEF_MISUSE_STACK_FREE] =
+        {"stack-free", "The pointer lies on the C stack: what a function declares is not freed."},
+    [FIEF_MISUSE_FOREIGN_FREE] =
+        {"foreign-free", "The pointer is no memory of this runtime: free it where it was made."},
+    [FIEF_MISUSE_WRONG_SIZE] =
+        {"wrong-size",
+         "Free and resize take the size that was asked for: keep it, or use the unsized calls."},
+    [FIEF_MISUSE_WRONG_KIND] =
+        {"wrong-kind",
+         "A block is given back under the kind it was made as: does its header say another?"},
+    [FIEF_MISUSE_OVERFLOW] =
+        {"overflow", "Bytes past the block's end were written: does its length count one too few?"},
+    [FIEF_MISUSE_UNDERFLOW] =
+        {"underflow", "Bytes before the block's start were written: did an index become negative?"},
+    [FIEF_MISUSE_WRITE_AFTER_FREE] =
+        {"write-after-free",
+         "A freed block was written: clear every copy of its address where it is freed."},
+    [FIEF_MISUSE_USE_AFTER_FREE] =
+        {"use-after-free",
+         "A freed block was read or written: clear every copy of its address where it is freed."},
+    [FIEF_MISUSE_USE_AFTER_RESET] =
+        {"use-after-reset",
+         "Copy what must outlive the unit before it ends, or allocate it as FIEF_DYNAMIC."},
+    [FIEF_MISUSE_USE_AFTER_REWIND] =
+        {"use-after-rewind",
+         "Copy what must outlive the mark before the rewind, or take it before the mark."},
+    [FIEF_MISUSE_USE_AFTER_CLOSE] =
+        {"use-after-close",
+         "fief_close ended the runtime and every block of it: clear the pointers to both."},
+    [FIEF_MISUSE_BAD_ALIGNMENT] = {"bad-alignment",
+                                   "An alignment is a power of two up to 65536: round yours up."},
+    [FIEF_MISUSE_BAD_KIND] =
+        {"bad-kind",
+         "Kinds are rows of the table, contexts its columns: is the number one of them?"},
+    [FIEF_MISUSE_NO_STRATEGY] =
+        {"no-strategy",
+         "The table has no strategy for this kind in this context: add one, or set .any."},
+    [FIEF_MISUSE_NO_UNIT] = {"no-unit", "Temporaries live in a unit: call fief_unit_begin first."},
+    [FIEF_MISUSE_UNIT_ORDER] =
+        {"unit-order",
+         "Units end innermost first, each once, and nothing else ends below an open one."},
+    [FIEF_MISUSE_NOT_LIFO] =
+        {"not-lifo",
+         "A stack pops its newest block first: pop what was pushed later, with its size."},
+    [FIEF_MISUSE_WRONG_ARENA] =
+        {"wrong-arena", "A mark belongs to the arena that made it: keep the two together."},
+    [FIEF_MISUSE_STALE_MARK] = {"stale-mark",
+                                "The arena was rewound below the mark, or reset: take a new one."},
+    [FIEF_MISUSE_WRONG_THREAD] =
+        {"wrong-thread", "A runtime belongs to one thread at a time: fief_adopt moves it."},
+    [FIEF_MISUSE_DANGLING_AT_RESET] = {"dangling-at-reset",
+                                       "Clear or copy the pointer before the unit ends, or declare "
+                                       "that field weak in the kind table."},
+    [FIEF_MISUSE_DANGLING_AT_REWIND] = {"dangling-at-rewind",
+                                        "Clear or copy the pointer before the rewind, or declare "
+                                        "that field weak in the kind table."},
+    [FIEF_MISUSE_DANGLING_AT_CLOSE] =
+        {"dangling-at-close",
+         "Clear or copy the pointer before the arena is closed, or declare that field weak."},
+    [FIEF_MISUSE_DANGLING_STORE] = {"dangling-store",
+                                    "Copy the target to where the holder lives, or declare that "
+                                    "field weak in the kind table."},
+    [FIEF_MISUSE_LEAK] =
+        {"leak",
+         "Blocks of dynamic lifetime were alive at fief_close: free them, or give them an arena."},
+};
+
+const char *fief_misuse_name(fief_misuse_class class_id)
+{
+    return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].name : "unknown";
+}
+
+const char *fief_misuse_explain(fief_misuse_class class_id)
+{
+    return (unsigned)class_id < FIEF_MISUSE_CLASSES ? classes[class_id].explain : "";
+}
