@@ -30,8 +30,9 @@ typedef struct fief_count {
     size_t refused;     /* allocations that returned NULL */
 } fief_count;
 
-/* What the scans for dangling pointers did, in a guarded build; partial: those that ran out of
- * their share of the time, or had none. */
+/* What the scans for dangling pointers did, in a guarded build; bytes: all that were looked at,
+ * with what lies between blocks; partial: the scans that ran out of their share of the time, or had
+ * none. */
 typedef struct fief_scan_count {
     uint64_t bytes, nanoseconds;
     size_t scans, partial;
@@ -46,7 +47,8 @@ FIEF_API fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy st
  * build); else used_bytes and peak_bytes of a kind that has a pool to itself, and FIEF_NOT_COUNTED.
  * kind == the table's row count: what was allocated under no kind. */
 FIEF_API fief_count fief_stats_kind(const fief_runtime *rt, unsigned kind);
-/* Bytes in pages that the runtime holds, and their peak. */
+/* Bytes in pages that the runtime holds, and their peak; without what a guarded build keeps for
+ * itself: records, call stacks, spans that are dead. */
 FIEF_API size_t fief_stats_held(const fief_runtime *rt);
 FIEF_API size_t fief_stats_held_peak(const fief_runtime *rt);
 /* A table for people; one JSON object ("fief-stats/1") for programs. As snprintf: at most `size`

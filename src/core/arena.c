@@ -472,7 +472,7 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
         return from;
     }
     guard_sweep(from, (size_t)(first - from)); /* what lies behind the top is nobody's yet */
-    if (first < last && !guard_bury(first, (size_t)(last - first))) {
+    if (first < last && !guard_bury(first, (size_t)(last - first), false)) {
         guard_sweep(first, (size_t)(last - first));
     }
     last = last < span->end ? last : span->end;
@@ -482,15 +482,33 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
     return last;
 }
 
-/* The span, whose blocks are dead, leaves the chain. */
-static void bury(arena *a, arena_span *span)
+/* Where spans are dead from this link of the chain on, all but the caller's buffer leave it. Those
+ * that lie side by side, as they mostly do, are one grave. */
+static void bury_all(arena *a, arena_span **link)
 {
-    *(span->previous != NULL ? &span->previous->next : &a->first) = span->next;
-    if (span->next != NULL) {
-        span->next->previous = span->previous;
+    unsigned char *start = NULL;
+    size_t pages = 0;
+    for (arena_span *span = *link, *next; span != NULL; span = next) {
+        next = span->next;
+        if (span->pages == 0) {
+            link = &span->next;
+            continue;
+        }
+        *link = next;
+        if (next != NULL) {
+            next->previous = span->previous;
+        }
+        if (pages != 0 && span->start != start + (pages << PAGE_SHIFT)) {
+            space_bury(&a->core->space, start, pages, a->strategy);
+            pages = 0;
+        }
+        start = pages == 0 ? span->start : start;
+        pages += span->pages;
+        space_meta_give(&a->core->space, span, sizeof *span);
     }
-    space_bury(&a->core->space, span->start, span->pages, a->strategy);
-    space_meta_give(&a->core->space, span, sizeof *span);
+    if (pages != 0) {
+        space_bury(&a->core->space, start, pages, a->strategy);
+    }
 }
 
 /* The span that a mark was made in. Spans may touch, so the address alone does not tell: a span
@@ -513,8 +531,12 @@ void arena_leave_span(arena *a)
     window_of(a)->cursor = previous->left.cursor;
     window_of(a)->limit = previous->left.limit;
     a->used_before -= span_used(a, previous);
-    if (GUARD_SHUT && left->pages != 0) {
-        bury(a, left);
+}
+
+void arena_bury_left(arena *a)
+{
+    if (GUARD_SHUT && a->current != NULL) {
+        bury_all(a, &a->current->next);
     }
 }
 
@@ -532,6 +554,7 @@ void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t even
     drop_after(a, event);
     if (span != NULL) {
         leave_later_spans(a, span);
+        arena_bury_left(a);
         bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
         sweep_from(a, cursor);
         if (rests) {
@@ -633,12 +656,7 @@ static void give_back_excess(arena *a)
 /* In a guarded build no span is used again: all are buried but the caller's buffer. */
 static void start_afresh(arena *a)
 {
-    for (arena_span *span = a->first, *next; span != NULL; span = next) {
-        next = span->next;
-        if (span->pages != 0) {
-            bury(a, span);
-        }
-    }
+    bury_all(a, &a->first);
     a->current = NULL;
     a->next_pages = 1; /* what is taken is made inaccessible as a whole: no more than is needed */
     window_of(a)->cursor = window_of(a)->limit = NULL;

@@ -219,6 +219,8 @@ bool arena_rewind(arena *a, fief_mark mark);
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
 /* The current span, whose blocks are dead, is left for the one before it, as that was left. */
 void arena_leave_span(arena *a);
+/* In a guarded build, what was left is not entered again. */
+void arena_bury_left(arena *a);
 /* The end of the newest block's bytes: the cursor, but for dead ones below it. */
 unsigned char *arena_top(const arena *a);
 /* The same, NULL where nothing lies below. */

@@ -165,16 +165,30 @@ static void note_hit(search *s, const record *holder, const char *name, const vo
                            .count = 1});
 }
 
-/* The next word in [from, end) that lies in the hull; mostly there is none, so that four at a time
- * are compared. Reads what may be poisoned. */
+/* Two words at a time, wherever they lie; compilers make what the machine has of it. */
+typedef uintptr_t words __attribute__((vector_size(16), aligned(8), may_alias));
+enum { STEP = 8 }; /* words in one test */
+
+/* The high bit of a lane says that its word lies in the hull: it is then less than `length` above
+ * `low`, and both are less than half of all addresses. */
+static inline __attribute__((always_inline, no_sanitize("address"))) words
+in_hull(const uintptr_t *two, words low, words length)
+{
+    words above = *(const words *)(const void *)two - low;
+    return ~above & (above - length);
+}
+
+/* The next word in [from, end) that lies in the hull; mostly there is none. Reads what may be
+ * poisoned. */
 static inline __attribute__((always_inline, no_sanitize("address"))) const uintptr_t *
 next_hit(const uintptr_t *from, const uintptr_t *end, hull h)
 {
     uintptr_t length = h.high - h.low;
-    for (; end - from >= 4; from += 4) {
-        bool any = (from[0] - h.low < length) | (from[1] - h.low < length) |
-                   (from[2] - h.low < length) | (from[3] - h.low < length);
-        if (any) {
+    const words low = {h.low, h.low}, lengths = {length, length};
+    for (; end - from >= STEP; from += STEP) {
+        words any = in_hull(from, low, lengths) | in_hull(from + 2, low, lengths) |
+                    in_hull(from + 4, low, lengths) | in_hull(from + 6, low, lengths);
+        if (((any[0] | any[1]) >> 63) != 0) {
             break;
         }
     }
@@ -205,7 +219,78 @@ scan_bytes(search *s, const char *name, const void *start, size_t size)
     }
 }
 
-/* ---- where to look ---- */
+/* ---- where to look: at the words of whole pages, where blocks lie densely; else at each block's.
+ *      What lies between blocks, and in dead ones, is no pointer, or is told by the records ---- */
+
+/* A word of a dense page: the block that it lies in counts as any other holder would. */
+static FIEF_NOINLINE void note_dense_hit(search *s, const uintptr_t *field)
+{
+    const space *sp = &s->c->space;
+    const record *holder = ledger_find(sp, field);
+    if (holder == NULL || holder->state != BLOCK_LIVE) {
+        return;
+    }
+    const unsigned char *block = ledger_block(sp, holder);
+    size_t size = record_size(sp, holder);
+    bool holds = (uintptr_t)field - (uintptr_t)block + sizeof *field <= size;
+    bool is_plain = s->c->scan.plain != NULL && s->c->scan.plain[holder->kind];
+    if (holds && !is_plain && !is_dying(s->d, block)) {
+        note_hit(s, holder, NULL, block, size, field);
+    }
+}
+
+static __attribute__((no_sanitize("address"))) void
+scan_dense(search *s, const unsigned char *start, const unsigned char *end)
+{
+    const uintptr_t *last = (const uintptr_t *)(const void *)end;
+    const uintptr_t *at = next_hit((const uintptr_t *)(const void *)start, last, s->hull);
+    for (; at < last; at = next_hit(at + 1, last, s->hull)) {
+        note_dense_hit(s, at);
+    }
+    s->c->scan.count.bytes += (size_t)(end - start);
+}
+
+static const arena_span *span_at(const arena *a, const unsigned char *start)
+{
+    const arena_span *span = a->first;
+    while (span != NULL && !lies_within(start, span->start, (size_t)(span->end - span->start))) {
+        span = span == a->current ? NULL : span->next;
+    }
+    return span;
+}
+
+/* What lives in a span of an arena ends at its top, or where the dying begin. */
+static const unsigned char *living_end(const search *s, const arena *a, const unsigned char *start)
+{
+    const arena_span *span = a->zones == NULL ? span_at(a, start) : NULL;
+    if (span == NULL) {
+        return start;
+    }
+    const unsigned char *end = s->d->a == a && s->d->span == span ? s->d->cursor
+                                                                  : span_top(a, span);
+    end = end < start + PAGE_SIZE ? end : start + PAGE_SIZE;
+    return end > start ? end : start;
+}
+
+/* Where a page's dense part ends; at its start when it has none. In a span that is being carved
+ * most may be untouched as yet. */
+static const unsigned char *dense_end(const search *s, const page *entry,
+                                      const unsigned char *start)
+{
+    const space *sp = &s->c->space;
+    const heap *h = (const heap *)(const void *)s->c->heap;
+    const unsigned char *carved = NULL;
+    switch (entry->kind) {
+    case PAGE_ARENA: return living_end(s, entry->owner, start);
+    case PAGE_SMALL: carved = h->bump_end - 1; break;
+    case PAGE_POOL:
+    case PAGE_UNSIZED: carved = ((const pool *)entry->owner)->newest->start; break;
+    default: return start;
+    }
+    const page *being = space_page(sp, carved);
+    return being != NULL && being->first == entry->first ? start : start + PAGE_SIZE;
+}
+
 
 static __attribute__((no_sanitize("address"))) void
 scan_records(search *s, record *from, const record *end)
@@ -234,14 +319,27 @@ static bool has_time(const core *c, uint64_t started)
     return s->percent >= 100 || s->spent + (now - started) < share;
 }
 
+static void scan_page(search *s, const page *entry, const unsigned char *start)
+{
+    const unsigned char *end = dense_end(s, entry, start);
+    if (end != start) {
+        scan_dense(s, start, end);
+        return;
+    }
+    record *first = ledger_at(&s->c->space, start);
+    scan_records(s, first, first + (PAGE_SIZE >> CELL_SHIFT));
+}
+
 /* All pages, from the one where the last scan stopped; false: time ran out. */
 static bool scan_pages(search *s, uint64_t started)
 {
     core *c = s->c;
-    space *sp = &c->space;
-    for (uint32_t n = 0, i = c->scan.resume; n < sp->frontier; n++, i++) {
+    const space *sp = &c->space;
+    uint32_t step = 1;
+    for (uint32_t n = 0, i = c->scan.resume; n < sp->frontier; n += step, i += step) {
         i = i < sp->frontier ? i : 0;
         const page *entry = &sp->map[i];
+        step = entry->used && entry->kind == PAGE_DEAD ? entry->first + entry->length - i : 1;
         bool dies = entry->owner == s->d->a && is_dying(s->d, page_start(sp, i)); /* all of it */
         if (!entry->used || entry->kind == PAGE_DEAD || dies) {
             continue;
@@ -250,8 +348,7 @@ static bool scan_pages(search *s, uint64_t started)
             c->scan.resume = i;
             return false;
         }
-        record *first = ledger_at(sp, page_start(sp, i));
-        scan_records(s, first, first + (PAGE_SIZE >> CELL_SHIFT));
+        scan_page(s, entry, page_start(sp, i));
     }
     c->scan.resume = 0;
     return true;

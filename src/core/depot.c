@@ -64,9 +64,25 @@ typedef struct walked {
     uint64_t hash;
 } walked;
 
+/* A word of the stack, which Valgrind may hold for undefined. */
+static inline uintptr_t word_at(uintptr_t at)
+{
+    uintptr_t word;
+    memcpy(&word, (const void *)at, sizeof word);
+    return word;
+}
+
+static FIEF_NOINLINE uintptr_t trusted_word_at(uintptr_t at)
+{
+    uintptr_t word = word_at(at);
+    guard_trust(&word, sizeof word);
+    return word;
+}
+
 /* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
  * in that register: what does not point further up the same stack ends the walk. Each frame is
- * multiplied by an odd number of its own, so that the products don't wait for each other. */
+ * multiplied by an odd number of its own, so that the products don't wait for each other; nor does
+ * the way up wait for more than one load a frame. */
 static inline __attribute__((always_inline)) void walk(const void *frame, const bounds *within,
                                                        size_t most, walked *ret)
 {
@@ -76,19 +92,17 @@ static inline __attribute__((always_inline)) void walk(const void *frame, const 
     uintptr_t last = (uintptr_t)within->end - 2 * sizeof(void *);
     most = within->end != NULL ? most : 0;
     while (count < most && at >= least && at <= last && at % sizeof(void *) == 0) {
-        const void *pair[2];
-        memcpy(pair, (const void *)at, sizeof pair);
-        if (within->watched) {
-            guard_trust(pair, sizeof pair);
-        }
-        if ((uintptr_t)pair[1] < OS_PAGE) {
+        uintptr_t link = at + sizeof at;
+        uintptr_t up = within->watched ? trusted_word_at(at) : word_at(at);
+        uintptr_t code = within->watched ? trusted_word_at(link) : word_at(link);
+        if (code < OS_PAGE) {
             break;
         }
-        ret->frames[count++] = pair[1];
-        hash += (uintptr_t)pair[1] * odd;
+        ret->frames[count++] = (const void *)code;
+        hash += code * odd;
         odd += 0xA0761D6478BD642Eu;
         least = at + 1;
-        at = (uintptr_t)pair[0];
+        at = up;
     }
     ret->count = count;
     ret->hash = hash;

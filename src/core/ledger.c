@@ -358,6 +358,8 @@ void *vacant_pop(core *c, fief_vacant **list)
     return vacant;
 }
 
+enum { AHEAD = 8 * CELL };
+
 /* Blocks of one kind in a row are counted together. */
 typedef struct tally_run {
     size_t bytes, blocks;
@@ -380,16 +382,21 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
         return;
     }
     const uint32_t died = call_stack(c);
+    const size_t length = (size_t)(to - from);
+    const bool watched = c->stack.watched;
+    const block_state dead = c->dying;
     const record *end = ledger_at(s, to - 1) + 1;
+    unsigned char *cell = from - (uintptr_t)from % CELL;
     tally_run run = {0};
-    for (record *r = ledger_next(ledger_at(s, from), end); r < end; r = ledger_next(r + 1, end)) {
-        unsigned char *block = ledger_block(s, r);
-        if (r->state != BLOCK_LIVE || block < from || block >= to) {
+    for (record *r = ledger_at(s, from); r < end; r++, cell += CELL) {
+        unsigned char *block = cell + (size_t)r->start * FIEF_GRAIN;
+        __builtin_prefetch(cell + AHEAD);
+        if (r->state != BLOCK_LIVE || (uintptr_t)block - (uintptr_t)from >= length) {
             continue;
         }
         size_t size = record_size(s, r);
         look(c, block, size, owner);
-        if (c->stack.watched) { /* Valgrind is told of each death */
+        if (watched) { /* Valgrind is told of each death */
             guard_return(block, size);
         }
         if (run.kind != r->kind) {
@@ -398,7 +405,7 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
         }
         run.bytes += size;
         run.blocks++;
-        r->state = c->dying;
+        r->state = dead & 7;
         r->died = died & 0xFFFFFF;
     }
     tally_end(c, strategy, &run);

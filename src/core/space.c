@@ -145,7 +145,7 @@ static void run_free(space *s, uint32_t first, uint32_t length)
 
 /* ---- spans ---- */
 
-static void own(space *s, uint32_t first, size_t from, size_t pages, page_kind kind, void *owner)
+void space_own(space *s, uint32_t first, size_t from, size_t pages, page_kind kind, void *owner)
 {
     for (size_t i = from; i < pages; i++) {
         s->map[first + i] = (page){.kind = (uint8_t)kind, .used = 1, .first = first,
@@ -193,14 +193,12 @@ static bool advance(space *s, size_t pages)
     return true;
 }
 
-static void exhume_surplus(space *s);
-
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
 {
     if (pages == 0 || pages > s->pages) {
         return NULL;
     }
-    exhume_surplus(s);
+    graves_settle(s);
     uint32_t run = run_find(s, pages);
     if (run == NO_PAGE) {
         run = s->frontier;
@@ -216,7 +214,7 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
             run_link(s, run + (uint32_t)pages, length - (uint32_t)pages);
         }
     }
-    own(s, run, 0, pages, kind, owner);
+    space_own(s, run, 0, pages, kind, owner);
     hold(s, pages);
     return page_start(s, run);
 }
@@ -240,7 +238,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
             run_link(s, end + (uint32_t)more, length - (uint32_t)more);
         }
     }
-    own(s, first, old_pages, new_pages, (page_kind)head->kind, head->owner);
+    space_own(s, first, old_pages, new_pages, (page_kind)head->kind, head->owner);
     hold(s, more);
     return true;
 }
@@ -271,60 +269,6 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->dirty += bytes;
     }
     run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
-}
-
-/* ---- graves ---- */
-
-bool space_open_graves(space *s, uint32_t pages)
-{
-    s->graves = pages != 0 ? space_keep(s, pages * sizeof *s->graves) : NULL;
-    s->graves_size = s->graves_pages_max = s->graves != NULL ? pages : 0;
-    return s->graves != NULL;
-}
-
-static void exhume_oldest(space *s)
-{
-    uint32_t first = s->graves[s->graves_first], pages = s->map[first].length;
-    s->graves_first = s->graves_first + 1 < s->graves_size ? s->graves_first + 1 : 0;
-    s->graves_count--;
-    s->graves_pages -= pages;
-    s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
-    if (guard_exhume(page_start(s, first), (size_t)pages << PAGE_SHIFT)) {
-        guard_claim(page_start(s, first), (size_t)pages << PAGE_SHIFT);
-        space_give(s, page_start(s, first), pages, 0);
-    }
-}
-
-/* When pages are taken and not when they die: an end of a unit is to be short. */
-static void exhume_surplus(space *s)
-{
-    while (s->graves_pages > s->graves_pages_max) {
-        exhume_oldest(s);
-    }
-}
-
-void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
-{
-    size_t bytes = pages << PAGE_SHIFT;
-    uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
-    bool fits = pages <= s->graves_pages_max && s->range->reserve != NULL;
-    while (fits && s->graves_count == s->graves_size) {
-        exhume_oldest(s);
-    }
-    if (!fits || !guard_bury(span, bytes)) {
-        guard_claim(span, bytes);
-        space_give(s, span, pages, 0);
-        return;
-    }
-    own(s, first, 0, pages, PAGE_DEAD, NULL);
-    for (size_t i = 0; i < pages; i++) {
-        s->map[first + i].tail = (uint16_t)strategy;
-    }
-    uint32_t at = s->graves_first + s->graves_count;
-    s->graves[at < s->graves_size ? at : at - s->graves_size] = first;
-    s->graves_count++;
-    s->graves_pages += (uint32_t)pages;
-    s->held -= bytes;
 }
 
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)

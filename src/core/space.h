@@ -67,6 +67,13 @@ bool range_ledger(fief_range *range);
 /* The smallest buffer that range_in accepts. */
 size_t range_minimum(size_t root_size, bool ledger);
 
+/* Dead spans, by their first page, oldest first; a ring. The newest are warm: their bytes stay. */
+typedef struct graves {
+    uint32_t *ring;
+    uint32_t size, first, count, pages, pages_max;
+    uint32_t warm, warm_pages, warm_max;
+} graves;
+
 typedef struct space {
     unsigned char *base;
     page *map;
@@ -79,8 +86,7 @@ typedef struct space {
     unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
     size_t held, held_peak;
-    uint32_t *graves; /* dead spans, by their first page, oldest first; a ring */
-    uint32_t graves_size, graves_first, graves_count, graves_pages, graves_pages_max;
+    graves graves;
     size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */
 } space;
 
@@ -96,10 +102,13 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages);
 /* Gives the span's pages from keep_pages on back. */
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
-/* The span stays where it is, inaccessible, until `graves_pages_max` of its like are dead. */
+/* graves.c: the span, or as much of it as there is room for, stays where it is, inaccessible. */
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy);
-/* How many pages may be dead at a time; they cost their records. */
-bool space_open_graves(space *s, uint32_t pages);
+bool graves_open(space *s, size_t budget);
+/* Gives back what is too much, before pages are taken. */
+void graves_settle(space *s);
+/* The entries of pages [from, pages) of the span that starts at `first`. */
+void space_own(space *s, uint32_t first, size_t from, size_t pages, page_kind kind, void *owner);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
 /* Gives free pages to the OS; returns the bytes. */
 size_t space_trim(space *s);

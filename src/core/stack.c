@@ -20,6 +20,7 @@ static void step_back(arena *a)
             arena_note_event(a);
         }
     }
+    arena_bury_left(a);
 }
 
 /* ---- which is the newest ---- */

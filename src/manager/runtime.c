@@ -171,7 +171,7 @@ static void open_evidence(core *c, size_t quarantine_bytes)
     if (GUARD_SHUT) {
         size_t budget = quarantine_bytes != 0 ? quarantine_bytes : quarantine_default;
         (void)quarantine_open(c, budget);
-        (void)space_open_graves(&c->space, (uint32_t)(budget >> (PAGE_SHIFT - LEDGER_SHIFT)));
+        (void)graves_open(&c->space, budget);
         c->depot = depot_open();
         core_knows_stack(c);
     }

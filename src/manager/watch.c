@@ -140,7 +140,7 @@ void watch_closed(runtime *r)
 {
     core *c = &r->core;
     size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
-    if (!can_stay(c) || (bytes != 0 && !guard_bury(c->space.base, bytes))) {
+    if (!can_stay(c) || (bytes != 0 && !guard_bury(c->space.base, bytes, false))) {
         release(r);
         return;
     }

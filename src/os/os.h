@@ -19,8 +19,9 @@ bool os_commit(void *start, size_t size);
 void os_dump(void *start, size_t size);
 /* Drops the pages' contents; they read as zero again. */
 void os_discard(void *start, size_t size);
-/* Drops the pages' contents and makes any access to them fault; undoes that. */
+/* Makes any access to the pages fault, and drops their contents, or keeps them; undoes both. */
 bool os_fence(void *start, size_t size);
+bool os_shut(void *start, size_t size);
 bool os_unfence(void *start, size_t size);
 /* Calls the handler when a page may not be accessed; then whoever else handles such faults has it,
  * or the access happens again and ends the process. One handler a process; true when installed. */

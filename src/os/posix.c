@@ -67,9 +67,15 @@ bool os_fence(void *start, size_t size)
            (madvise(start, size, MADV_DONTNEED) == 0 && mprotect(start, size, PROT_NONE) == 0);
 }
 
+bool os_shut(void *start, size_t size)
+{
+    return mprotect(start, size, PROT_NONE) == 0;
+}
+
 bool os_unfence(void *start, size_t size)
 {
-    return madvise(start, size, MADV_GUARD_REMOVE) == 0 || os_commit(start, size);
+    (void)madvise(start, size, MADV_GUARD_REMOVE);
+    return os_commit(start, size);
 }
 
 /* DONTUNMAP leaves the old addresses mapped and empty, so the reserve never gets a hole. */

@@ -90,8 +90,9 @@ static inline void guard_look_away(bool watched) { (void)watched; }
 static inline void guard_look_again(bool watched) { (void)watched; }
 static inline void guard_trust(void *bytes, size_t size) { (void)bytes; (void)size; }
 /* Poisoned, not protected: ASan must see the access. */
-static inline bool guard_bury(void *start, size_t size)
+static inline bool guard_bury(void *start, size_t size, bool keep)
 {
+    (void)keep;
     __asan_unpoison_memory_region(start, size);
     os_discard(start, size);
     __asan_poison_memory_region(start, size);

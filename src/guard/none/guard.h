@@ -60,7 +60,13 @@ static inline bool guard_is_watched(void) { return false; }
 static inline void guard_look_away(bool watched) { (void)watched; }
 static inline void guard_look_again(bool watched) { (void)watched; }
 static inline void guard_trust(void *bytes, size_t size) { (void)bytes; (void)size; }
-static inline bool guard_bury(void *start, size_t size) { (void)start; (void)size; return false; }
+static inline bool guard_bury(void *start, size_t size, bool keep)
+{
+    (void)start;
+    (void)size;
+    (void)keep;
+    return false;
+}
 static inline bool guard_exhume(void *start, size_t size) { (void)start; (void)size; return true; }
 static inline bool guard_is_local(const void *p) { (void)p; return false; }
 static inline void guard_forget(void *start, size_t size) { (void)start; (void)size; }

@@ -7,7 +7,8 @@
  *     shrink   a block becomes smaller where it lies
  *     written  dead bytes are looked at           -> where somebody has written since; or nowhere
  *     sweep    a run of blocks comes back at once
- *     bury     whole pages die                    -> any access to them is noticed; exhume: undone
+ *     bury     whole pages die                    -> any access to them is noticed; exhume: undone;
+ *                                                    what they hold may stay (keep), or is dropped
  *     trust    we read bytes that may be undefined, and check what we get
  *     is_local a pointer that lies outside the stack -> is it a local that was moved away?
  *     forget   the range leaves the library: it goes to the OS or the caller
@@ -51,6 +52,11 @@ static inline const void *guard_odd_shown(const unsigned char *bytes, size_t cou
     const uint64_t pattern = 0x0101010101010101u * value;
     bool same = true;
     size_t i = 0;
+    for (; same && i + 4 * sizeof pattern <= count; i += 4 * sizeof pattern) {
+        same = (guard_difference(bytes + i, pattern) | guard_difference(bytes + i + 8, pattern) |
+                guard_difference(bytes + i + 16, pattern) |
+                guard_difference(bytes + i + 24, pattern)) == 0;
+    }
     for (; same && i + sizeof pattern <= count; i += sizeof pattern) {
         same = guard_difference(bytes + i, pattern) == 0;
     }
@@ -195,11 +201,11 @@ static inline void guard_sweep(void *start, size_t size)
 
 static inline void guard_trust(void *bytes, size_t size) { memcheck_show(bytes, size); }
 /* Whoever fences pages may touch them: so does the OS that the fault tests use. */
-static inline bool guard_bury(void *start, size_t size)
+static inline bool guard_bury(void *start, size_t size, bool keep)
 {
     os_look_again(); /* who touches it must find our handler */
     memcheck_show(start, size);
-    bool fenced = os_fence(start, size);
+    bool fenced = keep ? os_shut(start, size) : os_fence(start, size);
     memcheck_hide(start, size);
     return fenced;
 }

@@ -1,0 +1,103 @@
+/* graves: the spans of arenas that ended, in a guarded build. They stay where they are,
+ * inaccessible, so that a stale pointer into them is noticed; the oldest are given back when others
+ * are taken.
+ *
+ *     ring     | cold ................. | warm ........ |
+ *              oldest                                newest
+ *
+ * The end of a unit is to be short, so a dying span keeps its bytes: to shut pages costs less than
+ * half of what dropping them does. Bytes are dropped past the quarantine's budget, when a span is
+ * taken; what is cold costs its records, a quarter of its size, and may be four times as much. */
+#include "core/ledger.h"
+
+#include "guard.h"
+#include "os/os.h"
+
+enum { COLD = 1 << LEDGER_SHIFT };
+
+bool graves_open(space *s, size_t budget)
+{
+    graves *g = &s->graves;
+    g->warm_max = (uint32_t)(budget >> PAGE_SHIFT);
+    g->size = g->pages_max = g->warm_max * COLD;
+    g->ring = g->size != 0 ? space_keep(s, g->size * sizeof *g->ring) : NULL;
+    g->pages_max = g->ring != NULL ? g->pages_max : 0;
+    return g->ring != NULL;
+}
+
+static uint32_t grave_at(const graves *g, uint32_t behind)
+{
+    uint32_t at = g->first + behind;
+    return g->ring[at < g->size ? at : at - g->size];
+}
+
+/* The oldest warm one. */
+static void cool(space *s)
+{
+    graves *g = &s->graves;
+    uint32_t first = grave_at(g, g->count - g->warm), pages = s->map[first].length;
+    g->warm--;
+    g->warm_pages -= pages;
+    os_discard(page_start(s, first), (size_t)pages << PAGE_SHIFT);
+}
+
+static void exhume_oldest(space *s)
+{
+    graves *g = &s->graves;
+    uint32_t first = grave_at(g, 0), pages = s->map[first].length;
+    if (g->warm == g->count) {
+        cool(s);
+    }
+    g->first = g->first + 1 < g->size ? g->first + 1 : 0;
+    g->count--;
+    g->pages -= pages;
+    s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
+    if (guard_exhume(page_start(s, first), (size_t)pages << PAGE_SHIFT)) {
+        guard_claim(page_start(s, first), (size_t)pages << PAGE_SHIFT);
+        space_give(s, page_start(s, first), pages, 0);
+    }
+}
+
+void graves_settle(space *s)
+{
+    while (s->graves.pages > s->graves.pages_max) {
+        exhume_oldest(s);
+    }
+    while (s->graves.warm_pages > s->graves.warm_max) {
+        cool(s);
+    }
+}
+
+static void remember(space *s, uint32_t first, uint32_t pages)
+{
+    graves *g = &s->graves;
+    uint32_t at = g->first + g->count;
+    g->ring[at < g->size ? at : at - g->size] = first;
+    g->count++;
+    g->warm++;
+    g->pages += pages;
+    g->warm_pages += pages;
+}
+
+void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
+{
+    graves *g = &s->graves;
+    size_t most = s->range->reserve != NULL ? g->pages_max : 0, stays = pages < most ? pages : most;
+    while (stays != 0 && g->count == g->size) {
+        exhume_oldest(s);
+    }
+    stays = stays != 0 && guard_bury(span, stays << PAGE_SHIFT, true) ? stays : 0;
+    if (stays < pages) {
+        guard_claim(span + (stays << PAGE_SHIFT), (pages - stays) << PAGE_SHIFT);
+        space_give(s, span, pages, stays);
+    }
+    if (stays != 0) {
+        uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
+        space_own(s, first, 0, stays, PAGE_DEAD, NULL);
+        for (size_t i = 0; i < stays; i++) {
+            s->map[first + i].tail = (uint16_t)strategy;
+        }
+        s->held -= stays << PAGE_SHIFT;
+        remember(s, first, (uint32_t)stays);
+    }
+}
