@@ -264,7 +264,7 @@ static const unsigned char *living_end(const search *s, const arena *a, const un
 {
     const arena_span *span = a->zones == NULL ? span_at(a, start) : NULL;
     if (span == NULL) {
-        return start;
+        return NULL;
     }
     const unsigned char *end = s->d->a == a && s->d->span == span ? s->d->cursor
                                                                   : span_top(a, span);
@@ -272,8 +272,8 @@ static const unsigned char *living_end(const search *s, const arena *a, const un
     return end > start ? end : start;
 }
 
-/* Where a page's dense part ends; at its start when it has none. In a span that is being carved
- * most may be untouched as yet. */
+/* Where a page's dense part ends; NULL: it is no such page. In a span that is being carved most may
+ * be untouched as yet. */
 static const unsigned char *dense_end(const search *s, const page *entry,
                                       const unsigned char *start)
 {
@@ -285,10 +285,10 @@ static const unsigned char *dense_end(const search *s, const page *entry,
     case PAGE_SMALL: carved = h->bump_end - 1; break;
     case PAGE_POOL:
     case PAGE_UNSIZED: carved = ((const pool *)entry->owner)->newest->start; break;
-    default: return start;
+    default: return NULL;
     }
     const page *being = space_page(sp, carved);
-    return being != NULL && being->first == entry->first ? start : start + PAGE_SIZE;
+    return being != NULL && being->first == entry->first ? NULL : start + PAGE_SIZE;
 }
 
 
@@ -322,7 +322,7 @@ static bool has_time(const core *c, uint64_t started)
 static void scan_page(search *s, const page *entry, const unsigned char *start)
 {
     const unsigned char *end = dense_end(s, entry, start);
-    if (end != start) {
+    if (end != NULL) {
         scan_dense(s, start, end);
         return;
     }

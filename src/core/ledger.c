@@ -358,22 +358,38 @@ void *vacant_pop(core *c, fief_vacant **list)
     return vacant;
 }
 
-enum { AHEAD = 8 * CELL };
-
 /* Blocks of one kind in a row are counted together. */
 typedef struct tally_run {
     size_t bytes, blocks;
     unsigned kind;
 } tally_run;
 
-static void tally_end(core *c, fief_strategy strategy, tally_run *run)
+static void tally_end(core *c, fief_strategy strategy, tally_run run)
 {
-    if (run->blocks != 0) {
-        budget_give(c, strategy, run->kind, run->bytes, run->blocks);
-        run->bytes = run->blocks = 0;
+    if (run.blocks != 0) {
+        budget_give(c, strategy, run.kind, run.bytes, run.blocks);
     }
 }
 
+/* Valgrind is told of each death. */
+static FIEF_NOINLINE void look_at_dying(core *c, unsigned char *block, size_t size,
+                                        const char *owner)
+{
+    look_closely(c, block, size, owner);
+    if (c->stack.watched) {
+        guard_return(block, size);
+    }
+}
+
+/* The first record in the cells from `from` on whose block does not start before it. */
+static record *first_from(const space *s, const unsigned char *from)
+{
+    record *r = ledger_at(s, from);
+    bool is_before = r->state != BLOCK_NONE && ledger_block(s, r) < from;
+    return is_before ? r + 1 : r;
+}
+
+/* Every instruction here counts: it is most of what the end of a unit costs. */
 void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
                   const char *owner)
 {
@@ -382,33 +398,31 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
         return;
     }
     const uint32_t died = call_stack(c);
-    const size_t length = (size_t)(to - from);
     const bool watched = c->stack.watched;
     const block_state dead = c->dying;
     const record *end = ledger_at(s, to - 1) + 1;
-    unsigned char *cell = from - (uintptr_t)from % CELL;
+    record *r = first_from(s, from);
+    unsigned char *cell = from - (uintptr_t)from % CELL + (r - ledger_at(s, from)) * CELL;
     tally_run run = {0};
-    for (record *r = ledger_at(s, from); r < end; r++, cell += CELL) {
-        unsigned char *block = cell + (size_t)r->start * FIEF_GRAIN;
-        __builtin_prefetch(cell + AHEAD);
-        if (r->state != BLOCK_LIVE || (uintptr_t)block - (uintptr_t)from >= length) {
+    for (; r < end; r++, cell += CELL) {
+        if (r->state != BLOCK_LIVE) {
             continue;
         }
+        unsigned char *block = cell + (size_t)r->start * FIEF_GRAIN;
         size_t size = record_size(s, r);
-        look(c, block, size, owner);
-        if (watched) { /* Valgrind is told of each death */
-            guard_return(block, size);
+        if (watched || !guard_is_intact(block, size)) {
+            look_at_dying(c, block, size, owner);
         }
         if (run.kind != r->kind) {
-            tally_end(c, strategy, &run);
-            run.kind = (unsigned)r->kind;
+            tally_end(c, strategy, run);
+            run = (tally_run){.kind = (unsigned)r->kind};
         }
         run.bytes += size;
         run.blocks++;
         r->state = dead & 7;
         r->died = died & 0xFFFFFF;
     }
-    tally_end(c, strategy, &run);
+    tally_end(c, strategy, run);
 }
 
 void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, const char *owner)

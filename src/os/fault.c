@@ -159,9 +159,10 @@ bool os_on_fault(os_fault_handler *handler)
     return install(0) && install(1);
 }
 
+/* Pages that are shut away raise the first of them; it is asked for at the end of every unit. */
 void os_look_again(void)
 {
     if (on_fault != NULL) {
-        (void)(install(0) && install(1));
+        (void)install(0);
     }
 }
