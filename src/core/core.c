@@ -6,48 +6,6 @@
 #include "guard.h"
 #include "os/os.h"
 
-bool budget_admits(const core *c, fief_strategy strategy, size_t size)
-{
-    const tally *t = &c->tallies[strategy];
-    bool runtime_has_room = c->limit == 0 || (c->asked <= c->limit && size <= c->limit - c->asked);
-    bool strategy_has_room = t->limit == 0 || (t->asked <= t->limit && size <= t->limit - t->asked);
-    return runtime_has_room && strategy_has_room;
-}
-
-static void tally_take(tally *t, size_t size)
-{
-    t->asked += size;
-    t->total += size;
-    t->blocks++;
-    t->asked_peak = t->asked > t->asked_peak ? t->asked : t->asked_peak;
-}
-
-/* A record's kind, which somebody may have written to. */
-static tally *kind_tally(core *c, unsigned kind)
-{
-    return &c->kinds[kind < c->no_kind ? kind : c->no_kind];
-}
-
-void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size)
-{
-    c->asked += size;
-    tally_take(&c->tallies[strategy], size);
-    tally_take(kind_tally(c, kind), size);
-}
-
-static void tally_give(tally *t, size_t size, size_t blocks)
-{
-    t->asked -= size;
-    t->blocks -= blocks;
-}
-
-void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, size_t blocks)
-{
-    c->asked -= size;
-    tally_give(&c->tallies[strategy], size, blocks);
-    tally_give(kind_tally(c, kind), size, blocks);
-}
-
 bool core_full(core *c, fief_strategy strategy, size_t size)
 {
     call from = c->from; /* the host may call us from there */
@@ -63,11 +21,8 @@ bool core_full(core *c, fief_strategy strategy, size_t size)
     return false;
 }
 
-bool may_enter(core *c, call from)
+bool refuse_entry(core *c, call from)
 {
-    if (c->thread == os_thread() && !c->closed) {
-        return true;
-    }
     c->from = from;
     c->stack_operation = UINT64_MAX; /* not the call that was seen last */
     if (c->closed) {
@@ -111,15 +66,11 @@ static uint64_t ask_where(core *c)
     return where;
 }
 
-uint32_t call_stack(core *c)
+uint32_t call_stack_anew(core *c)
 {
-    if (c->depot == NULL) {
-        return 0;
-    }
-    if (c->stack_operation != c->operation) {
-        c->stack_number = depot_put(c->depot, c->from, &c->stack, c->depth, ask_where(c));
-        c->stack_operation = c->operation;
-    }
+    c->stack_number =
+        c->depot != NULL ? depot_put(c->depot, c->from, &c->stack, c->depth, ask_where(c)) : 0;
+    c->stack_operation = c->operation;
     return c->stack_number;
 }
 

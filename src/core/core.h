@@ -72,19 +72,59 @@ typedef struct core {
 } core;
 
 /* ---- budget: bytes asked for and alive ---- */
-bool budget_admits(const core *c, fief_strategy strategy, size_t size);
-void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size);
-void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size, size_t blocks);
+static inline bool budget_admits(const core *c, fief_strategy strategy, size_t size)
+{
+    const tally *t = &c->tallies[strategy];
+    bool runtime_has_room = c->limit == 0 || (c->asked <= c->limit && size <= c->limit - c->asked);
+    bool strategy_has_room = t->limit == 0 || (t->asked <= t->limit && size <= t->limit - t->asked);
+    return runtime_has_room && strategy_has_room;
+}
+
+static inline void tally_take(tally *t, size_t size)
+{
+    t->asked += size;
+    t->total += size;
+    t->blocks++;
+    t->asked_peak = t->asked > t->asked_peak ? t->asked : t->asked_peak;
+}
+
+static inline void tally_give(tally *t, size_t size, size_t blocks)
+{
+    t->asked -= size;
+    t->blocks -= blocks;
+}
+
+/* A record's kind, which somebody may have written to. */
+static inline tally *kind_tally(core *c, unsigned kind)
+{
+    return &c->kinds[kind < c->no_kind ? kind : c->no_kind];
+}
+
+static inline void budget_take(core *c, fief_strategy strategy, unsigned kind, size_t size)
+{
+    c->asked += size;
+    tally_take(&c->tallies[strategy], size);
+    tally_take(kind_tally(c, kind), size);
+}
+
+static inline void budget_give(core *c, fief_strategy strategy, unsigned kind, size_t size,
+                               size_t blocks)
+{
+    c->asked -= size;
+    tally_give(&c->tallies[strategy], size, blocks);
+    tally_give(kind_tally(c, kind), size, blocks);
+}
+
 /* Counts a refusal and asks the host to collect; true: try again. */
 bool core_full(core *c, fief_strategy strategy, size_t size);
 
 /* Each out-of-line half of a public verb begins with it, and calls no other public verb: `from` is
  * the host's own line. False: the calling thread does not own the runtime, which is misuse. */
-bool may_enter(core *c, call from);
+bool refuse_entry(core *c, call from);
 static inline bool enter(core *c, call from)
 {
-    if (c->shut && !may_enter(c, from)) {
-        return false;
+    if (c->shut && c->thread != os_thread()) { /* of a closed runtime: nobody's */
+        return refuse_entry(c, from);
     }
     c->from = from;
     c->operation++;
@@ -104,45 +144,16 @@ const char *owner_name(const page *entry);
 /* The strategy of the blocks of a used page, dead or alive. */
 fief_strategy page_strategy(const page *entry);
 
-/* ---- blocks, while windows are shut ---- */
-/* A block goes out: redzones, budget, record. */
-void block_lend(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind);
-/* A block comes back: the same, undone. Damage is reported. */
-void block_take_back(core *c, fief_strategy strategy, void *block, size_t size, unsigned kind,
-                     const char *owner);
-/* A block stays where it is and becomes smaller. */
-void block_shrink(core *c, fief_strategy strategy, void *block, size_t old_size, size_t new_size,
-                  unsigned kind);
-/* Every live block that starts in [from, to) comes back at once; the caller tells the guard. */
-void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const unsigned char *to,
-                  const char *owner);
-/* Looks at every block that has a record: a live one's redzones, a freed one's bytes. Returns how
- * many they are. */
-size_t blocks_check(core *c);
-/* Every block of a pool's or the heap's page that is used no more: the dead are looked at, the
- * living die. */
-void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, const char *owner);
-/* A freed block's bytes must be as they were when it died, or somebody wrote to it. */
-void block_must_be_untouched(core *c, const void *block, size_t size);
-/* A vacant block joins its list, and leaves it for the host: then it is looked at once more. The
- * link lies in the block; in guarded builds in its record, so that dead bytes stay what they are,
- * and are not touched before they are needed. */
-void vacant_push(core *c, fief_vacant **list, void *block);
-/* The same of a block that had been lent, in a guarded build. */
-void vacant_link(core *c, fief_vacant **list, record *r, void *block);
-void *vacant_pop(core *c, fief_vacant **list);
-/* In guarded builds: is it a live block of this size and kind? Else it is misuse. */
-bool block_is_live(core *c, void *block, size_t size, unsigned kind);
 /* The calling thread's stack is where frames are walked. */
 void core_knows_stack(core *c);
 /* The call stack of the host's call, as the depot's number; 0: unknown. */
-uint32_t call_stack(core *c);
+uint32_t call_stack_anew(core *c);
+static inline uint32_t call_stack(core *c)
+{
+    return c->stack_operation == c->operation ? c->stack_number : call_stack_anew(c);
+}
 
-/* ---- quarantine, in guarded builds ---- */
-bool quarantine_open(core *c, size_t budget);
-/* A dead block waits; the oldest go back to their allocators. */
-void quarantine_put(core *c, void *block);
-void quarantine_drain(core *c);
+#include "core/blocks.h"
 
 /* ---- fences: while GUARD_FENCES, blocks with an inaccessible page beside them ---- */
 /* A block in a span of its own, whose fence is open. */

@@ -10,7 +10,7 @@ static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in 
 
 typedef struct stack {
     uint32_t next, count;
-    uint64_t where;
+    uint64_t where, key;
     const void *frames[];
 } stack;
 
@@ -56,14 +56,6 @@ static stack *stack_at(const depot *d, uint32_t number)
     return (stack *)(uintptr_t)((const char *)d + (size_t)number * WORD);
 }
 
-/* The frames of a call and their hash, found in one pass: every call of a guarded build comes
- * here. */
-typedef struct walked {
-    const void *frames[FIEF_DEPTH_MAX];
-    size_t count;
-    uint64_t hash;
-} walked;
-
 /* A word of the stack, which Valgrind may hold for undefined. */
 static inline uintptr_t word_at(uintptr_t at)
 {
@@ -79,50 +71,46 @@ static FIEF_NOINLINE uintptr_t trusted_word_at(uintptr_t at)
     return word;
 }
 
-/* A frame is {the caller's frame, the return address}. A host without frame pointers keeps anything
- * in that register: what does not point further up the same stack ends the walk. Each frame is
- * multiplied by an odd number of its own, so that the products don't wait for each other; nor does
- * the way up wait for more than one load a frame. */
-static inline __attribute__((always_inline)) void walk(const void *frame, const bounds *within,
-                                                       size_t most, walked *ret)
+/* Every call of a guarded build comes here. A frame is {the caller's frame, the return address}. A
+ * host without frame pointers keeps anything in that register: what does not point further up the
+ * same stack ends the walk. Each frame is multiplied by an odd number of its own, so that the
+ * products don't wait for each other; nor does the way up wait for more than one load a frame.
+ * `frames` may be NULL. */
+typedef struct trail {
+    size_t count;
+    uint64_t hash;
+} trail;
+
+static inline __attribute__((always_inline)) trail
+walk(uintptr_t at, const bounds *within, bool watched, const void **frames, size_t most)
 {
-    size_t count = 0;
-    uint64_t hash = 0, odd = 0x9E3779B97F4A7C15u;
-    uintptr_t at = (uintptr_t)frame, least = (uintptr_t)within->start;
-    uintptr_t last = (uintptr_t)within->end - 2 * sizeof(void *);
-    most = within->end != NULL ? most : 0;
-    while (count < most && at >= least && at <= last && at % sizeof(void *) == 0) {
+    trail t = {0, 0};
+    uint64_t odd = 0x9E3779B97F4A7C15u;
+    uintptr_t least = (uintptr_t)within->start, last = (uintptr_t)within->end - 2 * sizeof at;
+    while (t.count < most && at >= least && at <= last) {
         uintptr_t link = at + sizeof at;
-        uintptr_t up = within->watched ? trusted_word_at(at) : word_at(at);
-        uintptr_t code = within->watched ? trusted_word_at(link) : word_at(link);
+        uintptr_t up = watched ? trusted_word_at(at) : word_at(at);
+        uintptr_t code = watched ? trusted_word_at(link) : word_at(link);
         if (code < OS_PAGE) {
             break;
         }
-        ret->frames[count++] = (const void *)code;
-        hash += code * odd;
+        if (frames != NULL) {
+            frames[t.count] = (const void *)code;
+        }
+        t.count++;
+        t.hash += code * odd;
         odd += 0xA0761D6478BD642Eu;
         least = at + 1;
         at = up;
     }
-    ret->count = count;
-    ret->hash = hash;
+    return t;
 }
 
 size_t frames_walk(const void *frame, const bounds *within, const void **frames, size_t most)
 {
-    walked w;
-    walk(frame, within, most < FIEF_DEPTH_MAX ? most : FIEF_DEPTH_MAX, &w);
-    memcpy(frames, w.frames, w.count * sizeof *frames);
-    return w.count;
-}
-
-static inline bool is_stack(const stack *s, const walked *w, uint64_t where)
-{
-    bool same = s->count == w->count && s->where == where;
-    for (size_t i = 0; same && i < w->count; i++) {
-        same = s->frames[i] == w->frames[i];
-    }
-    return same;
+    most = most < FIEF_DEPTH_MAX ? most : FIEF_DEPTH_MAX;
+    most = within->end != NULL ? most : 0;
+    return walk((uintptr_t)frame, within, within->watched, frames, most).count;
 }
 
 /* ---- which code lay where ---- */
@@ -178,37 +166,47 @@ const os_module *depot_module(const depot *d, uint32_t number, const void *pc)
 
 /* ---- stacks ---- */
 
-static FIEF_NOINLINE uint32_t add_stack(depot *d, uint32_t *head, const walked *w, uint64_t where)
+static FIEF_NOINLINE uint32_t add_stack(depot *d, uint32_t *head, call from, const bounds *within,
+                                        size_t depth, uint64_t where, uint64_t key)
 {
-    size_t bytes = w->count * sizeof w->frames[0];
+    const void *frames[FIEF_DEPTH_MAX];
+    size_t count = frames_walk(from.frame, within, frames, depth);
+    if (count == 0) { /* its own line is known at least */
+        frames[count++] = from.site;
+    }
+    size_t bytes = count * sizeof frames[0];
     if (sizeof(stack) + bytes > depot_size - d->used) {
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);
     note_modules(d, number);
     stack *fresh = stack_at(d, number);
-    *fresh = (stack){.next = *head, .count = (uint32_t)w->count, .where = where};
-    memcpy(fresh->frames, w->frames, bytes);
+    *fresh = (stack){.next = *head, .count = (uint32_t)count, .where = where, .key = key};
+    memcpy(fresh->frames, frames, bytes);
     d->used += sizeof *fresh + bytes;
     *head = number;
     return number;
 }
 
+/* Stacks are the same where their keys are: of 64 bits, so no two of a program's are likely to
+ * meet, and to compare frame by frame would cost as much as the walk. */
 uint32_t depot_put(depot *d, call from, const bounds *within, size_t depth, uint64_t where)
 {
-    walked w;
-    walk(from.frame, within, depth, &w);
-    if (w.count == 0) { /* its own line is known at least */
-        w.frames[w.count++] = from.site;
-        w.hash = (uintptr_t)from.site * 0x9E3779B97F4A7C15u;
+    uintptr_t frame = (uintptr_t)from.frame;
+    trail t = {0, 0};
+    if (within->end != NULL) {
+        t = within->watched ? walk(frame, within, true, NULL, depth)
+                            : walk(frame, within, false, NULL, depth);
     }
-    uint32_t *head = &d->heads[(w.hash + where * 0xD6E8FEB86659FD93u) >> HASH_SHIFT];
+    t.hash += t.count == 0 ? (uintptr_t)from.site * 0x9E3779B97F4A7C15u : 0;
+    uint64_t key = t.hash + where * 0xD6E8FEB86659FD93u + t.count;
+    uint32_t *head = &d->heads[key >> HASH_SHIFT];
     for (uint32_t number = *head; number != 0; number = stack_at(d, number)->next) {
-        if (is_stack(stack_at(d, number), &w, where)) {
+        if (stack_at(d, number)->key == key) {
             return number;
         }
     }
-    return add_stack(d, head, &w, where);
+    return add_stack(d, head, from, within, depth, where, key);
 }
 
 void depot_get(const depot *d, uint32_t number, fief_site *ret_site)

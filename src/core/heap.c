@@ -264,18 +264,21 @@ static bool is_inside(const heap *h, const page *entry, const void *block)
            (GUARD_REDZONE == 0 || !is_power_of_two(offset) || offset > FIEF_ALIGN_MAX);
 }
 
-/* Checks that every mode can afford out of line: is this a block of ours, of about this size? */
-static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
+/* Checks that every mode can afford out of line: is this a block of ours, of about this size? In a
+ * guarded build its record tells exactly. */
+static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind, record **ret_record)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
+    *ret_record = NULL;
     if (entry == NULL || !entry->used || entry->kind < PAGE_SMALL || entry->kind == PAGE_DEAD ||
         (entry->kind == PAGE_FENCED && entry->owner != h)) {
         report_not_ours(h, entry, block, size);
         return false;
     }
     if (GUARD_SHUT) {
-        return block_is_live(c, block, size, kind);
+        *ret_record = block_live(c, block, size, kind);
+        return *ret_record != NULL;
     }
     medium_place place =
         entry->kind == PAGE_MEDIUM ? medium_find(entry->owner, block) : MEDIUM_BLOCK;
@@ -298,7 +301,8 @@ static bool must_be_a_block(heap *h, void *block, size_t size, unsigned kind)
 void heap_give(heap *h, void *block, size_t size, unsigned kind)
 {
     core *c = h->core;
-    if (!must_be_a_block(h, block, size, kind)) {
+    record *r;
+    if (!must_be_a_block(h, block, size, kind, &r)) {
         return;
     }
     bool fenced = GUARD_FENCES && space_page(&c->space, block)->kind == PAGE_FENCED;
@@ -306,13 +310,13 @@ void heap_give(heap *h, void *block, size_t size, unsigned kind)
         fence_open(c, block);
     }
     if (c->shut) {
-        block_take_back(c, FIEF_HEAP, block, size, kind, "the heap");
+        block_take_back(c, FIEF_HEAP, r, block, size, kind, "the heap");
     }
     count_dead(h, size);
     if (fenced) {
         fence_bury(c, block);
     } else if (GUARD_SHUT) {
-        quarantine_put(c, block);
+        quarantine_put(c, r, size);
     } else {
         heap_reuse(h, block, size);
     }
@@ -427,7 +431,8 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
     if (block == NULL) {
         return heap_alloc(h, new_size, FIEF_GRAIN);
     }
-    if (size_is_absurd(new_size) || !must_be_a_block(h, block, old_size, c->kind)) {
+    record *r;
+    if (size_is_absurd(new_size) || !must_be_a_block(h, block, old_size, c->kind, &r)) {
         return NULL;
     }
     if (!c->shut && in_place(h, block, old_size, new_size)) {
@@ -594,7 +599,7 @@ void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_s
         heap_give_unsized(h, block); /* not ours: reports, and changes nothing */
         return NULL;
     }
-    if (GUARD_SHUT && !block_is_live(h->core, block, usable, h->core->no_kind)) {
+    if (GUARD_SHUT && block_live(h->core, block, usable, h->core->no_kind) == NULL) {
         return NULL;
     }
     if (new_size <= usable && new_size >= usable / 2) {

@@ -169,7 +169,7 @@ static bool must_be_a_slot(pool *p, void *slot)
         report_foreign(c, slot, p->slot_size, p->name);
     } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
         if (GUARD_SHUT) {
-            (void)block_is_live(c, slot, p->slot_size, c->no_kind); /* knows a dead slot's inside */
+            (void)block_live(c, slot, p->slot_size, c->no_kind); /* knows a dead slot's inside */
             return false;
         }
         misuse(c, FIEF_MISUSE_INTERIOR_FREE, slot, p->slot_size,
@@ -189,7 +189,11 @@ void pool_reuse(pool *p, void *slot)
 bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
 {
     core *c = p->core;
-    if (!must_be_a_slot(p, slot) || (GUARD_SHUT && !block_is_live(c, slot, size, kind))) {
+    if (!must_be_a_slot(p, slot)) {
+        return false;
+    }
+    record *r = GUARD_SHUT ? block_live(c, slot, size, kind) : NULL;
+    if (GUARD_SHUT && r == NULL) {
         return false;
     }
     bool fenced = GUARD_FENCES && space_page(&c->space, slot)->kind == PAGE_FENCED;
@@ -197,14 +201,14 @@ bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
         fence_open(c, slot);
     }
     if (c->shut) {
-        block_take_back(c, p->strategy, slot, size, p->kind, p->name);
+        block_take_back(c, p->strategy, r, slot, size, p->kind, p->name);
         p->lent--;
         p->asked -= size;
     }
     if (fenced) {
         fence_bury(c, slot);
     } else if (GUARD_SHUT) {
-        quarantine_put(c, slot);
+        quarantine_put(c, r, size);
     } else {
         pool_reuse(p, slot);
     }

@@ -72,22 +72,21 @@ static void release_oldest(core *c)
     release(c, r, size);
 }
 
-void quarantine_put(core *c, void *block)
+void quarantine_put(core *c, record *r, size_t size)
 {
     quarantine *q = &c->quarantine;
-    record *r = ledger_at(&c->space, block);
-    size_t bytes = record_size(&c->space, r), size = weight(bytes);
-    if (q->entries == 0 || size > q->budget / 4) {
-        release(c, r, bytes);
+    size_t bytes = weight(size);
+    if (q->entries == 0 || bytes > q->budget / 4) {
+        release(c, r, size);
         return;
     }
-    while (q->count == q->entries || q->bytes + size > q->budget) {
+    while (q->count == q->entries || q->bytes + bytes > q->budget) {
         release_oldest(c);
     }
     size_t at = q->first + q->count;
     q->ring[at < q->entries ? at : at - q->entries] = (uint32_t)(r - c->space.ledger);
     q->count++;
-    q->bytes += size;
+    q->bytes += bytes;
 }
 
 void quarantine_drain(core *c)

@@ -234,6 +234,10 @@ bool fief_range_close(fief_range *range)
 void fief_adopt(fief_runtime *rt)
 {
     core *c = &whole_runtime(rt)->core;
+    if (c->closed) {
+        (void)refuse_entry(c, CALL());
+        return;
+    }
     c->thread = os_thread();
     if (GUARD_SHUT) {
         core_knows_stack(c);

@@ -145,6 +145,7 @@ void watch_closed(runtime *r)
         return;
     }
     c->closed = true;
+    c->thread = 0; /* nobody enters */
     unsigned at = __atomic_fetch_add(&next_closed, 1, __ATOMIC_RELAXED) % CLOSED_MAX;
     runtime *oldest = __atomic_exchange_n(&closed[at], r, __ATOMIC_ACQ_REL);
     if (oldest != NULL) {

@@ -15,7 +15,7 @@
 #include <valgrind/memcheck.h>
 
 /* Does Valgrind run us? Asked once, when the library is loaded. */
-extern bool memcheck_runs;
+extern __attribute__((visibility("hidden"))) bool memcheck_runs;
 
 enum { MEMCHECK_POOL = 0xF1EF, MEMCHECK_REDZONE = 16 };
 
