@@ -312,8 +312,11 @@ void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
         exhume_oldest(s);
     }
     if (!fits || !guard_bury(span, bytes)) {
-        guard_claim(span, bytes);
-        space_give(s, span, pages, 0);
+        /* Pages of it may be inaccessible since a rewind. */
+        if (s->range->reserve == NULL || guard_exhume(span, bytes)) {
+            guard_claim(span, bytes);
+            space_give(s, span, pages, 0);
+        }
         return;
     }
     own(s, first, 0, pages, PAGE_DEAD, NULL);
