@@ -194,6 +194,12 @@ unsigned char *arena_position(const arena *a)
 
 static bool attach(arena *a, attachment what)
 {
+    /* A block that lies apart might end where a stack's first span begins, and be popped for a frame
+     * of it: so the span comes first, and its grain (below) lies between. */
+    if (what.kind != ATTACHED_CLEANUP && a->strategy == FIEF_STACK && a->current == NULL &&
+        !next_span(a, FIEF_GRAIN)) {
+        return false;
+    }
     attachment *node = space_meta(&a->core->space, sizeof *node);
     if (node == NULL) {
         return false;
@@ -326,7 +332,7 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
 {
     fief_arena *w = window_of(a);
     size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
-    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_ALIGN);
+    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
     size_t behind = (uintptr_t)w->cursor - (uintptr_t)start;
     bool is_here = a->current != NULL && start >= a->current->start && start < w->cursor;
     /* A grain more may be the padding of a block aligned to 16, or another block: no way to tell. */
@@ -337,6 +343,30 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
         return true;
     }
     return new_step <= old_step;
+}
+
+/* A block of a resize ends with its last grain, so that the next resize knows it for the newest. */
+static void drop_padding(arena *a, const unsigned char *block, size_t size)
+{
+    fief_arena *w = window_of(a);
+    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
+    if (!a->core->shut && block != NULL && step % FIEF_ALIGN != 0 &&
+        (uintptr_t)w->cursor - (uintptr_t)block == step + FIEF_GRAIN) {
+        w->cursor -= FIEF_GRAIN;
+    }
+}
+
+/* What was left behind by a resize is dead: its pointers are nobody's, its bytes are not asked for. What
+ * stands in for a block of the arena, on the heap, dies with the arena. */
+static void retire(arena *a, unsigned char *block)
+{
+    core *c = a->core;
+    const page *entry = space_page(&c->space, block);
+    const record *r = c->shut ? ledger_find(&c->space, block) : NULL;
+    bool is_ours = entry == NULL || (entry->kind == PAGE_ARENA && entry->owner == a);
+    if (r != NULL && is_ours && r->state == BLOCK_LIVE && ledger_block(&c->space, r) == block) {
+        block_take_back(c, a->strategy, block, record_size(&c->space, r), c->no_kind, a->name);
+    }
 }
 
 void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, size_t new_size,
@@ -351,8 +381,10 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
         return block;
     }
     void *moved = arena_alloc(a, new_size, align);
+    drop_padding(a, moved, new_size);
     if (moved != NULL && block != NULL) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
+        retire(a, block);
     }
     return moved;
 }
@@ -475,7 +507,8 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
         guard_sweep(first, (size_t)(last - first));
     }
     last = last < span->end ? last : span->end;
-    *z = (zone){.next = a->zones, .span = span, .start = from, .end = last};
+    *z = (zone){.next = a->zones, .span = span, .start = from, .end = last,
+                .event = ++window_of(a)->events};
     a->zones = z;
     a->dead += (size_t)(last - from);
     return last;
@@ -547,6 +580,9 @@ bool arena_rewind(arena *a, fief_mark mark)
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
     arena_span *span = is_empty ? a->first : span_of(a, mark);
     unsigned char *cursor = is_empty && span != NULL ? span->start : mark.cursor;
+    if (span != NULL && span == a->current && cursor > window_of(a)->cursor) {
+        cursor = window_of(a)->cursor;
+    }
     if (!arena_may_lose(a, span, cursor, mark.events,
                         a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
                                            : FIEF_MISUSE_DANGLING_AT_REWIND)) {
@@ -563,21 +599,29 @@ bool arena_rewind(arena *a, fief_mark mark)
     return true;
 }
 
-static bool is_in_zone(const arena *a, const unsigned char *p)
+/* A mark at the zone's end is stale, too, if it was made before: the top stood there by chance. */
+static bool is_in_zone(const arena *a, const fief_mark *mark)
 {
+    const unsigned char *p = mark->cursor;
     const zone *z = a->zones;
-    while (z != NULL && (p <= z->start || p >= z->end)) {
+    while (z != NULL && (p <= z->start || p > z->end || (p == z->end && mark->events >= z->event))) {
         z = z->next;
     }
     return z != NULL;
+}
+
+/* In a window that is open the newest block may also have shrunk, below a mark behind it. */
+static bool was_undone(const arena *a, const unsigned char *p)
+{
+    return a->core->shut && p > a->window.arena.cursor;
 }
 
 static bool mark_is_stale(const arena *a, fief_mark mark)
 {
     const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark);
     return mark.events > a->window.arena.events || (mark.cursor != NULL && span == NULL) ||
-           (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor) ||
-           is_in_zone(a, mark.cursor);
+           (span != NULL && span == a->current && was_undone(a, mark.cursor)) ||
+           is_in_zone(a, &mark);
 }
 
 /* Below an open unit nothing may die but by the unit's end. */
