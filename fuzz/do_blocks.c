@@ -545,6 +545,7 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
         b->number = ++l->homes[b->home].last;
         b->size = m.size;
         b->field = NO_FIELD;
+        b->seed = (uint8_t)(++r->seeds * 37);
         fill_block(b);
         see(r, b->size + 1);
         see(r, l->homes[b->home].has_cap || l->homes[b->home].has_buffer ? 0 : (uint64_t)b->strategy);

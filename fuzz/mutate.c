@@ -26,15 +26,28 @@ static uint64_t random_size(dice *d)
     if (which < 90) {
         return roll(d, 9000);
     }
-    if (which < 97) {
-        return edges[roll(d, EDGES - (roll(d, 3) != 0 ? 4 : 0))] + roll(d, 2) * 7;
+    if (which < 97) { /* the largest of them rarely: their pages cost more than all the rest */
+        return edges[roll(d, EDGES - (roll(d, 6) != 0 ? 4 : 0))] + roll(d, 2) * 7;
     }
-    return which == 97 ? roll(d, (size_t)SIZE_LARGEST)
+    return which == 97 ? roll(d, roll(d, 8) == 0 ? (size_t)SIZE_LARGEST : 65536)
                        : SIZE_ABSURD * (1 + roll(d, 3)) + (roll(d, 2) != 0 ? SIZE_ABSURD - 1 : 0);
+}
+
+/* Those that map pages anew for each runtime come less often: they are slow. */
+static uint64_t random_config(dice *d)
+{
+    static const config_id quick[] = {CONFIG_USUAL,   CONFIG_POOLS,           CONFIG_COUNTED,
+                                      CONFIG_LIMITED, CONFIG_STRATEGY_LIMITS, CONFIG_ALIGN8,
+                                      CONFIG_ARENAS};
+    enum { QUICK = sizeof quick / sizeof quick[0] };
+    return roll(d, 8) != 0 ? (uint64_t)quick[roll(d, QUICK)] : roll(d, CONFIGS);
 }
 
 static uint64_t random_operand(operand_type type, dice *d)
 {
+    if (type == CONFIG) {
+        return random_config(d);
+    }
     if (type == SIZE) {
         return operand_fit(SIZE, random_size(d));
     }
@@ -86,7 +99,7 @@ void program_make(program *ret, unsigned operations, size_t count, dice *d)
         if (ret->count++ == 0 && (operations & T) == 0 && roll(d, 8) != 0) {
             memset(o, 0, sizeof *o);
             o->id = OP_open;
-            o->at[0] = roll(d, CONFIGS);
+            o->at[0] = random_config(d);
         }
         for (unsigned i = 0; i < OPERANDS_MAX; i++) {
             if (op_rows[o->id].operands[i] == SIZE && roll(d, 3) == 0) {
@@ -140,10 +153,14 @@ static void repeat(program *p, dice *d)
     }
 }
 
-/* Short programs grow. */
+/* Short programs grow, long ones lose some of theirs: many short runs find more than few long ones. */
 static void edit(program *p, unsigned operations, dice *d)
 {
-    enum { SHORT = 30 };
+    enum { SHORT = 30, LONG = 56 };
+    if (p->count > LONG && roll(d, 2) == 0) {
+        cut(p, roll(d, p->count - 16), 1 + roll(d, 16));
+        return;
+    }
     size_t what = roll(d, p->count < SHORT ? 14 : 10), at = p->count != 0 ? roll(d, p->count) : 0;
     if (p->count == 0 || what < 2 || what >= 10) {
         insert(p, roll(d, p->count + 1), random_operation(operations, d));

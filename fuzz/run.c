@@ -36,15 +36,32 @@ _Noreturn void differ(const run *r, const char *format, ...)
     abort();
 }
 
+/* A number that only an unsigned type can hold says so. */
+static void put_c(FILE *c, const char *line)
+{
+    enum { MANY = 19 };
+    size_t digits = 0;
+    for (const char *at = line; *at != '\0'; at++) {
+        bool is_digit = *at >= '0' && *at <= '9';
+        if (!is_digit && digits >= MANY) {
+            (void)fputc('u', c);
+        }
+        digits = is_digit ? digits + 1 : 0;
+        (void)fputc(*at, c);
+    }
+}
+
 void say(run *r, const char *format, ...)
 {
+    char line[1000];
     va_list args;
     va_start(args, format);
-    (void)fprintf(r->c_now, "    ");
-    (void)vfprintf(r->c_now, format, args);
-    (void)fprintf(r->c_now, "\n");
-    (void)fflush(r->c_now); /* the next call may be the last */
+    (void)vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    (void)fputs("    ", r->c_now);
+    put_c(r->c_now, line);
+    (void)fputc('\n', r->c_now);
+    (void)fflush(r->c_now); /* the next call may be the last */
 }
 
 void see(run *r, uint64_t value)
