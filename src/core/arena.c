@@ -100,12 +100,19 @@ static arena_span *span_new(arena *a, size_t pages)
         }
         return NULL;
     }
-    /* A stack's frames never end where another span begins: a pop tells spans apart by that. */
+    /* Nothing ends where a stack's span begins, neither frames of the span before nor a block that lies
+     * apart: a pop tells by that whether the newest block is in the span. */
     size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
-    *span = (arena_span){.start = start, .pages = pages,
-                         .end = start + (pages << PAGE_SHIFT) - apart};
+    *span = (arena_span){.start = start + apart, .pages = pages,
+                         .end = start + (pages << PAGE_SHIFT)};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
+}
+
+/* Of a span that is not the caller's buffer: where its first page begins. */
+static unsigned char *pages_of(const arena_span *span)
+{
+    return span->start - ((uintptr_t)span->start & (PAGE_SIZE - 1));
 }
 
 static void span_drop(arena *a, arena_span *span)
@@ -114,8 +121,8 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_claim(span->start, span->pages << PAGE_SHIFT);
-    space_give(&a->core->space, span->start, span->pages, 0);
+    guard_claim(pages_of(span), span->pages << PAGE_SHIFT);
+    space_give(&a->core->space, pages_of(span), span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
 
@@ -194,12 +201,6 @@ unsigned char *arena_position(const arena *a)
 
 static bool attach(arena *a, attachment what)
 {
-    /* A block that lies apart might end where a stack's first span begins, and be popped for a frame
-     * of it: so the span comes first, and its grain (below) lies between. */
-    if (what.kind != ATTACHED_CLEANUP && a->strategy == FIEF_STACK && a->current == NULL &&
-        !next_span(a, FIEF_GRAIN)) {
-        return false;
-    }
     attachment *node = space_meta(&a->core->space, sizeof *node);
     if (node == NULL) {
         return false;
@@ -521,7 +522,7 @@ static void bury(arena *a, arena_span *span)
     if (span->next != NULL) {
         span->next->previous = span->previous;
     }
-    space_bury(&a->core->space, span->start, span->pages, a->strategy);
+    space_bury(&a->core->space, pages_of(span), span->pages, a->strategy);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
 
