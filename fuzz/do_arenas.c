@@ -52,6 +52,10 @@ void do_arena_open(run *r, const uint64_t *at)
         return;
     }
     unsigned variant = (unsigned)at[1] % ARENA_CONFIGS;
+    if (l->is_counted && arena_configs[variant].max_bytes != 0) {
+        /* A cap counts redzones: with a limit on the heap, who is refused would depend on the mode. */
+        variant = 0;
+    }
     fief_arena_config c = arena_configs[variant];
     c.buffer = c.buffer_size != 0 ? arena_buffers[l->index][index] + variant % 2 * 3 : NULL;
     bool is_stack = index == HOME_OWN_STACK;
