@@ -29,11 +29,18 @@ static bool range_holds(const block *b, size_t from, size_t until)
     return wrong == 0;
 }
 
+static bool fills_whole;
+
+void model_fills_whole(bool whole)
+{
+    fills_whole = whole;
+}
+
 /* Large blocks: both ends, and a byte of each page. */
 void fill_block(const block *b)
 {
-    fill_range(b, 0, b->size < END ? b->size : END);
-    if (b->size > END) {
+    fill_range(b, 0, b->size < END || fills_whole ? b->size : END);
+    if (b->size > END && !fills_whole) {
         for (size_t i = STRIDE; i < b->size - END; i += STRIDE) {
             fill_range(b, i, i + 1);
         }

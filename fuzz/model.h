@@ -103,6 +103,9 @@ typedef struct life {
 
 /* The bytes that a block is filled with. None is 0, so that no word of them is an address. */
 void fill_block(const block *b);
+/* Every byte of a large block, too: where the library leaves old bytes in a new block, an old pointer
+ * among them would be found dangling. */
+void model_fills_whole(bool whole);
 /* Does it hold them, up to `size` bytes? */
 bool block_holds(const block *b, size_t size);
 bool is_zero(const unsigned char *start, size_t size);

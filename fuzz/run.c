@@ -229,6 +229,7 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
     r.thread = 1;
     r.guards = strcmp(fief_mode(), "release") != 0;
     r.poisons = strcmp(fief_mode(), "debug-poisoned") == 0;
+    model_fills_whole(r.guards && !r.poisons);
     for (unsigned i = 0; i < RUNTIMES; i++) {
         r.lives[i] = &all_lives[i];
         r.lives[i]->rt = NULL;
