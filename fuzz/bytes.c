@@ -1,5 +1,5 @@
 /* bytes: an operation is its number and its operands, one byte each. A size has one byte below 224;
- * above, the first byte says how many follow: 2 (224 ..), 3 (240 ..) or 8 (248 ..), low bytes first.
+ * above, the first byte says how many follow: 2 (224 ..), 3 (240 ..), 8 (248 ..), low bytes first.
  * Bytes that end in the middle go on as zeros. */
 #include "ops.h"
 

@@ -11,18 +11,29 @@ typedef enum config_id {
     CONFIG_LIMITED, /* a limit for all, and an on_full that collects */
     CONFIG_STRATEGY_LIMITS,
     CONFIG_ALIGN8,
-    CONFIG_BUFFER,  /* the caller's memory: where it ends depends on the mode */
-    CONFIG_NO_QUARANTINE, /* and a reserve of its own */
+    CONFIG_BUFFER,           /* the caller's memory: where it ends depends on the mode */
+    CONFIG_NO_QUARANTINE,    /* and a reserve of its own */
     CONFIG_SMALL_QUARANTINE, /* and every free page goes back at once */
-    CONFIG_ARENAS,  /* presized, capped, small ones */
-    CONFIG_CUSTOM,  /* what `row`, `cell` and `field` said */
+    CONFIG_ARENAS,           /* presized, capped, small ones */
+    CONFIG_CUSTOM,           /* what `row`, `cell` and `field` said */
     CONFIGS
 } config_id;
 
 typedef enum field_id {
-    FIELD_LIMIT, FIELD_LIMIT_VM, FIELD_LIMIT_UNIT, FIELD_LIMIT_STACK, FIELD_LIMIT_POOL,
-    FIELD_LIMIT_HEAP, FIELD_ALIGN, FIELD_RETAIN, FIELD_QUARANTINE, FIELD_DEPTH, FIELD_SCAN,
-    FIELD_COUNT, FIELD_BUFFER, FIELDS
+    FIELD_LIMIT,
+    FIELD_LIMIT_VM,
+    FIELD_LIMIT_UNIT,
+    FIELD_LIMIT_STACK,
+    FIELD_LIMIT_POOL,
+    FIELD_LIMIT_HEAP,
+    FIELD_ALIGN,
+    FIELD_RETAIN,
+    FIELD_QUARANTINE,
+    FIELD_DEPTH,
+    FIELD_SCAN,
+    FIELD_COUNT,
+    FIELD_BUFFER,
+    FIELDS
 } field_id;
 
 extern const char *const config_names[CONFIGS];

@@ -53,7 +53,7 @@ void do_arena_open(run *r, const uint64_t *at)
     }
     unsigned variant = (unsigned)at[1] % ARENA_CONFIGS;
     if (l->is_counted && arena_configs[variant].max_bytes != 0) {
-        /* A cap counts redzones: with a limit on the heap, who is refused would depend on the mode. */
+        /* A cap counts redzones: with a limit on the heap, the mode would say who is refused. */
         variant = 0;
     }
     fief_arena_config c = arena_configs[variant];
@@ -61,12 +61,14 @@ void do_arena_open(run *r, const uint64_t *at)
     bool is_stack = index == HOME_OWN_STACK;
     SAY(r, "arena_config = (fief_arena_config){%s};", arena_config_texts[variant]);
     if (c.buffer != NULL) {
-        SAY(r, "arena_config.buffer = arena_buffer[%u][%d] + %u;", l->index, index, variant % 2 * 3);
+        SAY(r, "arena_config.buffer = arena_buffer[%u][%d] + %u;", l->index, index,
+            variant % 2 * 3);
     }
     SAY(r, "%s = %sfief_%s_open(rt[%u], &arena_config)%s;", c_home(l, index), is_stack ? "&" : "",
         is_stack ? "stack" : "arena", l->index, is_stack ? "->arena" : "");
     fief_stack *stack = is_stack ? fief_stack_open(l->rt, &c) : NULL;
-    fief_arena *arena = is_stack ? (stack != NULL ? &stack->arena : NULL) : fief_arena_open(l->rt, &c);
+    fief_arena *arena =
+        is_stack ? (stack != NULL ? &stack->arena : NULL) : fief_arena_open(l->rt, &c);
     MUST(r, arena != NULL || null_is_fine(r), "expected an arena, found NULL");
     home *h = &l->homes[index];
     h->arena = arena;
@@ -128,8 +130,13 @@ void do_arena_reset(run *r, const uint64_t *at)
 
 static made made_in(const life *l, int home_index, size_t size, size_t align)
 {
-    return (made){.size = size, .counted = size, .align = align < FIEF_GRAIN ? FIEF_GRAIN : align,
-                  .origin = IN_ARENA, .home = home_index, .pool = -1, .kind = no_kind(l),
+    return (made){.size = size,
+                  .counted = size,
+                  .align = align < FIEF_GRAIN ? FIEF_GRAIN : align,
+                  .origin = IN_ARENA,
+                  .home = home_index,
+                  .pool = -1,
+                  .kind = no_kind(l),
                   .strategy = l->homes[home_index].strategy};
 }
 
@@ -167,7 +174,8 @@ void do_arena_array(run *r, const uint64_t *at)
         made m = made_in(l, home_index, bytes, FIEF_ALIGN);
         SAY(r, "%s = fief_arena_array(%s, %zu, %zu, 16);", c_block(l, index), c_home(l, home_index),
             (size_t)at[2], (size_t)size);
-        m.start = fief_arena_array(l->homes[home_index].arena, (size_t)at[2], (size_t)size, FIEF_ALIGN);
+        m.start =
+            fief_arena_array(l->homes[home_index].arena, (size_t)at[2], (size_t)size, FIEF_ALIGN);
         settle(r, index, m);
     }
 }
@@ -193,7 +201,8 @@ static void arena_text(run *r, const uint64_t *at, bool prints)
     static const char text[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     life *l = open_life(r);
     int home_index = l != NULL ? find_home(l, at[1], false) : -1;
-    size_t length = (size_t)at[2] % sizeof text, width = prints ? (size_t)at[2] % ARRAY_LARGEST : length;
+    size_t length = (size_t)at[2] % sizeof text,
+           width = prints ? (size_t)at[2] % ARRAY_LARGEST : length;
     width = width < length ? length : width;
     int index = home_index >= 0 ? room_for(r, at[0], width + 1) : -1;
     if (index < 0) {
@@ -207,8 +216,8 @@ static void arena_text(run *r, const uint64_t *at, bool prints)
             c_home(l, home_index), (int)width, length);
         m.start = fief_arena_printf(arena, "%*s", (int)width, own);
     } else {
-        SAY(r, "%s = fief_arena_strdup(%s, text_of(%zu));", c_block(l, index), c_home(l, home_index),
-            length);
+        SAY(r, "%s = fief_arena_strdup(%s, text_of(%zu));", c_block(l, index),
+            c_home(l, home_index), length);
         m.start = fief_arena_strdup(arena, own);
     }
     MUST(r, m.start == NULL || strcmp((const char *)m.start + (width - length), own) == 0,
@@ -247,7 +256,8 @@ void prepare_undo(run *r, life *l, int home_index, uint64_t number)
 void finish_undo(run *r, life *l, int home_index, uint64_t number)
 {
     unsigned expected = model_undo(l, home_index, number);
-    MUST(r, r->cleanups == expected, "expected %u cleanups to run, found %u", expected, r->cleanups);
+    MUST(r, r->cleanups == expected, "expected %u cleanups to run, found %u", expected,
+         r->cleanups);
     see(r, expected);
 }
 
@@ -409,7 +419,13 @@ void do_pop(run *r, const uint64_t *at)
 
 /* ---- pointers ---- */
 
-typedef enum promise { PROMISE_NONE, PROMISE_FRAME, PROMISE_UNIT, PROMISE_DYNAMIC, PROMISE_VM } promise;
+typedef enum promise {
+    PROMISE_NONE,
+    PROMISE_FRAME,
+    PROMISE_UNIT,
+    PROMISE_DYNAMIC,
+    PROMISE_VM
+} promise;
 
 static promise promise_of(const block *b)
 {

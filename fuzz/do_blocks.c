@@ -79,8 +79,8 @@ static fief_strategy must_be_owned(run *r, const life *l, const made *m)
 {
     fief_strategy owner = fief_owner(l->rt, m->start);
     const home *h = m->home >= 0 ? &l->homes[m->home] : NULL;
-    bool may_fall_back = h != NULL && (h->has_cap || l->is_loose ||
-                                       !budget_admits_it(l, m->strategy, m->counted));
+    bool may_fall_back =
+        h != NULL && (h->has_cap || l->is_loose || !budget_admits_it(l, m->strategy, m->counted));
     bool in_buffer = h != NULL && h->has_buffer && owner == FIEF_NO_STRATEGY;
     bool sound = owner == m->strategy || (may_fall_back && owner == FIEF_HEAP) || in_buffer;
     MUST(r, sound, "expected the new block to belong to the %s, found the %s",
@@ -102,9 +102,15 @@ static block *enter_block(life *l, int index, const made *m, fief_strategy owner
     block *b = &l->blocks[index];
     l->live += b->origin == EMPTY;
     l->top = (unsigned)index >= l->top ? (unsigned)index + 1 : l->top;
-    *b = (block){.start = m->start, .size = m->usable != 0 ? m->usable : m->size,
-                 .counted = m->counted, .origin = m->origin, .strategy = owner, .kind = m->kind,
-                 .home = m->home, .pool = m->pool, .field = NO_FIELD,
+    *b = (block){.start = m->start,
+                 .size = m->usable != 0 ? m->usable : m->size,
+                 .counted = m->counted,
+                 .origin = m->origin,
+                 .strategy = owner,
+                 .kind = m->kind,
+                 .home = m->home,
+                 .pool = m->pool,
+                 .field = NO_FIELD,
                  .seed = (uint8_t)(++l->run->seeds * 37)};
     return b;
 }
@@ -159,12 +165,19 @@ static made made_by_kind(const life *l, unsigned kind, unsigned context, size_t 
 {
     fief_strategy s = cell(l, kind, context);
     static const int home_of[FIEF_STRATEGIES] = {-1, HOME_VM, HOME_UNIT, HOME_FRAMES, -1, -1};
-    size_t align = s == FIEF_POOL ? slot_align(l->kinds[kind].size)
-                   : s == FIEF_HEAP ? l->heap_align
-                   : s == FIEF_STACK ? FIEF_GRAIN : FIEF_ALIGN;
-    return (made){.size = size, .counted = size, .align = align, .strategy = s, .kind = kind,
+    size_t align = s == FIEF_POOL    ? slot_align(l->kinds[kind].size)
+                   : s == FIEF_HEAP  ? l->heap_align
+                   : s == FIEF_STACK ? FIEF_GRAIN
+                                     : FIEF_ALIGN;
+    return (made){.size = size,
+                  .counted = size,
+                  .align = align,
+                  .strategy = s,
+                  .kind = kind,
                   .origin = s == FIEF_POOL || s == FIEF_HEAP ? BY_KIND : IN_ARENA,
-                  .home = home_of[s], .pool = -1, .zeroed = true};
+                  .home = home_of[s],
+                  .pool = -1,
+                  .zeroed = true};
 }
 
 void do_new(run *r, const uint64_t *at)
@@ -180,7 +193,8 @@ void do_new(run *r, const uint64_t *at)
     size = s == FIEF_POOL && size > slot ? slot : size;
     int index = s == FIEF_NO_STRATEGY || no_unit ? -1 : room_for(r, at[0], size);
     if (index >= 0) {
-        SAY(r, "%s = fief_new(rt[%u], %u, %u, %zu);", c_block(l, index), l->index, kind, context, size);
+        SAY(r, "%s = fief_new(rt[%u], %u, %u, %zu);", c_block(l, index), l->index, kind, context,
+            size);
         made m = made_by_kind(l, kind, context, size);
         m.start = fief_new(l->rt, kind, context, size);
         settle(r, index, m);
@@ -207,12 +221,19 @@ static int place_of_text(run *r, uint64_t handle, unsigned context, size_t size,
     }
     bool in_vm = context <= FIEF_CONSTANT, in_unit = context == FIEF_TEMPORARY;
     size_t counted = in_vm || in_unit ? size : unsized_size(size, FIEF_ALIGN);
-    *ret = (made){.size = size, .counted = counted, .kind = no_kind(l), .pool = -1,
+    *ret = (made){.size = size,
+                  .counted = counted,
+                  .kind = no_kind(l),
+                  .pool = -1,
                   .align = in_vm || in_unit ? FIEF_GRAIN : FIEF_ALIGN,
                   .origin = in_vm || in_unit ? IN_ARENA : UNSIZED,
                   .usable = in_vm || in_unit ? 0 : counted,
-                  .strategy = in_vm ? FIEF_VM_ARENA : in_unit ? FIEF_COMPILER_ARENA : FIEF_HEAP,
-                  .home = in_vm ? HOME_VM : in_unit ? HOME_UNIT : -1};
+                  .strategy = in_vm     ? FIEF_VM_ARENA
+                              : in_unit ? FIEF_COMPILER_ARENA
+                                        : FIEF_HEAP,
+                  .home = in_vm     ? HOME_VM
+                          : in_unit ? HOME_UNIT
+                                    : -1};
     return room_for(r, handle, counted);
 }
 
@@ -220,7 +241,8 @@ static int place_of_text(run *r, uint64_t handle, unsigned context, size_t size,
 static void settle_text(run *r, int index, made m, void *start, size_t length, bool ends)
 {
     const char *text = m.start = start;
-    MUST(r, text == NULL || memcmp(text, many_x(), length) == 0, "expected a copy, found something else");
+    MUST(r, text == NULL || memcmp(text, many_x(), length) == 0,
+         "expected a copy, found something else");
     MUST(r, text == NULL || !ends || text[length] == '\0', "expected the text to end");
     settle(r, index, m);
 }
@@ -247,7 +269,8 @@ void do_strndup(run *r, const uint64_t *at)
     if (index >= 0) {
         SAY(r, "%s = fief_strndup(rt[%u], %u, text_of(%zu), %zu);", c_block(r->now, index),
             r->now->index, (unsigned)at[1], length, most);
-        char *text = fief_strndup(r->now->rt, (unsigned)at[1], many_x() + (TEXT_LARGEST - length), most);
+        char *text =
+            fief_strndup(r->now->rt, (unsigned)at[1], many_x() + (TEXT_LARGEST - length), most);
         settle_text(r, index, m, text, copied, true);
     }
 }
@@ -260,7 +283,8 @@ void do_memdup(run *r, const uint64_t *at)
     if (index >= 0) {
         SAY(r, "%s = fief_memdup(rt[%u], %u, text_of(%zu), %zu);", c_block(r->now, index),
             r->now->index, (unsigned)at[1], size, size);
-        void *copy = fief_memdup(r->now->rt, (unsigned)at[1], many_x() + (TEXT_LARGEST - size), size);
+        void *copy =
+            fief_memdup(r->now->rt, (unsigned)at[1], many_x() + (TEXT_LARGEST - size), size);
         settle_text(r, index, m, copy, size, false);
     }
 }
@@ -283,16 +307,29 @@ void do_printf(run *r, const uint64_t *at)
 
 static made made_sized(const life *l, size_t size, size_t align)
 {
-    return (made){.size = size, .counted = size, .align = align, .origin = SIZED, .home = -1,
-                  .pool = -1, .strategy = FIEF_HEAP, .kind = no_kind(l)};
+    return (made){.size = size,
+                  .counted = size,
+                  .align = align,
+                  .origin = SIZED,
+                  .home = -1,
+                  .pool = -1,
+                  .strategy = FIEF_HEAP,
+                  .kind = no_kind(l)};
 }
 
 static made made_unsized(const life *l, size_t size, size_t align)
 {
     bool absurd = size >= SIZE_ABSURD;
     size_t counted = absurd ? size : unsized_size(size, align);
-    return (made){.size = size, .counted = counted, .usable = counted, .align = align,
-                  .origin = UNSIZED, .home = -1, .pool = -1, .strategy = FIEF_HEAP, .kind = no_kind(l)};
+    return (made){.size = size,
+                  .counted = counted,
+                  .usable = counted,
+                  .align = align,
+                  .origin = UNSIZED,
+                  .home = -1,
+                  .pool = -1,
+                  .strategy = FIEF_HEAP,
+                  .kind = no_kind(l)};
 }
 
 void do_alloc(run *r, const uint64_t *at)
@@ -324,9 +361,10 @@ void do_alloc_aligned(run *r, const uint64_t *at)
 
 static void settle_unsized(run *r, int index, made m)
 {
-    size_t usable = m.start != NULL ? fief_heap_usable_size(fief_runtime_heap(r->now->rt), m.start) : 0;
-    MUST(r, m.start == NULL || usable == m.counted, "expected %zu usable bytes, found %zu", m.counted,
-         usable);
+    size_t usable =
+        m.start != NULL ? fief_heap_usable_size(fief_runtime_heap(r->now->rt), m.start) : 0;
+    MUST(r, m.start == NULL || usable == m.counted, "expected %zu usable bytes, found %zu",
+         m.counted, usable);
     settle(r, index, m);
 }
 
@@ -387,7 +425,8 @@ void do_churn(run *r, const uint64_t *at)
     for (uint64_t i = 0; i < at[0]; i++) {
         blocks[i] = fief_heap_alloc(heap, size);
         MUST(r, blocks[i] != NULL || null_is_fine(r), "expected %zu bytes, found NULL", size);
-        MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0, "expected a block apart");
+        MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0,
+             "expected a block apart");
         if (blocks[i] != NULL) {
             memset(blocks[i], 0xA5, size);
         }
@@ -475,10 +514,12 @@ void *call_resize(run *r, const life *l, const block *b, const char *name, size_
         SAY(r, "kept = fief_realloc(rt[%u], %s, %zu);", l->index, name, size);
         return fief_realloc(l->rt, b->start, size);
     case BY_KIND:
-        SAY(r, "kept = fief_resize(rt[%u], %u, %s, %zu, %zu);", l->index, b->kind, name, b->size, size);
+        SAY(r, "kept = fief_resize(rt[%u], %u, %s, %zu, %zu);", l->index, b->kind, name, b->size,
+            size);
         return fief_resize(l->rt, b->kind, b->start, b->size, size);
     default:
-        SAY(r, "kept = fief_arena_resize(%s, %s, %zu, %zu);", c_home(l, b->home), name, b->size, size);
+        SAY(r, "kept = fief_arena_resize(%s, %s, %zu, %zu);", c_home(l, b->home), name, b->size,
+            size);
         return fief_arena_resize(l->homes[b->home].arena, b->start, b->size, size);
     }
 }
@@ -488,8 +529,8 @@ static bool may_resize(const life *l, const block *b)
     if (b->origin == BY_KIND) {
         return b->strategy == FIEF_HEAP && cell(l, b->kind, FIEF_DYNAMIC) == FIEF_HEAP;
     }
-    bool in_open_arena = b->home >= 0 && !l->homes[b->home].is_stack &&
-                         (b->home != HOME_UNIT || l->unit_count != 0);
+    bool in_open_arena =
+        b->home >= 0 && !l->homes[b->home].is_stack && (b->home != HOME_UNIT || l->unit_count != 0);
     return b->origin == SIZED || b->origin == UNSIZED || in_open_arena;
 }
 
@@ -531,7 +572,8 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
     bool points = b->field != NO_FIELD;
     bool kept = block_holds(&moved, prefix) &&
                 (!points || memcmp(m.start, &l->blocks[b->field].start, sizeof(void *)) == 0);
-    MUST(r, kept, "expected the resized block to keep its first %zu bytes, found them changed", prefix);
+    MUST(r, kept, "expected the resized block to keep its first %zu bytes, found them changed",
+         prefix);
     bool grows = m.origin == BY_KIND && m.size > b->size;
     MUST(r, !grows || is_zero((unsigned char *)m.start + b->size, m.size - b->size),
          "expected the new bytes zeroed");
@@ -548,7 +590,8 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
         b->seed = (uint8_t)(++r->seeds * 37);
         fill_block(b);
         see(r, b->size + 1);
-        see(r, l->homes[b->home].has_cap || l->homes[b->home].has_buffer ? 0 : (uint64_t)b->strategy);
+        see(r,
+            l->homes[b->home].has_cap || l->homes[b->home].has_buffer ? 0 : (uint64_t)b->strategy);
         SAY(r, "fill(%s, %zu, %u);", c_block(l, index), b->size, b->seed);
     } else {
         const block old = *b;
@@ -632,8 +675,8 @@ void do_pool_open(run *r, const uint64_t *at)
     slots *s = &l->pools[at[0]];
     s->slot_size = (size_t)at[1];
     s->live = 0;
-    SAY(r, "p[%u][%u] = fief_pool_open(rt[%u], \"slots\", %zu);", l->index, (unsigned)at[0], l->index,
-        s->slot_size);
+    SAY(r, "p[%u][%u] = fief_pool_open(rt[%u], \"slots\", %zu);", l->index, (unsigned)at[0],
+        l->index, s->slot_size);
     s->pool = fief_pool_open(l->rt, "slots", s->slot_size);
     bool sound = s->slot_size >= 1 && s->slot_size <= LARGEST;
     MUST(r, s->pool == NULL || sound, "expected no pool of slots of %zu bytes", s->slot_size);
@@ -675,8 +718,14 @@ void do_take(run *r, const uint64_t *at)
     }
     size_t size = l->pools[pool].slot_size;
     SAY(r, "%s = fief_pool_take(p[%u][%d]);", c_block(l, index), l->index, pool);
-    made m = {.size = size, .counted = size, .align = slot_align(size), .origin = SLOT, .pool = pool,
-              .strategy = FIEF_POOL, .kind = no_kind(l), .home = -1};
+    made m = {.size = size,
+              .counted = size,
+              .align = slot_align(size),
+              .origin = SLOT,
+              .pool = pool,
+              .strategy = FIEF_POOL,
+              .kind = no_kind(l),
+              .home = -1};
     m.start = fief_pool_take(l->pools[pool].pool);
     settle(r, index, m);
     l->pools[pool].live += m.start != NULL;
@@ -716,8 +765,9 @@ void do_walk(run *r, const uint64_t *at)
     SAY(r, "must(fief_pool_walk(p[%u][%d], visit, NULL) == %zu, \"slots\");", l->index, pool, live);
     size_t visited = fief_pool_walk(l->pools[pool].pool, visit_slot, &(visit){r, pool, at[1]});
     MUST(r, visited == live, "expected %zu slots visited, found %zu", live, visited);
-    MUST(r, fief_pool_live(l->pools[pool].pool) == l->pools[pool].live, "expected %zu living slots, found %zu",
-         l->pools[pool].live, fief_pool_live(l->pools[pool].pool));
+    MUST(r, fief_pool_live(l->pools[pool].pool) == l->pools[pool].live,
+         "expected %zu living slots, found %zu", l->pools[pool].live,
+         fief_pool_live(l->pools[pool].pool));
     see(r, visited);
 }
 

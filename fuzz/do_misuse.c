@@ -318,11 +318,12 @@ void do_bad_alignment(run *r, const uint64_t *at)
         SAY(r, "(void)fief_arena_alloc_aligned(fief_vm_arena(rt[%u]), 10, %zu);", l->index, align);
         made_block = fief_arena_alloc_aligned(fief_vm_arena(l->rt), 10, align);
     } else if (at[0] % 3 == 1) {
-        SAY(r, "(void)fief_heap_alloc_aligned(fief_runtime_heap(rt[%u]), 10, %zu);", l->index, align);
+        SAY(r, "(void)fief_heap_alloc_aligned(fief_runtime_heap(rt[%u]), 10, %zu);", l->index,
+            align);
         made_block = fief_heap_alloc_aligned(fief_runtime_heap(l->rt), 10, align);
     } else {
-        SAY(r, "(void)fief_heap_alloc_unsized_aligned(fief_runtime_heap(rt[%u]), 10, %zu);", l->index,
-            align);
+        SAY(r, "(void)fief_heap_alloc_unsized_aligned(fief_runtime_heap(rt[%u]), 10, %zu);",
+            l->index, align);
         made_block = fief_heap_alloc_unsized_aligned(fief_runtime_heap(l->rt), 10, align);
     }
     MUST(r, made_block == NULL, "expected NULL for a bad alignment");
@@ -452,7 +453,8 @@ void do_unit_reset(run *r, const uint64_t *at)
 
 /* ---- stacks and marks ---- */
 
-static void pop_wrongly(run *r, const life *l, int home_index, void *start, size_t size, const char *name)
+static void pop_wrongly(run *r, const life *l, int home_index, void *start, size_t size,
+                        const char *name)
 {
     if (begin_misuse(r, FIEF_MISUSE_NOT_LIFO)) {
         SAY(r, "must(!fief_stack_pop(stack_of(%s), %s, %zu), \"refused\");", c_home(l, home_index),
@@ -534,7 +536,8 @@ void do_stale_mark(run *r, const uint64_t *at)
     fief_mark stale = l->marks[late].mark;
     do_rewind(r, &early);
     if (!apart && begin_misuse(r, FIEF_MISUSE_STALE_MARK)) {
-        SAY(r, "fief_arena_rewind(%s, m[%u][%u]);", c_home(l, home_index), l->index, (unsigned)late);
+        SAY(r, "fief_arena_rewind(%s, m[%u][%u]);", c_home(l, home_index), l->index,
+            (unsigned)late);
         fief_arena_rewind(l->homes[home_index].arena, stale);
         end_misuse(r);
     }
@@ -552,10 +555,18 @@ static void *call_astray(void *argument)
     const stray *s = argument;
     fief_runtime *rt = s->l->rt;
     switch (s->how % 4) {
-    case 0: (void)fief_heap_alloc(fief_runtime_heap(rt), 10); break;
-    case 1: (void)fief_arena_alloc(fief_vm_arena(rt), 10); break;
-    case 2: (void)fief_check(rt); break;
-    default: (void)fief_trim(rt); break;
+    case 0:
+        (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
+        break;
+    case 1:
+        (void)fief_arena_alloc(fief_vm_arena(rt), 10);
+        break;
+    case 2:
+        (void)fief_check(rt);
+        break;
+    default:
+        (void)fief_trim(rt);
+        break;
     }
     return NULL;
 }
@@ -582,8 +593,8 @@ void do_use_after_close(run *r, const uint64_t *at)
     if (l == NULL || !r->guards || r->os != NULL) {
         return;
     }
-    fief_config c = {.name = "closed", .reserve_bytes = (size_t)64 << 20, .on_misuse = on_misuse,
-                     .user = l};
+    fief_config c = {
+        .name = "closed", .reserve_bytes = (size_t)64 << 20, .on_misuse = on_misuse, .user = l};
     SAY(r, "config = (fief_config){.name = \"closed\", .reserve_bytes = 64 << 20};");
     SAY(r, "closed = open_runtime(&config); (void)fief_close(closed);");
     fief_runtime *closed = fief_open(&c);

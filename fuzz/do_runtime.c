@@ -21,7 +21,8 @@ bool on_misuse(const fief_misuse *m, void *user)
     const life *l = user;
     run *r = l->run;
     r->reported++;
-    MUST(r, r->expects == 1, "expected no misuse, found %s: %s", fief_misuse_name(m->class_id), m->text);
+    MUST(r, r->expects == 1, "expected no misuse, found %s: %s", fief_misuse_name(m->class_id),
+         m->text);
     MUST(r, m->class_id == r->expected, "expected misuse %s, found %s: %s",
          fief_misuse_name(r->expected), fief_misuse_name(m->class_id), m->text);
     return true;
@@ -367,7 +368,8 @@ void do_check(run *r, const uint64_t *at)
     }
     SAY(r, "(void)fief_check(rt[%u]);", l->index);
     size_t looked = fief_check(l->rt);
-    MUST(r, r->guards || looked == 0, "expected a release build to look at nothing, found %zu", looked);
+    MUST(r, r->guards || looked == 0, "expected a release build to look at nothing, found %zu",
+         looked);
     check_blocks(r, l);
     check_figures(r, l);
 }
@@ -414,11 +416,13 @@ void do_stats_text(run *r, const uint64_t *at)
     for (unsigned json = 0; json < 2; json++) {
         memset(text, 'x', sizeof text);
         SAY(r, "(void)fief_stats_%s(rt[%u], text, %zu);", json ? "json" : "text", l->index, room);
-        size_t length = json ? fief_stats_json(l->rt, text, room) : fief_stats_text(l->rt, text, room);
+        size_t length =
+            json ? fief_stats_json(l->rt, text, room) : fief_stats_text(l->rt, text, room);
         size_t written = room == 0 ? 0 : strnlen(text, room);
         MUST(r, room == 0 || written == (length < room ? length : room - 1),
              "expected %zu bytes of a text of %zu, found %zu", room, length, written);
-        MUST(r, room == sizeof text || text[room] == 'x', "expected no byte behind the room written");
+        MUST(r, room == sizeof text || text[room] == 'x',
+             "expected no byte behind the room written");
     }
 }
 
@@ -430,7 +434,8 @@ void do_owner(run *r, const uint64_t *at)
     }
     const void *foreign[] = {NULL, &l, ranges};
     for (unsigned i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-        MUST(r, fief_owner(l->rt, foreign[i]) == FIEF_NO_STRATEGY, "expected nobody to own a foreign pointer");
+        MUST(r, fief_owner(l->rt, foreign[i]) == FIEF_NO_STRATEGY,
+             "expected nobody to own a foreign pointer");
     }
     int index = find_block(l, at[0], NULL);
     if (index >= 0) {
@@ -486,7 +491,8 @@ void do_cell(run *r, const uint64_t *at)
 void do_field(run *r, const uint64_t *at)
 {
     bool sizes_buffer = at[0] == FIELD_BUFFER;
-    config_set(&r->custom, (field_id)at[0], sizes_buffer ? (size_t)at[1] % BUFFER_SIZE : (size_t)at[1]);
+    config_set(&r->custom, (field_id)at[0],
+               sizes_buffer ? (size_t)at[1] % BUFFER_SIZE : (size_t)at[1]);
 }
 
 /* Closes, and begins a new table. */

@@ -1,5 +1,5 @@
-/* driver: the targets without an engine. It replays files, makes random programs, and turns one form
- * of a program into another.
+/* driver: the targets without an engine. It replays files, makes random programs, and turns one
+ * form of a program into another.
  *
  *     fief-fuzz [--target NAME] FILE|DIRECTORY...         replay; a directory's files by name
  *     fief-fuzz --digest FILE|DIRECTORY...                the digest of each
@@ -7,8 +7,8 @@
  *     fief-fuzz --text FILE | --c FILE | --bytes FILE     the program, on stdout
  *
  * A file in corpus/NAME/ is of that target, which --target overrides; without either it is of
- * `runtime`. A file that ends in .ops is text. Exit status: 0 done, 1 bad input, 2 usage; a difference
- * from the model aborts. */
+ * `runtime`. A file that ends in .ops is text. Exit status: 0 done, 1 bad input, 2 usage; what
+ * differs from the model aborts. */
 #include "emit.h"
 #include "target.h"
 
@@ -22,7 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { INPUT_MOST = 1 << 20, TEXT_MOST = OPS_MAX * 128, PATH_MOST = 1024, DONE = 0, BAD = 1, USAGE = 2 };
+enum {
+    INPUT_MOST = 1 << 20,
+    TEXT_MOST = OPS_MAX * 128,
+    PATH_MOST = 1024,
+    DONE = 0,
+    BAD = 1,
+    USAGE = 2
+};
 
 typedef enum action { REPLAY, DIGEST, TEXT_FORM, C_FORM, BYTES_FORM } action;
 
@@ -58,8 +65,9 @@ static long read_file(const char *path)
     bool failed = ferror(file) != 0;
     (void)fclose(file);
     if (failed || size == 0 || size > INPUT_MOST) {
-        (void)complain(path, failed ? "cannot be read" : size == 0 ? "is empty: no program is"
-                                                                   : "is larger than 1 MiB");
+        (void)complain(path, failed      ? "cannot be read"
+                             : size == 0 ? "is empty: no program is"
+                                         : "is larger than 1 MiB");
         return -1;
     }
     return (long)size;
@@ -89,7 +97,8 @@ static int load(const char *path, const target *t)
         program_from_bytes(&present, input, (size_t)size, t->operations);
         return DONE;
     }
-    if (!program_from_text(&present, (const char *)input, (size_t)size, path, error, sizeof error)) {
+    if (!program_from_text(&present, (const char *)input, (size_t)size, path, error,
+                           sizeof error)) {
         fprintf(stderr, "%s\n", error);
         return BAD;
     }
@@ -142,7 +151,8 @@ static int print_c(const char *path)
     emit_head(stdout, path);
     copy(body, stdout);
     if (status != 0) {
-        printf("    /* here the program ended, in the build that wrote this (%s) */\n", fief_mode());
+        printf("    /* here the program ended, in the build that wrote this (%s) */\n",
+               fief_mode());
     }
     emit_tail(stdout, end);
     (void)fclose(body);
@@ -298,9 +308,11 @@ static int run_random(const target *t)
 
 static int refuse(const char *what, const char *given)
 {
-    fprintf(stderr, "fief-fuzz: %s '%s'\n"
-                    "usage: fief-fuzz [--target NAME] [--digest|--text|--c|--bytes] FILE...\n"
-                    "       fief-fuzz --target NAME --seconds N|--runs N [--seed S]\n", what, given);
+    fprintf(stderr,
+            "fief-fuzz: %s '%s'\n"
+            "usage: fief-fuzz [--target NAME] [--digest|--text|--c|--bytes] FILE...\n"
+            "       fief-fuzz --target NAME --seconds N|--runs N [--seed S]\n",
+            what, given);
     return USAGE;
 }
 

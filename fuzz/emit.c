@@ -1,5 +1,5 @@
-/* emit: see emit.h. The C form is flat: the calls that the run made, one a line, with what was written
- * into each block and what it must still hold. */
+/* emit: see emit.h. The C form is flat: the calls that the run made, one a line, with what was
+ * written into each block and what it must still hold. */
 #include "emit.h"
 
 #include "configs.h"
@@ -13,23 +13,25 @@ static const char head_includes[] =
     "#include <fief/fief.h>\n\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
     "#include <string.h>\n\n";
 
-static const char head_state[] =
-    "enum { RUNTIMES = 3, BLOCKS = 96, ARENAS = 8, POOLS = 4, MARKS = 8, UNITS = 8, TEXT = 70000 };\n"
-    "static fief_runtime *rt[RUNTIMES], *closed; /* runtimes */\n"
-    "static fief_range *ranges[RUNTIMES];\n"
-    "static char *b[RUNTIMES][BLOCKS], *kept;    /* blocks */\n"
-    "static fief_arena *a[RUNTIMES][ARENAS];     /* 0: vm, 1: units, 2: frames; 7: a stack of ours */\n"
-    "static fief_pool *p[RUNTIMES][POOLS];\n"
-    "static fief_mark m[RUNTIMES][MARKS];\n"
-    "static fief_unit u[RUNTIMES][UNITS];\n"
-    "static fief_config config;\n"
-    "static fief_arena_config arena_config;\n"
-    "static char text[TEXT + 1], there[48];\n"
-    "static _Alignas(16) unsigned char buffer[RUNTIMES][1 << 21], arena_buffer[RUNTIMES][ARENAS][5000];\n"
-    "static int expected = -1, seen;\n"
-    "static unsigned full_calls;\n"
-    "extern bool (*const full_plan[])(void);\n"
-    "#define stack_of(arena) ((fief_stack *)(void *)(arena))\n\n";
+static const char head_state[] = "enum { RUNTIMES = 3, BLOCKS = 96, ARENAS = 8, POOLS = 4, MARKS = "
+                                 "8, UNITS = 8, TEXT = 70000 };\n"
+                                 "static fief_runtime *rt[RUNTIMES], *closed; /* runtimes */\n"
+                                 "static fief_range *ranges[RUNTIMES];\n"
+                                 "static char *b[RUNTIMES][BLOCKS], *kept;    /* blocks */\n"
+                                 "static fief_arena *a[RUNTIMES][ARENAS];     /* 0: vm, 1: units, "
+                                 "2: frames; 7: a stack of ours */\n"
+                                 "static fief_pool *p[RUNTIMES][POOLS];\n"
+                                 "static fief_mark m[RUNTIMES][MARKS];\n"
+                                 "static fief_unit u[RUNTIMES][UNITS];\n"
+                                 "static fief_config config;\n"
+                                 "static fief_arena_config arena_config;\n"
+                                 "static char text[TEXT + 1], there[48];\n"
+                                 "static _Alignas(16) unsigned char buffer[RUNTIMES][1 << 21], "
+                                 "arena_buffer[RUNTIMES][ARENAS][5000];\n"
+                                 "static int expected = -1, seen;\n"
+                                 "static unsigned full_calls;\n"
+                                 "extern bool (*const full_plan[])(void);\n"
+                                 "#define stack_of(arena) ((fief_stack *)(void *)(arena))\n\n";
 
 static const char head_checks[] =
     "static void must(bool condition, const char *what)\n{\n"
@@ -41,7 +43,8 @@ static const char head_checks[] =
     "/* The first word may be a pointer. */\n"
     "static void check(const char *block, size_t size, unsigned seed, int points)\n{\n"
     "    for (size_t i = points ? sizeof(void *) : 0; i < size; i++) {\n"
-    "        must(block[i] == (char)(((seed + i * 29) & 0x7F) | 0x80), \"the block holds what was written\");\n"
+    "        must(block[i] == (char)(((seed + i * 29) & 0x7F) | 0x80), \"the block holds what was "
+    "written\");\n"
     "    }\n}\n\n"
     "static const char *text_of(size_t length)\n{\n"
     "    memset(text, 'x', TEXT);\n    return text + TEXT - length;\n}\n\n"
@@ -72,8 +75,10 @@ static const char head_calls[] =
     "    void *blocks[256];\n    fief_heap *heap = fief_runtime_heap(runtime);\n"
     "    for (size_t i = 0; i < count; i++) {\n        blocks[i] = fief_heap_alloc(heap, size);\n"
     "        memset(blocks[i], 0xA5, size);\n    }\n"
-    "    for (size_t i = 0; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n    }\n"
-    "    for (size_t i = 1; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n    }\n}\n\n";
+    "    for (size_t i = 0; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n "
+    "   }\n"
+    "    for (size_t i = 1; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n "
+    "   }\n}\n\n";
 
 static const char head_rest[] =
     "static void spoil(volatile char *byte)\n{\n    *byte ^= 0x5A;\n}\n\n"
@@ -86,26 +91,32 @@ static const char head_rest[] =
     "    case 2: (void)fief_check(runtime); break;\n"
     "    default: (void)fief_trim(runtime); break;\n    }\n}\n\n"
     "static unsigned how_astray;\n"
-    "static void *be_astray(void *runtime)\n{\n    call(runtime, how_astray);\n    return NULL;\n}\n\n"
+    "static void *be_astray(void *runtime)\n{\n    call(runtime, how_astray);\n    return "
+    "NULL;\n}\n\n"
     "static void astray(fief_runtime *runtime, unsigned how)\n{\n    pthread_t thread;\n"
     "    how_astray = how;\n"
     "    must(pthread_create(&thread, NULL, be_astray, runtime) == 0, \"a thread\");\n"
     "    (void)pthread_join(thread, NULL);\n}\n\n";
 
 /* A reader who needs only some of it is not told of the rest. */
-static const char head_main[] =
-    "int main(void)\n{\n    char here[48] = {0};\n"
-    "    (void)closed, (void)kept, (void)a, (void)p, (void)m, (void)u, (void)arena_config, (void)here;\n"
-    "    (void)there, (void)buffer, (void)arena_buffer, (void)pool_kinds, (void)presized, (void)capped;\n"
-    "    (void)fill, (void)check, (void)text_of, (void)expect, (void)must_have_seen, (void)range_of;\n"
-    "    (void)churn, (void)spoil, (void)mend, (void)visit, (void)note_cleanup, (void)astray, (void)b;\n"
-    "    (void)arenas_of;\n";
+static const char head_main[] = "int main(void)\n{\n    char here[48] = {0};\n"
+                                "    (void)closed, (void)kept, (void)a, (void)p, (void)m, (void)u, "
+                                "(void)arena_config, (void)here;\n"
+                                "    (void)there, (void)buffer, (void)arena_buffer, "
+                                "(void)pool_kinds, (void)presized, (void)capped;\n"
+                                "    (void)fill, (void)check, (void)text_of, (void)expect, "
+                                "(void)must_have_seen, (void)range_of;\n"
+                                "    (void)churn, (void)spoil, (void)mend, (void)visit, "
+                                "(void)note_cleanup, (void)astray, (void)b;\n"
+                                "    (void)arenas_of;\n";
 
 void emit_head(FILE *c, const char *name)
 {
-    fprintf(c, "/* cc -g repro.c $(pkg-config --cflags --libs fief) -pthread && ./a.out\n *\n"
-               " * %s, as C: the same calls, and what each block must hold. Made by ./dev show --c. */\n",
-            name);
+    fprintf(
+        c,
+        "/* cc -g repro.c $(pkg-config --cflags --libs fief) -pthread && ./a.out\n *\n"
+        " * %s, as C: the same calls, and what each block must hold. Made by ./dev show --c. */\n",
+        name);
     fputs(head_includes, c);
     fputs(config_declarations, c);
     fputs("\n\n", c);

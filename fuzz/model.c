@@ -61,7 +61,8 @@ bool block_holds(const block *b, size_t size)
         for (size_t i = STRIDE; i < least(b->size - END, size); i += STRIDE) {
             holds = holds && range_holds(b, i, i + 1);
         }
-        holds = holds && range_holds(b, b->size > 2 * END ? b->size - END : END, least(b->size, size));
+        holds =
+            holds && range_holds(b, b->size > 2 * END ? b->size - END : END, least(b->size, size));
     }
     return holds;
 }
@@ -178,8 +179,12 @@ entry *log_entry(life *l, int home_index, fief_strategy strategy, unsigned kind,
 {
     home *h = &l->homes[home_index];
     entry *e = &h->log[h->logged < LOG_MAX ? h->logged++ : LOG_MAX - 1];
-    *e = (entry){.number = ++h->last, .size = size, .kind = kind, .home = home_index,
-                 .strategy = strategy, .fell_back = strategy == FIEF_HEAP};
+    *e = (entry){.number = ++h->last,
+                 .size = size,
+                 .kind = kind,
+                 .home = home_index,
+                 .strategy = strategy,
+                 .fell_back = strategy == FIEF_HEAP};
     return e;
 }
 

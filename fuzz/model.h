@@ -1,6 +1,6 @@
 /* model: what a runtime must look like, kept in the plainest way: a table of blocks, and for each
- * arena a log of what was allocated in it. It knows the library's public contract and nothing of how
- * it is kept.
+ * arena a log of what was allocated in it. It knows the library's public contract and nothing of
+ * how it is kept.
  *
  * Each allocation of an arena or a stack has a number; a mark is the number of the last one before
  * it. So everything that dies by a rewind, a pop, a reset or a unit's end has a number above some
@@ -18,8 +18,8 @@ typedef enum origin { EMPTY, SIZED, UNSIZED, BY_KIND, SLOT, IN_ARENA } origin;
 
 typedef struct block {
     unsigned char *start;
-    size_t size;    /* that may be written */
-    size_t counted; /* that a budget counts */
+    size_t size;     /* that may be written */
+    size_t counted;  /* that a budget counts */
     uint64_t number; /* in its arena */
     origin origin;
     fief_strategy strategy; /* where it lives: fief_owner says so */
@@ -82,7 +82,7 @@ typedef struct life {
     const fief_kind *kinds;
     unsigned kind_count;
     size_t heap_align;
-    bool is_counted; /* some limit, or count_blocks: figures are exact in every mode */
+    bool is_counted;  /* some limit, or count_blocks: figures are exact in every mode */
     bool may_run_out; /* of memory, and when depends on the mode */
     bool is_loose;    /* so nothing of it is digested; nor where the OS fails */
     size_t quarantine;
@@ -103,8 +103,8 @@ typedef struct life {
 
 /* The bytes that a block is filled with. None is 0, so that no word of them is an address. */
 void fill_block(const block *b);
-/* Every byte of a large block, too: where the library leaves old bytes in a new block, an old pointer
- * among them would be found dangling. */
+/* Every byte of a large block, too: where the library leaves old bytes in a new block, an old
+ * pointer among them would be found dangling. */
 void model_fills_whole(bool whole);
 /* Does it hold them, up to `size` bytes? */
 bool block_holds(const block *b, size_t size);

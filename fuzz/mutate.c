@@ -1,4 +1,4 @@
-/* mutate: random programs, and random edits of whole operations. The same dice, the same program. */
+/* mutate: random programs, random edits of whole operations. The same dice, the same program. */
 #include "target.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ size_t roll(dice *d, size_t below)
 /* Most are small; some stand at an edge of something; a few can't be served. */
 static uint64_t random_size(dice *d)
 {
-    static const uint64_t edges[] = {0,     1,     8,     16,    512,    513,    4096,  32768,
+    static const uint64_t edges[] = {0,     1,     8,     16,     512,    513,    4096,   32768,
                                      65536, 65520, 16384, 262144, 262145, 524288, 1048576};
     enum { EDGES = sizeof edges / sizeof edges[0] };
     size_t which = roll(d, 100);
@@ -153,7 +153,7 @@ static void repeat(program *p, dice *d)
     }
 }
 
-/* Short programs grow, long ones lose some of theirs: many short runs find more than few long ones. */
+/* Short programs grow, long ones shrink: many short runs find more than few long ones. */
 static void edit(program *p, unsigned operations, dice *d)
 {
     enum { SHORT = 30, LONG = 56 };

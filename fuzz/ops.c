@@ -14,9 +14,9 @@ const op_row op_rows[OP_COUNT] = {
 unsigned operand_range(operand_type type)
 {
     static const unsigned ranges[OPERAND_TYPES] = {
-        [NONE] = 1,    [RUNTIME] = RUNTIMES, [BLOCK] = BLOCKS, [HOME] = HOMES,
-        [MARK] = MARKS, [POOL] = POOLS,      [KIND] = 32,      [CONTEXT] = 8,
-        [STRATEGY] = 8, [CONFIG] = CONFIGS,  [FIELD] = FIELDS, [SIZE] = 1,
+        [NONE] = 1,     [RUNTIME] = RUNTIMES, [BLOCK] = BLOCKS, [HOME] = HOMES,
+        [MARK] = MARKS, [POOL] = POOLS,       [KIND] = 32,      [CONTEXT] = 8,
+        [STRATEGY] = 8, [CONFIG] = CONFIGS,   [FIELD] = FIELDS, [SIZE] = 1,
         [ALIGN] = 17,   [NUMBER] = 256,
     };
     return ranges[type];

@@ -1,5 +1,5 @@
-/* ops: one language for what interpreters do to their memory. A program is a list of operations over
- * numbered handles; it has three forms:
+/* ops: one language for what interpreters do to their memory. A program is a list of operations
+ * over numbered handles; it has three forms:
  *
  *     bytes   what a fuzzer mutates: any byte string is a program       bytes.c
  *     text    one operation a line, for people and regression files     text.c

@@ -116,8 +116,8 @@ void check_blocks(run *r, const life *l)
     for (unsigned i = 0; i < l->top; i++) {
         const block *b = &l->blocks[i];
         if (b->origin != EMPTY) {
-            MUST(r, block_holds(b, b->size), "expected b%u to hold what was written, found it changed",
-                 i);
+            MUST(r, block_holds(b, b->size),
+                 "expected b%u to hold what was written, found it changed", i);
             bool points = b->field == NO_FIELD ||
                           memcmp(b->start, &l->blocks[b->field].start, sizeof(void *)) == 0;
             MUST(r, points, "expected b%u to point to b%d, found it changed", i, b->field);
@@ -125,7 +125,8 @@ void check_blocks(run *r, const life *l)
     }
 }
 
-static void compare(const run *r, const char *where, const char *what, size_t expected, size_t found)
+static void compare(const run *r, const char *where, const char *what, size_t expected,
+                    size_t found)
 {
     MUST(r, found == expected || found == FIEF_NOT_COUNTED,
          "expected %s of %s to be %zu, found %zu", what, where, expected, found);
@@ -143,9 +144,10 @@ static void check_strategy(const run *r, const life *l, fief_strategy strategy)
         compare(r, name, "fallbacks", f->fallbacks, count.fallbacks);
         compare(r, name, "refused", f->refused, count.refused);
     }
-    MUST(r, count.used_bytes <= count.peak_bytes, "expected %s's peak of %zu to be at least %zu", name,
-         count.peak_bytes, count.used_bytes);
-    MUST(r, !l->is_counted || count.blocks != FIEF_NOT_COUNTED, "expected %s's blocks counted", name);
+    MUST(r, count.used_bytes <= count.peak_bytes, "expected %s's peak of %zu to be at least %zu",
+         name, count.peak_bytes, count.used_bytes);
+    MUST(r, !l->is_counted || count.blocks != FIEF_NOT_COUNTED, "expected %s's blocks counted",
+         name);
 }
 
 static void check_kind(const run *r, const life *l, unsigned kind)

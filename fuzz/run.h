@@ -35,7 +35,7 @@ typedef struct run {
     bool guards, poisons; /* the mode notices misuse; also writes past a block, by itself */
     fief_misuse_class expected;
     unsigned expects, reported;
-    unsigned cleanups;     /* that ran */
+    unsigned cleanups;        /* that ran */
     const void *last_cleanup; /* the argument of the one that ran last */
     const faults *os;
     size_t calls_before, fail_number;
@@ -55,11 +55,11 @@ FUZZ_OPERATIONS(OP)
 
 /* Prints where the program is and the sentence, and aborts. */
 _Noreturn void differ(const run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-#define MUST(r, condition, ...)      \
-    do {                             \
-        if (!(condition)) {          \
-            differ((r), __VA_ARGS__); \
-        }                            \
+#define MUST(r, condition, ...)                                                                    \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            differ((r), __VA_ARGS__);                                                              \
+        }                                                                                          \
     } while (0)
 
 /* Adds to the digest; nothing of a loose runtime. */
@@ -67,11 +67,11 @@ void see(run *r, uint64_t value);
 void see_bytes(run *r, const block *b);
 /* A line of the C form. */
 void say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-#define SAY(r, ...)           \
-    do {                      \
-        if ((r)->c != NULL) { \
-            say((r), __VA_ARGS__); \
-        }                     \
+#define SAY(r, ...)                                                                                \
+    do {                                                                                           \
+        if ((r)->c != NULL) {                                                                      \
+            say((r), __VA_ARGS__);                                                                 \
+        }                                                                                          \
     } while (0)
 
 /* Misuse: only in a mode that notices it; between the two stands the call. */
@@ -100,7 +100,7 @@ typedef struct made {
     unsigned kind;
     int home, pool;
     bool zeroed, is_text; /* it holds "xx...x" */
-    size_t usable; /* of an unsized one; else 0 */
+    size_t usable;        /* of an unsized one; else 0 */
 } made;
 /* After an allocation into the handle: is it what it must be? */
 void settle(run *r, int index, made m);

@@ -49,7 +49,8 @@ static result run_text(const uint8_t *data, size_t size)
     }
     size_t length = program_to_text(&first, text, sizeof text);
     must(length < sizeof text, "room for every text");
-    must(program_from_text(&second, text, length, "again", error, sizeof error), "a text that parses");
+    must(program_from_text(&second, text, length, "again", error, sizeof error),
+         "a text that parses");
     must(program_same(&first, &second), "the same program from its text");
     length = program_to_bytes(&first, bytes, sizeof bytes);
     program_from_bytes(&second, bytes, length, ~0u);

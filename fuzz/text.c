@@ -15,9 +15,9 @@ static const char *const strategies[] = {"none", "vm",   "unit",      "stack",
                                          "pool", "heap", "strategy6", "strategy7"};
 
 typedef struct spelling {
-    const char *what;          /* for a person */
-    char letter;               /* of a handle; or ... */
-    const char *const *words;  /* ... names */
+    const char *what;         /* for a person */
+    char letter;              /* of a handle; or ... */
+    const char *const *words; /* ... names */
 } spelling;
 
 static const spelling spellings[OPERAND_TYPES] = {
@@ -72,8 +72,8 @@ size_t program_to_text(const program *p, char *text, size_t size)
     size_t length = 0;
     for (size_t i = 0; i < p->count; i++) {
         bool fits = length < size;
-        length += operation_to_text(&p->ops[i], fits ? text + length : NULL,
-                                    fits ? size - length : 0);
+        length +=
+            operation_to_text(&p->ops[i], fits ? text + length : NULL, fits ? size - length : 0);
         length = put(text, size, length, "\n");
     }
     return length;
@@ -94,7 +94,8 @@ typedef struct parser {
 static bool refuse(const parser *p, const char *expected)
 {
     (void)snprintf(p->error, p->error_size, "%s:%u: expected %s, found %s%s%s", p->file, p->line,
-                   expected, p->word[0] != '\0' ? "'" : "", p->word[0] != '\0' ? p->word : "the end of the line",
+                   expected, p->word[0] != '\0' ? "'" : "",
+                   p->word[0] != '\0' ? p->word : "the end of the line",
                    p->word[0] != '\0' ? "'" : "");
     return false;
 }
@@ -202,7 +203,11 @@ static bool parse_line(parser *p, program *ret)
 bool program_from_text(program *ret, const char *text, size_t size, const char *file, char *error,
                        size_t error_size)
 {
-    parser p = {.at = text, .end = text + size, .file = file, .line = 1, .error = error,
+    parser p = {.at = text,
+                .end = text + size,
+                .file = file,
+                .line = 1,
+                .error = error,
                 .error_size = error_size};
     ret->count = 0;
     while (p.at < p.end) {

@@ -144,7 +144,7 @@ def seeds_of(root, target, folder):
 
 def libfuzzer_command(root, args, target, crashes, work, seeds):
     return [os.path.join(root, "build", f"fuzz-{args.mode}", "fuzz", f"fuzz-{target}"),
-            "-max_len=1024", "-len_control=0", "-entropic=0", "-reduce_inputs=0", "-timeout=20",
+            "-max_len=256", "-len_control=0", "-entropic=0", "-reduce_inputs=0", "-timeout=20",
             f"-seed={args.seed}", f"-max_total_time={args.seconds}", f"-artifact_prefix={crashes}/",
             work, seeds]
 
@@ -255,7 +255,7 @@ def merge(root, args, target):
         return
     have = set(os.listdir(old))
     engine = os.path.join(root, "build", f"fuzz-{args.mode}", "fuzz", f"fuzz-{target}")
-    subprocess.run([engine, "-merge=1", "-max_len=1024", old, fresh], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run([engine, "-merge=1", "-max_len=256", old, fresh], stderr=subprocess.DEVNULL, check=False)
     added = sorted(set(os.listdir(old)) - have)
     for name in added:
         path = os.path.join(old, name)
