@@ -23,5 +23,5 @@ must_not '^#if(def|ndef)? .*(GUARD|NDEBUG|SANITIZE)' src/core src/manager src/ba
 must_not '^#(if|elif|ifdef) |^#ifndef .*[^H]$' --exclude-dir=os --exclude-dir=guard \
     --exclude=base.h src include
 # 100 columns, counted in characters.
-LC_ALL=C.UTF-8 must_not '^.{101,}' --include='*.[ch]' src include tests bench examples
+LC_ALL=C.UTF-8 must_not '^.{101,}' --include='*.[ch]' src include tests bench examples fuzz
 exit $status

@@ -102,12 +102,19 @@ static arena_span *span_new(arena *a, size_t pages)
         }
         return NULL;
     }
-    /* A stack's frames never end where another span begins: a pop tells spans apart by that. */
+    /* Nothing ends where a stack's span begins, neither frames of the span before nor a block that
+     * lies apart: a pop tells by that whether the newest block is in the span. */
     size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
-    *span = (arena_span){.start = start, .pages = pages,
-                         .end = start + (pages << PAGE_SHIFT) - apart};
+    *span = (arena_span){.start = start + apart, .pages = pages,
+                         .end = start + (pages << PAGE_SHIFT)};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
+}
+
+/* Of a span that is not the caller's buffer: where its first page begins. */
+static unsigned char *pages_of(const arena_span *span)
+{
+    return span->start - ((uintptr_t)span->start & (PAGE_SIZE - 1));
 }
 
 static void span_drop(arena *a, arena_span *span)
@@ -116,8 +123,8 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_claim(span->start, span->pages << PAGE_SHIFT);
-    space_give(&a->core->space, span->start, span->pages, 0);
+    guard_claim(pages_of(span), span->pages << PAGE_SHIFT);
+    space_give(&a->core->space, pages_of(span), span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
 
@@ -329,16 +336,41 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
 {
     fief_arena *w = window_of(a);
     size_t old_step = fief_round_up(old_size == 0 ? 1 : old_size, FIEF_GRAIN);
-    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_ALIGN);
+    size_t new_step = fief_round_up(new_size == 0 ? 1 : new_size, FIEF_GRAIN);
     size_t behind = (uintptr_t)w->cursor - (uintptr_t)start;
     bool is_here = a->current != NULL && start >= a->current->start && start < w->cursor;
-    bool is_last = is_here && (behind == old_step || behind == fief_round_up(old_step, FIEF_ALIGN));
+    /* A grain more may be the padding of a block aligned to 16, or another block. */
+    bool is_last = is_here && behind == old_step;
     if (is_last && new_step <= (size_t)(w->limit - start)) {
         note_peak(a);
         w->cursor = start + new_step;
         return true;
     }
     return new_step <= old_step;
+}
+
+/* A block of a resize ends with its last grain, so that the next resize knows it for the newest. */
+static void drop_padding(arena *a, const unsigned char *block, size_t size)
+{
+    fief_arena *w = window_of(a);
+    size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
+    if (!a->core->shut && block != NULL && step % FIEF_ALIGN != 0 &&
+        (uintptr_t)w->cursor - (uintptr_t)block == step + FIEF_GRAIN) {
+        w->cursor -= FIEF_GRAIN;
+    }
+}
+
+/* What was left behind by a resize is dead: its pointers are nobody's, its bytes are not asked
+ * for. What stands in for a block of the arena, on the heap, dies with the arena. */
+static void retire(arena *a, unsigned char *block)
+{
+    core *c = a->core;
+    const page *entry = space_page(&c->space, block);
+    record *r = c->shut ? ledger_find(&c->space, block) : NULL;
+    bool is_ours = entry == NULL || (entry->kind == PAGE_ARENA && entry->owner == a);
+    if (r != NULL && is_ours && r->state == BLOCK_LIVE && ledger_block(&c->space, r) == block) {
+        block_take_back(c, a->strategy, r, block, record_size(&c->space, r), c->no_kind, a->name);
+    }
 }
 
 void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, size_t new_size,
@@ -353,8 +385,10 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
         return block;
     }
     void *moved = arena_alloc(a, new_size, align);
+    drop_padding(a, moved, new_size);
     if (moved != NULL && block != NULL) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
+        retire(a, block);
     }
     return moved;
 }
@@ -476,7 +510,8 @@ static unsigned char *lay_to_rest(arena *a, unsigned char *from)
         guard_sweep(first, (size_t)(last - first));
     }
     last = last < span->end ? last : span->end;
-    *z = (zone){.next = a->zones, .span = span, .start = from, .end = last};
+    *z = (zone){.next = a->zones, .span = span, .start = from, .end = last,
+                .event = ++window_of(a)->events};
     a->zones = z;
     a->dead += (size_t)(last - from);
     return last;
@@ -498,11 +533,12 @@ static void bury_all(arena *a, arena_span **link)
         if (next != NULL) {
             next->previous = span->previous;
         }
-        if (pages != 0 && span->start != start + (pages << PAGE_SHIFT)) {
+        unsigned char *own = pages_of(span);
+        if (pages != 0 && own != start + (pages << PAGE_SHIFT)) {
             space_bury(&a->core->space, start, pages, a->strategy);
             pages = 0;
         }
-        start = pages == 0 ? span->start : start;
+        start = pages == 0 ? own : start;
         pages += span->pages;
         space_meta_give(&a->core->space, span, sizeof *span);
     }
@@ -571,6 +607,9 @@ bool arena_rewind(arena *a, fief_mark mark)
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
     arena_span *span = is_empty ? a->first : span_of(a, mark);
     unsigned char *cursor = is_empty && span != NULL ? span->start : mark.cursor;
+    if (span != NULL && span == a->current && cursor > window_of(a)->cursor) {
+        cursor = window_of(a)->cursor;
+    }
     if (!arena_may_lose(a, span, cursor, mark.events,
                         a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
                                            : FIEF_MISUSE_DANGLING_AT_REWIND)) {
@@ -587,21 +626,30 @@ bool arena_rewind(arena *a, fief_mark mark)
     return true;
 }
 
-static bool is_in_zone(const arena *a, const unsigned char *p)
+/* A mark at the zone's end is stale, too, if it was made before: the top stood there by chance. */
+static bool is_in_zone(const arena *a, const fief_mark *mark)
 {
+    const unsigned char *p = mark->cursor;
     const zone *z = a->zones;
-    while (z != NULL && (p <= z->start || p >= z->end)) {
+    while (z != NULL &&
+           (p <= z->start || p > z->end || (p == z->end && mark->events >= z->event))) {
         z = z->next;
     }
     return z != NULL;
+}
+
+/* In a window that is open the newest block may also have shrunk, below a mark behind it. */
+static bool was_undone(const arena *a, const unsigned char *p)
+{
+    return a->core->shut && p > a->window.arena.cursor;
 }
 
 static bool mark_is_stale(const arena *a, fief_mark mark)
 {
     const arena_span *span = mark.cursor == NULL ? NULL : span_of(a, mark);
     return mark.events > a->window.arena.events || (mark.cursor != NULL && span == NULL) ||
-           (span != NULL && span == a->current && mark.cursor > a->window.arena.cursor) ||
-           is_in_zone(a, mark.cursor);
+           (span != NULL && span == a->current && was_undone(a, mark.cursor)) ||
+           is_in_zone(a, &mark);
 }
 
 /* Below an open unit nothing may die but by the unit's end. */

@@ -200,6 +200,7 @@ typedef struct zone {
     struct zone *next; /* older */
     const arena_span *span;
     unsigned char *start, *end;
+    uint64_t event;    /* of its arena, when it died */
 } zone;
 
 typedef struct arena {

@@ -82,6 +82,17 @@ static void remember(space *s, uint32_t first, uint32_t pages)
     g->warm_pages += pages;
 }
 
+/* Pages of it may be inaccessible since a rewind; what the system leaves so is not used again. */
+static void give_rest(space *s, unsigned char *span, size_t pages, size_t stays)
+{
+    unsigned char *rest = span + (stays << PAGE_SHIFT);
+    size_t bytes = (pages - stays) << PAGE_SHIFT;
+    if (s->range->reserve == NULL || guard_exhume(rest, bytes)) {
+        guard_claim(rest, bytes);
+        space_give(s, span, pages, stays);
+    }
+}
+
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
 {
     graves *g = &s->graves;
@@ -91,8 +102,7 @@ void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
     }
     stays = stays != 0 && guard_bury(span, stays << PAGE_SHIFT, true) ? stays : 0;
     if (stays < pages) {
-        guard_claim(span + (stays << PAGE_SHIFT), (pages - stays) << PAGE_SHIFT);
-        space_give(s, span, pages, stays);
+        give_rest(s, span, pages, stays);
     }
     if (stays != 0) {
         uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);

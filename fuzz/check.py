@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Checks the fuzzing system without an engine, as TAP.
+
+    check.py DRIVER DRIVER-OOM SOURCE-ROOT COMPILER [FLAG...]
+
+The corpus is replayed and its digests compared with corpus/digests.txt, which every mode must match.
+Programs go from one form to another and come back; some, as C, are compiled and run. Bad input is
+refused in one line. The flags are for compiling C; the last may be the library.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+DRIVER, DRIVER_OOM, ROOT = map(os.path.abspath, sys.argv[1:4])
+COMPILE = sys.argv[4:]
+CORPUS = os.path.join(ROOT, "corpus")
+TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "ops_text"]
+RUNS = "150"
+
+count = failed = 0
+
+
+def report(sound, name, detail=""):
+    global count, failed
+    count += 1
+    failed += not sound
+    print(f"{'ok' if sound else 'not ok'} {count} - {name}")
+    for line in [] if sound else detail.strip().splitlines()[-20:]:
+        print(f"# {line}")
+
+
+def run(*words):
+    done = subprocess.run(words, capture_output=True, timeout=600)
+    return done.returncode, done.stdout, done.stderr.decode(errors="replace")
+
+
+def programs():
+    """The corpus's texts that are programs, the parser's own inputs left out."""
+    for target in sorted(os.listdir(CORPUS)):
+        folder = os.path.join(CORPUS, target)
+        if os.path.isdir(folder) and target != "ops_text":
+            for name in sorted(os.listdir(folder)):
+                yield target, os.path.join(folder, name)
+
+
+def check_replay():
+    for driver in (DRIVER, DRIVER_OOM):
+        status, out, error = run(driver, CORPUS_FILES)
+        report(status == 0, f"{os.path.basename(driver)} replays the corpus", error)
+
+
+def check_digests():
+    """One line a file; a loose runtime (a buffer, the OS that fails) adds nothing to its digest."""
+    status, out, error = run(DRIVER, "--digest", CORPUS_FILES)
+    found = {}
+    for line in out.decode().splitlines():
+        digest, path = line.split("  ", 1)
+        found[os.path.relpath(path, CORPUS_FILES)] = digest
+    if "--write" in os.environ.get("FIEF_FUZZ_DIGESTS", ""):
+        with open(os.path.join(CORPUS, "digests.txt"), "w") as file:
+            file.writelines(f"{found[name]}  {name}\n" for name in sorted(found))
+    with open(os.path.join(CORPUS, "digests.txt")) as file:
+        expected = {line.split("  ", 1)[1].strip(): line.split("  ", 1)[0] for line in file}
+    for name in sorted(set(expected) | set(found)):
+        sound = expected.get(name) == found.get(name)
+        report(sound, f"digest of {name}",
+               f"expected {expected.get(name)}, found {found.get(name)}\n{error}")
+
+
+def check_forms(scratch):
+    """bytes -> text -> bytes, and text -> program -> text."""
+    for target, path in programs():
+        kind = ["--target", target]
+        raw, again = os.path.join(scratch, "raw"), os.path.join(scratch, "again.ops")
+        _, first, error = run(DRIVER, *kind, "--text", path)
+        _, data, _ = run(DRIVER, *kind, "--bytes", path)
+        with open(raw, "wb") as file:
+            file.write(data)
+        _, second, _ = run(DRIVER, *kind, "--text", raw)
+        with open(again, "wb") as file:
+            file.write(second)
+        _, last, _ = run(DRIVER, *kind, "--bytes", again)
+        report(first != b"" and first == second and data == last,
+               f"forms of {os.path.relpath(path, CORPUS)}",
+               error or "the text or the bytes differ: is an operation not one of the target's?")
+
+
+def check_c(scratch):
+    """The C form compiles without a warning, and does the same to its end."""
+    source, program = os.path.join(scratch, "repro.c"), os.path.join(scratch, "repro")
+    for target, path in programs():
+        if target == "oom":
+            continue
+        _, text, error = run(DRIVER, "--target", target, "--c", path)
+        with open(source, "wb") as file:
+            file.write(text)
+        status, _, error = run(*COMPILE[:1], "-g", "-Wall", "-Werror", source, *COMPILE[1:], "-pthread",
+                               "-o", program)
+        if status == 0:
+            status, out, error = run(program)
+            status = status or b"repro: the end" not in out
+        report(status == 0, f"C form of {os.path.relpath(path, CORPUS)}", error)
+
+
+def refused(name, expected, *words):
+    status, out, error = run(DRIVER, *words)
+    lines = error.strip().splitlines()
+    sound = status == 1 and len(lines) == 1 and expected in lines[0]
+    report(sound, f"refused: {name}", f"expected '{expected}', status {status}: {error}")
+
+
+BAD_LINES = [
+    ("an unknown operation", "open usual\nallocate b0 12\n", ":2: expected an operation, found 'allocate'"),
+    ("another handle", "free a0\n", ":1: expected a block (b0 .. b95), found 'a0'"),
+    ("a handle that is too large", "free b96\n", "found 'b96'"),
+    ("a missing operand", "\n\nalloc b0\n", ":3: expected a size"),
+    ("a word too many", "close now\n", ":1: expected the end of the line, found 'now'"),
+    ("a size that has none", "alloc b0 2000000\n", "found '2000000'"),
+    ("a negative size", "alloc b0 -1\n", "found '-1'"),
+    ("a number that overflows", "alloc b0 99999999999999999999\n", "expected a size"),
+    ("an alignment between two", "alloc_aligned b0 8 24\n", "expected an alignment"),
+    ("an unknown context", "new b0 k0 dynamical 8\n", "expected a context"),
+    ("too many operations", "check\n" * 401, ":401: expected the end"),
+    ("control characters", "al\x01loc b0 1\n", "found 'al?loc'"),
+    ("comments alone", "# nothing\n", "is empty"),
+]
+
+
+def check_bad_input(scratch):
+    path = os.path.join(scratch, "bad.ops")
+    for name, text, expected in BAD_LINES:
+        with open(path, "w") as file:
+            file.write(text)
+        refused(name, expected, path)
+    empty = os.path.join(scratch, "empty")
+    os.mkdir(empty)
+    refused("an empty directory", "the corpus is empty", empty)
+    refused("a file that is not there", "No such file", os.path.join(scratch, "none"))
+    for form in ("--text", "--c", "--bytes"):
+        refused(f"{form} of an empty file", "is empty", form, os.devnull)
+    large = os.path.join(scratch, "large")
+    with open(large, "wb") as file:
+        file.write(bytes(2 << 20))
+    refused("a file that is too large", "larger than 1 MiB", large)
+    status, _, error = run(DRIVER, "--target", "nothing", "--seconds", "1")
+    report(status == 2 and "usage:" in error, "refused: an unknown target", error)
+
+
+def check_truncated(scratch):
+    """Bytes that end in the middle of an operation are a program, too."""
+    path = os.path.join(scratch, "cut")
+    _, data, _ = run(DRIVER, "--bytes", next(p for t, p in programs() if t == "runtime"))
+    sound = len(data) > 8
+    for size in range(1, len(data), 3):
+        with open(path, "wb") as file:
+            file.write(data[:size])
+        status, _, error = run(DRIVER, path)
+        sound = sound and status == 0
+    report(sound, "truncated bytes are programs")
+
+
+def check_random():
+    for target in TARGETS:
+        status, out, error = run(DRIVER, "--target", target, "--runs", RUNS, "--seed", "7")
+        report(status == 0, f"{RUNS} random programs of {target}", error)
+    status, out, error = run(DRIVER_OOM, "--target", "oom", "--runs", RUNS, "--seed", "7")
+    report(status == 0, f"{RUNS} random programs of oom", error)
+
+
+CORPUS_FILES = None
+
+with tempfile.TemporaryDirectory() as scratch_folder:
+    # Folders alone: the digests are no input.
+    CORPUS_FILES = os.path.join(scratch_folder, "corpus")
+    os.mkdir(CORPUS_FILES)
+    for entry in sorted(os.listdir(CORPUS)):
+        if os.path.isdir(os.path.join(CORPUS, entry)):
+            os.symlink(os.path.join(CORPUS, entry), os.path.join(CORPUS_FILES, entry))
+    check_replay()
+    check_digests()
+    check_forms(scratch_folder)
+    check_truncated(scratch_folder)
+    check_bad_input(scratch_folder)
+    check_random()
+    if COMPILE:
+        check_c(scratch_folder)
+print(f"1..{count}")
+sys.exit(failed != 0)

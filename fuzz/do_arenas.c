@@ -1,0 +1,543 @@
+/* do_arenas: arenas, units, marks, the stacks; pointers from one block to another. */
+#include "run.h"
+
+#include <string.h>
+
+enum { ARRAY_LARGEST = 4096, OWN = HOMES - HOME_OWN, ARENA_BUFFER = 5000 };
+
+static _Alignas(16) unsigned char arena_buffers[RUNTIMES][HOMES][ARENA_BUFFER];
+
+const char *c_home(const life *l, int home_index)
+{
+    static char names[2][24];
+    static unsigned next;
+    char *name = names[next++ % 2];
+    (void)snprintf(name, sizeof names[0], "a[%u][%d]", l->index, home_index);
+    return name;
+}
+
+/* Temporaries have no place while no unit is open. */
+static bool is_usable(const life *l, int home_index)
+{
+    return l->homes[home_index].is_open && (home_index != HOME_UNIT || l->unit_count != 0);
+}
+
+int find_home(const life *l, uint64_t handle, bool stacks)
+{
+    for (unsigned n = 0; n < HOMES; n++) {
+        int index = (int)((handle + n) % HOMES);
+        if (is_usable(l, index) && l->homes[index].is_stack == stacks) {
+            return index;
+        }
+    }
+    return -1;
+}
+
+static int find_any_home(const life *l, uint64_t handle)
+{
+    int index = (int)handle;
+    while (!is_usable(l, index)) {
+        index = (index + 1) % HOMES;
+    }
+    return index; /* the vm's is always open */
+}
+
+/* ---- open, close, allocate ---- */
+
+void do_arena_open(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int index = HOME_OWN + (int)(at[0] % OWN);
+    if (l == NULL || l->homes[index].is_open) {
+        return;
+    }
+    unsigned variant = (unsigned)at[1] % ARENA_CONFIGS;
+    if (l->is_counted && arena_configs[variant].max_bytes != 0) {
+        /* A cap counts redzones: with a limit on the heap, the mode would say who is refused. */
+        variant = 0;
+    }
+    fief_arena_config c = arena_configs[variant];
+    c.buffer = c.buffer_size != 0 ? arena_buffers[l->index][index] + variant % 2 * 3 : NULL;
+    bool is_stack = index == HOME_OWN_STACK;
+    SAY(r, "arena_config = (fief_arena_config){%s};", arena_config_texts[variant]);
+    if (c.buffer != NULL) {
+        SAY(r, "arena_config.buffer = arena_buffer[%u][%d] + %u;", l->index, index,
+            variant % 2 * 3);
+    }
+    SAY(r, "%s = %sfief_%s_open(rt[%u], &arena_config)%s;", c_home(l, index), is_stack ? "&" : "",
+        is_stack ? "stack" : "arena", l->index, is_stack ? "->arena" : "");
+    fief_stack *stack = is_stack ? fief_stack_open(l->rt, &c) : NULL;
+    fief_arena *arena =
+        is_stack ? (stack != NULL ? &stack->arena : NULL) : fief_arena_open(l->rt, &c);
+    MUST(r, arena != NULL || null_is_fine(r), "expected an arena, found NULL");
+    home *h = &l->homes[index];
+    h->arena = arena;
+    h->strategy = is_stack ? FIEF_STACK : FIEF_VM_ARENA;
+    h->is_open = arena != NULL;
+    h->is_stack = is_stack;
+    h->has_cap = c.max_bytes != 0;
+    h->has_buffer = c.buffer != NULL;
+    h->last = h->logged = 0;
+    for (unsigned i = 0; i < MARKS; i++) {
+        l->marks[i].is_set = l->marks[i].is_set && l->marks[i].home != index;
+    }
+}
+
+/* The runtime's own arenas stay: closing one resets it. */
+static void lose_all(run *r, life *l, int index, bool closes)
+{
+    home *h = &l->homes[index];
+    prepare_undo(r, l, index, 0);
+    SAY(r, "fief_arena_%s(%s);", closes ? "close" : "reset", c_home(l, index));
+    if (closes) {
+        fief_arena_close(h->arena);
+    } else {
+        fief_arena_reset(h->arena);
+    }
+    finish_undo(r, l, index, 0);
+    bool stays = index < HOME_OWN || !closes;
+    l->strategies[h->strategy].resets += stays;
+    h->is_open = stays;
+    for (unsigned i = 0; i < MARKS; i++) { /* those of the empty arena, too */
+        l->marks[i].is_set = l->marks[i].is_set && l->marks[i].home != index;
+    }
+}
+
+static int find_closable(const life *l, uint64_t handle)
+{
+    int index = (int)handle;
+    while (!l->homes[index].is_open || (index == HOME_UNIT && l->unit_count != 0)) {
+        index = (index + 1) % HOMES;
+    }
+    return index;
+}
+
+void do_arena_close(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    if (l != NULL) {
+        lose_all(r, l, find_closable(l, at[0]), true);
+    }
+}
+
+void do_arena_reset(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    if (l != NULL) {
+        lose_all(r, l, find_closable(l, at[0]), false);
+    }
+}
+
+static made made_in(const life *l, int home_index, size_t size, size_t align)
+{
+    return (made){.size = size,
+                  .counted = size,
+                  .align = align < FIEF_GRAIN ? FIEF_GRAIN : align,
+                  .origin = IN_ARENA,
+                  .home = home_index,
+                  .pool = -1,
+                  .kind = no_kind(l),
+                  .strategy = l->homes[home_index].strategy};
+}
+
+void do_arena_alloc(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[1], false) : -1;
+    size_t align = (size_t)1 << at[3];
+    int index = home_index >= 0 ? room_for(r, at[0], (size_t)at[2]) : -1;
+    if (index >= 0) {
+        made m = made_in(l, home_index, (size_t)at[2], align);
+        SAY(r, "%s = fief_arena_alloc_aligned(%s, %zu, %zu);", c_block(l, index),
+            c_home(l, home_index), m.size, align);
+        m.start = fief_arena_alloc_aligned(l->homes[home_index].arena, m.size, align);
+        settle(r, index, m);
+    }
+}
+
+/* count * size, of which the product may not fit. */
+static size_t array_bytes(uint64_t count, uint64_t *size)
+{
+    size_t bytes;
+    *size = *size >= SIZE_ABSURD ? *size : *size % ARRAY_LARGEST;
+    return __builtin_mul_overflow((size_t)count, (size_t)*size, &bytes) ? SIZE_MAX : bytes;
+}
+
+void do_arena_array(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[1], false) : -1;
+    uint64_t size = at[3];
+    size_t bytes = array_bytes(at[2], &size);
+    int index = home_index >= 0 ? room_for(r, at[0], bytes) : -1;
+    if (index >= 0) {
+        made m = made_in(l, home_index, bytes, FIEF_ALIGN);
+        SAY(r, "%s = fief_arena_array(%s, %zu, %zu, 16);", c_block(l, index), c_home(l, home_index),
+            (size_t)at[2], (size_t)size);
+        m.start =
+            fief_arena_array(l->homes[home_index].arena, (size_t)at[2], (size_t)size, FIEF_ALIGN);
+        settle(r, index, m);
+    }
+}
+
+void do_temp(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    uint64_t size = at[2];
+    size_t bytes = array_bytes(at[1], &size);
+    int index = l != NULL && l->unit_count != 0 ? room_for(r, at[0], bytes) : -1;
+    if (index >= 0) {
+        made m = made_in(l, HOME_UNIT, bytes, FIEF_GRAIN);
+        SAY(r, "%s = fief_temp_block(rt[%u], %zu, %zu, 8);", c_block(l, index), l->index,
+            (size_t)at[1], (size_t)size);
+        m.start = fief_temp_block(l->rt, (size_t)at[1], (size_t)size, FIEF_GRAIN);
+        settle(r, index, m);
+    }
+}
+
+/* A text of `size` characters, 16 at most in the format itself. */
+static void arena_text(run *r, const uint64_t *at, bool prints)
+{
+    static const char text[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[1], false) : -1;
+    size_t length = (size_t)at[2] % sizeof text,
+           width = prints ? (size_t)at[2] % ARRAY_LARGEST : length;
+    width = width < length ? length : width;
+    int index = home_index >= 0 ? room_for(r, at[0], width + 1) : -1;
+    if (index < 0) {
+        return;
+    }
+    const char *own = text + (sizeof text - 1 - length);
+    fief_arena *arena = l->homes[home_index].arena;
+    made m = made_in(l, home_index, width + 1, FIEF_GRAIN);
+    if (prints) {
+        SAY(r, "%s = fief_arena_printf(%s, \"%%*s\", %d, text_of(%zu));", c_block(l, index),
+            c_home(l, home_index), (int)width, length);
+        m.start = fief_arena_printf(arena, "%*s", (int)width, own);
+    } else {
+        SAY(r, "%s = fief_arena_strdup(%s, text_of(%zu));", c_block(l, index),
+            c_home(l, home_index), length);
+        m.start = fief_arena_strdup(arena, own);
+    }
+    MUST(r, m.start == NULL || strcmp((const char *)m.start + (width - length), own) == 0,
+         "expected a copy, found something else");
+    settle(r, index, m);
+}
+
+void do_arena_strdup(run *r, const uint64_t *at)
+{
+    arena_text(r, at, false);
+}
+
+void do_arena_printf(run *r, const uint64_t *at)
+{
+    arena_text(r, at, true);
+}
+
+/* ---- what dies together ---- */
+
+void prepare_undo(run *r, life *l, int home_index, uint64_t number)
+{
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        if (dies_above(b, home_index, number)) {
+            must_hold(r, (int)i, b->size);
+            see_bytes(r, b);
+            SAY(r, "check(%s, %zu, %u, %d);", c_block(l, (int)i), b->size, b->seed,
+                b->field != NO_FIELD);
+            forget_pointers_to(r, (int)i);
+        }
+    }
+    r->cleanups = 0;
+    r->last_cleanup = NULL;
+}
+
+void finish_undo(run *r, life *l, int home_index, uint64_t number)
+{
+    unsigned expected = model_undo(l, home_index, number);
+    MUST(r, r->cleanups == expected, "expected %u cleanups to run, found %u", expected,
+         r->cleanups);
+    see(r, expected);
+}
+
+/* Newest first, within one arena. */
+static void note_cleanup(void *argument)
+{
+    const entry *e = argument, *before = e->run->last_cleanup;
+    run *r = e->run;
+    bool same_arena = before != NULL && before->home == e->home;
+    MUST(r, e->is_cleanup, "expected a cleanup once, found it run again");
+    MUST(r, !same_arena || e->number < before->number, "expected cleanups newest first");
+    r->last_cleanup = e;
+    r->cleanups++;
+}
+
+void do_arena_cleanup(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int index = l != NULL ? find_any_home(l, at[0]) : -1;
+    if (index < 0 || index == HOME_FRAMES || l->homes[index].logged == LOG_MAX) {
+        return; /* one on the frame stack would keep units from ending */
+    }
+    home *h = &l->homes[index];
+    entry *e = &h->log[h->logged];
+    SAY(r, "(void)fief_arena_cleanup(%s, note_cleanup, NULL);", c_home(l, index));
+    if (fief_arena_cleanup(h->arena, note_cleanup, e)) {
+        (void)log_entry(l, index, h->strategy, 0, 0);
+        e->is_cleanup = true;
+        e->run = r;
+    } else {
+        MUST(r, null_is_fine(r), "expected the cleanup to be kept, found it refused");
+    }
+}
+
+/* ---- marks ---- */
+
+void do_mark(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    if (l != NULL) {
+        int index = find_any_home(l, at[1]);
+        const home *h = &l->homes[index];
+        SAY(r, "m[%u][%u] = fief_arena_mark(%s);", l->index, (unsigned)at[0], c_home(l, index));
+        l->marks[at[0]] = (marked){true, index, h->last, fief_arena_mark(h->arena)};
+    }
+}
+
+static bool may_rewind_to(const life *l, const marked *m)
+{
+    bool in_unit = m->home != HOME_UNIT ||
+                   (l->unit_count != 0 && m->number >= l->units[l->unit_count - 1].number);
+    return m->is_set && in_unit;
+}
+
+int find_mark(const life *l, uint64_t handle)
+{
+    for (unsigned n = 0; n < MARKS; n++) {
+        if (may_rewind_to(l, &l->marks[(handle + n) % MARKS])) {
+            return (int)((handle + n) % MARKS);
+        }
+    }
+    return -1;
+}
+
+void do_rewind(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int mark = l != NULL ? find_mark(l, at[0]) : -1;
+    if (mark < 0) {
+        return;
+    }
+    const marked *m = &l->marks[mark];
+    prepare_undo(r, l, m->home, m->number);
+    SAY(r, "fief_arena_rewind(%s, m[%u][%d]);", c_home(l, m->home), l->index, mark);
+    fief_arena_rewind(l->homes[m->home].arena, m->mark);
+    finish_undo(r, l, m->home, m->number);
+}
+
+/* ---- units ---- */
+
+void do_unit_begin(run *r, const uint64_t *at)
+{
+    (void)at;
+    life *l = open_life(r);
+    if (l != NULL && l->unit_count < UNITS) {
+        SAY(r, "u[%u][%u] = fief_unit_begin(rt[%u]);", l->index, l->unit_count, l->index);
+        unit *u = &l->units[l->unit_count++];
+        u->unit = fief_unit_begin(l->rt);
+        u->number = ++l->homes[HOME_UNIT].last;
+        u->frames = l->homes[HOME_FRAMES].last;
+        u->frames_logged = l->homes[HOME_FRAMES].logged;
+    }
+}
+
+void end_innermost_unit(run *r, life *l)
+{
+    const unit *u = &l->units[l->unit_count - 1];
+    for (int i; (i = newest_frame(l, HOME_FRAMES)) >= 0 && l->blocks[i].number > u->frames;) {
+        pop_frame(r, l, i);
+    }
+    prepare_undo(r, l, HOME_UNIT, u->number - 1);
+    l->unit_count--;
+    SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count);
+    fief_unit_end(l->rt, u->unit);
+    finish_undo(r, l, HOME_UNIT, u->number - 1);
+    l->strategies[FIEF_COMPILER_ARENA].resets += l->unit_count == 0;
+}
+
+void do_unit_end(run *r, const uint64_t *at)
+{
+    (void)at;
+    life *l = open_life(r);
+    if (l != NULL && l->unit_count != 0) {
+        end_innermost_unit(r, l);
+    }
+}
+
+/* ---- stacks ---- */
+
+fief_stack *stack_of(const life *l, int home_index)
+{
+    return (fief_stack *)(void *)l->homes[home_index].arena;
+}
+
+void do_push(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[1], true) : -1;
+    int index = home_index >= 0 ? room_for(r, at[0], (size_t)at[2]) : -1;
+    if (index >= 0) {
+        made m = made_in(l, home_index, (size_t)at[2], FIEF_GRAIN);
+        SAY(r, "%s = fief_stack_push(stack_of(%s), %zu);", c_block(l, index), c_home(l, home_index),
+            m.size);
+        m.start = fief_stack_push(stack_of(l, home_index), m.size);
+        settle(r, index, m);
+    }
+}
+
+void pop_frame(run *r, life *l, int index)
+{
+    const block b = l->blocks[index];
+    prepare_undo(r, l, b.home, b.number - 1);
+    SAY(r, "must(fief_stack_pop(stack_of(%s), %s, %zu), \"popped\");", c_home(l, b.home),
+        c_block(l, index), b.size);
+    bool popped = fief_stack_pop(stack_of(l, b.home), b.start, b.size);
+    MUST(r, popped, "expected b%d popped, found it refused", index);
+    finish_undo(r, l, b.home, b.number - 1);
+}
+
+void do_pop(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[0], true) : -1;
+    int index = home_index >= 0 ? newest_frame(l, home_index) : -1;
+    if (index >= 0) {
+        pop_frame(r, l, index);
+    }
+}
+
+/* ---- pointers ---- */
+
+typedef enum promise {
+    PROMISE_NONE,
+    PROMISE_FRAME,
+    PROMISE_UNIT,
+    PROMISE_DYNAMIC,
+    PROMISE_VM
+} promise;
+
+static promise promise_of(const block *b)
+{
+    static const promise of_home[] = {PROMISE_VM, PROMISE_UNIT, PROMISE_FRAME};
+    return b->home < 0 ? PROMISE_DYNAMIC : b->home < HOME_OWN ? of_home[b->home] : PROMISE_NONE;
+}
+
+static unsigned depth_of(const life *l, const block *b)
+{
+    unsigned depth = 0;
+    while (depth < l->unit_count && l->units[depth].number < b->number) {
+        depth++;
+    }
+    return depth;
+}
+
+static bool outlives(const life *l, const block *holder, const block *target)
+{
+    promise h = promise_of(holder), t = promise_of(target);
+    bool in_units = h == PROMISE_UNIT && t == PROMISE_UNIT;
+    return (t == PROMISE_FRAME || t == PROMISE_UNIT) &&
+           (h > t || (in_units && depth_of(l, holder) < depth_of(l, target)));
+}
+
+static bool may_hold(const life *l, const block *b)
+{
+    bool fell_back = b->home >= 0 && b->strategy == FIEF_HEAP;
+    unsigned traits = b->kind < l->kind_count ? l->kinds[b->kind].traits : 0;
+    return b->size >= sizeof(void *) && !fell_back && (traits & FIEF_NO_POINTERS) == 0;
+}
+
+static bool may_be_target(const life *l, const block *b)
+{
+    (void)l;
+    return !(b->home >= 0 && b->strategy == FIEF_HEAP);
+}
+
+void do_store(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int holder = l != NULL ? find_block(l, at[0], may_hold) : -1;
+    int target = holder >= 0 ? find_block(l, at[1], may_be_target) : -1;
+    if (target < 0 || target == holder || outlives(l, &l->blocks[holder], &l->blocks[target])) {
+        return;
+    }
+    block *b = &l->blocks[holder];
+    SAY(r, "fief_store(rt[%u], %s, %s, %s);", l->index, c_block(l, holder), c_block(l, holder),
+        c_block(l, target));
+    fief_store(l->rt, b->start, b->start, l->blocks[target].start);
+    b->field = target;
+    bool stored = memcmp(b->start, &l->blocks[target].start, sizeof(void *)) == 0;
+    MUST(r, stored, "expected b%d to point to b%d, found it does not", holder, target);
+    see(r, 1);
+}
+
+static bool is_temporary(const life *l, const block *b)
+{
+    return may_be_target(l, b) && b->home == HOME_UNIT;
+}
+
+static bool is_longer_lived(const life *l, const block *b)
+{
+    return may_hold(l, b) && (b->home < 0 || b->home == HOME_VM);
+}
+
+void do_dangling_store(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int holder = l != NULL ? find_block(l, at[0], is_longer_lived) : -1;
+    int target = holder >= 0 ? find_block(l, at[1], is_temporary) : -1;
+    if (target >= 0 && begin_misuse(r, FIEF_MISUSE_DANGLING_STORE)) {
+        unsigned char *b = l->blocks[holder].start;
+        SAY(r, "fief_store(rt[%u], %s, %s, %s);", l->index, c_block(l, holder), c_block(l, holder),
+            c_block(l, target));
+        fief_store(l->rt, b, b, l->blocks[target].start);
+        end_misuse(r);
+        must_hold(r, holder, l->blocks[holder].size);
+    }
+}
+
+static bool has_cleanup_above(const home *h, uint64_t number)
+{
+    for (size_t i = 0; i < h->logged; i++) {
+        if (h->log[i].is_cleanup && h->log[i].number > number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A pointer that outlives its unit: found when the unit ends, which is refused. */
+void do_dangling(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int holder = l != NULL ? find_block(l, at[0], is_longer_lived) : -1;
+    int target = holder >= 0 ? find_block(l, at[1], is_temporary) : -1;
+    const unit *u = target >= 0 ? &l->units[l->unit_count - 1] : NULL;
+    bool dies = u != NULL && l->blocks[target].number > u->number && r->custom.scan_percent == 0;
+    bool frames = u != NULL && newest_frame(l, HOME_FRAMES) >= 0 &&
+                  l->blocks[newest_frame(l, HOME_FRAMES)].number > u->frames;
+    bool cleans = u != NULL && has_cleanup_above(&l->homes[HOME_UNIT], u->number);
+    if (!dies || frames || cleans || !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_RESET)) {
+        return;
+    }
+    block *b = &l->blocks[holder];
+    void *address = l->blocks[target].start;
+    SAY(r, "memcpy(%s, &%s, 8);", c_block(l, holder), c_block(l, target));
+    memcpy(b->start, &address, sizeof address);
+    SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
+    fief_unit_end(l->rt, u->unit);
+    end_misuse(r);
+    b->field = target;
+    forget_pointers_to(r, target);
+    check_blocks(r, l);
+}

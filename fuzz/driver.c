@@ -1,0 +1,379 @@
+/* driver: the targets without an engine. It replays files, makes random programs, and turns one
+ * form of a program into another.
+ *
+ *     fief-fuzz [--target NAME] FILE|DIRECTORY...         replay; a directory's files by name
+ *     fief-fuzz --digest FILE|DIRECTORY...                the digest of each
+ *     fief-fuzz --target NAME --seconds N [--seed S]      random programs; or --runs N
+ *     fief-fuzz --text FILE | --c FILE | --bytes FILE     the program, on stdout
+ *
+ * A file in corpus/NAME/ is of that target, which --target overrides; without either it is of
+ * `runtime`. A file that ends in .ops is text. Exit status: 0 done, 1 bad input, 2 usage; what
+ * differs from the model aborts. */
+#include "emit.h"
+#include "target.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    INPUT_MOST = 1 << 20,
+    TEXT_MOST = OPS_MAX * 128,
+    PATH_MOST = 1024,
+    DONE = 0,
+    BAD = 1,
+    USAGE = 2
+};
+
+typedef enum action { REPLAY, DIGEST, TEXT_FORM, C_FORM, BYTES_FORM } action;
+
+static struct {
+    const target *target; /* --target */
+    action action;
+    double seconds;
+    unsigned long long runs, seed;
+    size_t files;
+} options = {.seed = 1};
+
+static uint8_t input[INPUT_MOST + 1];
+static program present; /* what runs now, for whoever looks into a crash */
+static bool present_is_random;
+
+/* ---- one file ---- */
+
+static int complain(const char *path, const char *what)
+{
+    fprintf(stderr, "fief-fuzz: %s: %s\n", path, what);
+    return BAD;
+}
+
+/* The bytes of the file; -1: said why not. */
+static long read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        (void)complain(path, strerror(errno));
+        return -1;
+    }
+    size_t size = fread(input, 1, sizeof input, file);
+    bool failed = ferror(file) != 0;
+    (void)fclose(file);
+    if (failed || size == 0 || size > INPUT_MOST) {
+        (void)complain(path, failed      ? "cannot be read"
+                             : size == 0 ? "is empty: no program is"
+                                         : "is larger than 1 MiB");
+        return -1;
+    }
+    return (long)size;
+}
+
+/* corpus/<target>/file. */
+static const target *target_of(const char *path)
+{
+    for (const target *t = targets; options.target == NULL && t->name != NULL; t++) {
+        char part[40];
+        (void)snprintf(part, sizeof part, "/%s/", t->name);
+        if (strstr(path, part) != NULL || strncmp(path, part + 1, strlen(part + 1)) == 0) {
+            return t;
+        }
+    }
+    return options.target != NULL ? options.target : find_target("runtime");
+}
+
+static int load(const char *path, const target *t)
+{
+    char error[PATH_MOST + 200];
+    long size = read_file(path);
+    if (size < 0) {
+        return BAD;
+    }
+    if (!is_text_file(path)) {
+        program_from_bytes(&present, input, (size_t)size, t->operations);
+        return DONE;
+    }
+    if (!program_from_text(&present, (const char *)input, (size_t)size, path, error,
+                           sizeof error)) {
+        fprintf(stderr, "%s\n", error);
+        return BAD;
+    }
+    return present.count != 0 ? DONE : complain(path, "is empty: no operation is in it");
+}
+
+static void print_text(void)
+{
+    static char text[TEXT_MOST];
+    (void)program_to_text(&present, text, sizeof text);
+    (void)fputs(text, stdout);
+}
+
+static int print_bytes(void)
+{
+    size_t size = program_to_bytes(&present, input, sizeof input);
+    return fwrite(input, 1, size, stdout) == size ? DONE : BAD;
+}
+
+static void copy(FILE *from, FILE *to)
+{
+    rewind(from);
+    for (int c; (c = getc(from)) != EOF;) {
+        (void)putc(c, to);
+    }
+}
+
+/* The program runs in a child, which may crash: what it wrote until then is in two files. */
+static int print_c(const char *path)
+{
+    static char end[1 << 16];
+    FILE *body = tmpfile(), *tail = tmpfile();
+    if (body == NULL || tail == NULL) {
+        return complain("a temporary file", strerror(errno));
+    }
+    (void)fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)run_program(&present, target_faults(), body, tail);
+        (void)fflush(body);
+        (void)fflush(tail);
+        _exit(DONE);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) < 0) {
+        return complain(path, strerror(errno));
+    }
+    rewind(tail);
+    end[fread(end, 1, sizeof end - 1, tail)] = '\0';
+    emit_head(stdout, path);
+    copy(body, stdout);
+    if (status != 0) {
+        printf("    /* here the program ended, in the build that wrote this (%s) */\n",
+               fief_mode());
+    }
+    emit_tail(stdout, end);
+    (void)fclose(body);
+    (void)fclose(tail);
+    return DONE;
+}
+
+static int replay(const char *path, const target *t)
+{
+    result r;
+    if (t->is_text) {
+        long size = read_file(path);
+        if (size < 0) {
+            return BAD;
+        }
+        r = target_run(t, input, (size_t)size);
+    } else {
+        int status = load(path, t);
+        if (status != DONE) {
+            return status;
+        }
+        if (options.action == TEXT_FORM) {
+            print_text();
+            return DONE;
+        }
+        if (options.action != REPLAY && options.action != DIGEST) {
+            return options.action == C_FORM ? print_c(path) : print_bytes();
+        }
+        r = run_program(&present, target_faults(), NULL, NULL);
+    }
+    if (options.action == DIGEST) {
+        printf("%016llx  %s\n", (unsigned long long)r.digest, path);
+    } else {
+        printf("%s: ok, %zu operations (%s)\n", path, r.operations, fief_mode());
+    }
+    return DONE;
+}
+
+/* ---- files and directories ---- */
+
+/* oom needs the OS that fails, and the others the real one. */
+static bool is_ours(const target *t)
+{
+    return t->fails == (target_faults() != NULL) || options.action >= TEXT_FORM;
+}
+
+static int visit(const char *path);
+
+static int is_visible(const struct dirent *file)
+{
+    return file->d_name[0] != '.';
+}
+
+static int visit_directory(const char *path)
+{
+    struct dirent **names;
+    int count = scandir(path, &names, is_visible, alphasort), status = DONE;
+    if (count < 0) {
+        return complain(path, strerror(errno));
+    }
+    for (int i = 0; i < count; i++) {
+        char inner[PATH_MOST];
+        (void)snprintf(inner, sizeof inner, "%s/%s", path, names[i]->d_name);
+        status |= visit(inner);
+        free(names[i]);
+    }
+    free(names);
+    return status;
+}
+
+static int visit(const char *path)
+{
+    struct stat about = {0}; /* MemorySanitizer does not see what stat writes */
+    if (stat(path, &about) != 0) {
+        return complain(path, strerror(errno));
+    }
+    if (S_ISDIR(about.st_mode)) {
+        return visit_directory(path);
+    }
+    const target *t = target_of(path);
+    if (!is_ours(t)) {
+        return DONE;
+    }
+    options.files++;
+    return replay(path, t);
+}
+
+/* ---- random programs ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void show_present(void)
+{
+    if (present_is_random) {
+        (void)fflush(stdout);
+        printf("# the program (save it as x.ops)\n");
+        print_text();
+        (void)fflush(stdout);
+        present_is_random = false;
+    }
+}
+
+static void on_signal(int number)
+{
+    show_present();
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+/* Half of the programs are made from nothing, half are the last one, changed. */
+static int run_random(const target *t)
+{
+    static char text[TEXT_MOST];
+    dice d = {options.seed};
+    unsigned long long runs = 0, operations = 0;
+    double started = now(), ends = started + options.seconds;
+    (void)signal(SIGABRT, on_signal);
+    if (__sanitizer_set_death_callback != NULL) {
+        __sanitizer_set_death_callback(show_present);
+    }
+    present_is_random = true;
+    while (options.runs != 0 ? runs < options.runs : now() < ends) {
+        if (roll(&d, 2) == 0 || runs == 0) {
+            program_make(&present, t->operations, 10 + roll(&d, 70), &d);
+        } else {
+            program_mutate(&present, t->operations, &d);
+        }
+        runs++;
+        if (t->is_text) {
+            size_t length = program_to_text(&present, text, sizeof text);
+            text[roll(&d, length)] = (char)(roll(&d, 2) != 0 ? ' ' : roll(&d, 256));
+            operations += target_run(t, (const uint8_t *)text, length).operations;
+        } else {
+            operations += run_program(&present, target_faults(), NULL, NULL).operations;
+        }
+    }
+    present_is_random = false;
+    double took = now() - started;
+    printf("%s %s: %llu executions, %.0f/s, %llu operations on average, seed %llu\n", t->name,
+           fief_mode(), runs, (double)runs / (took > 0 ? took : 1), operations / (runs + !runs),
+           options.seed);
+    return DONE;
+}
+
+/* ---- the command line ---- */
+
+static int refuse(const char *what, const char *given)
+{
+    fprintf(stderr,
+            "fief-fuzz: %s '%s'\n"
+            "usage: fief-fuzz [--target NAME] [--digest|--text|--c|--bytes] FILE...\n"
+            "       fief-fuzz --target NAME --seconds N|--runs N [--seed S]\n",
+            what, given);
+    return USAGE;
+}
+
+static bool parse_count(const char *word, unsigned long long *ret)
+{
+    char *end = NULL;
+    errno = 0;
+    *ret = word != NULL ? strtoull(word, &end, 10) : 0;
+    return word != NULL && word[0] >= '0' && word[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+/* How many words it took; 0: refused. */
+static int parse_option(char **words)
+{
+    static const char *const forms[] = {"--replay", "--digest", "--text", "--c", "--bytes"};
+    unsigned long long number = 0;
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (strcmp(words[0], forms[i]) == 0) {
+            options.action = (action)i;
+            return 1;
+        }
+    }
+    if (strcmp(words[0], "--target") == 0) {
+        options.target = words[1] != NULL ? find_target(words[1]) : NULL;
+        return options.target != NULL ? 2 : 0;
+    }
+    bool seconds = strcmp(words[0], "--seconds") == 0, runs = strcmp(words[0], "--runs") == 0;
+    if ((!seconds && !runs && strcmp(words[0], "--seed") != 0) || !parse_count(words[1], &number)) {
+        return 0;
+    }
+    *(runs ? &options.runs : &options.seed) = seconds ? options.seed : number;
+    options.seconds = seconds ? (double)number : options.seconds;
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    int at = 1, status = DONE;
+    while (at < argc && strncmp(argv[at], "--", 2) == 0) {
+        int taken = parse_option(argv + at);
+        if (taken == 0) {
+            return refuse("what is", argv[at]);
+        }
+        at += taken;
+    }
+    if (options.seconds > 0 || options.runs != 0) {
+        const target *t = options.target;
+        if (t == NULL || !is_ours(t)) {
+            return refuse("no target of this program:", t != NULL ? t->name : "");
+        }
+        return run_random(t);
+    }
+    if (at == argc) {
+        return refuse("no file after", argv[at - 1]);
+    }
+    for (; at < argc; at++) {
+        status |= visit(argv[at]);
+    }
+    if (status == DONE && options.files == 0) {
+        fprintf(stderr, "fief-fuzz: no input there: the corpus is empty\n");
+        status = BAD;
+    }
+    return status;
+}

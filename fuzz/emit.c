@@ -1,0 +1,166 @@
+/* emit: see emit.h. The C form is flat: the calls that the run made, one a line, with what was
+ * written into each block and what it must still hold. */
+#include "emit.h"
+
+#include "configs.h"
+#include "ops.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char head_includes[] =
+    "#include <fief/fief.h>\n\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
+    "#include <string.h>\n\n";
+
+static const char head_state[] = "enum { RUNTIMES = 3, BLOCKS = 96, ARENAS = 8, POOLS = 4, MARKS = "
+                                 "8, UNITS = 8, TEXT = 70000 };\n"
+                                 "static fief_runtime *rt[RUNTIMES], *closed; /* runtimes */\n"
+                                 "static fief_range *ranges[RUNTIMES];\n"
+                                 "static char *b[RUNTIMES][BLOCKS], *kept;    /* blocks */\n"
+                                 "static fief_arena *a[RUNTIMES][ARENAS];     /* 0: vm, 1: units, "
+                                 "2: frames; 7: a stack of ours */\n"
+                                 "static fief_pool *p[RUNTIMES][POOLS];\n"
+                                 "static fief_mark m[RUNTIMES][MARKS];\n"
+                                 "static fief_unit u[RUNTIMES][UNITS];\n"
+                                 "static fief_config config;\n"
+                                 "static fief_arena_config arena_config;\n"
+                                 "static char text[TEXT + 1], there[48];\n"
+                                 "static _Alignas(16) unsigned char buffer[RUNTIMES][1 << 21], "
+                                 "arena_buffer[RUNTIMES][ARENAS][5000];\n"
+                                 "static int expected = -1, seen;\n"
+                                 "static unsigned full_calls;\n"
+                                 "extern bool (*const full_plan[])(void);\n"
+                                 "#define stack_of(arena) ((fief_stack *)(void *)(arena))\n\n";
+
+static const char head_checks[] =
+    "static void must(bool condition, const char *what)\n{\n"
+    "    if (!condition) {\n"
+    "        fprintf(stderr, \"repro: not so: %s\\n\", what);\n        abort();\n    }\n}\n\n"
+    "static void fill(char *block, size_t size, unsigned seed)\n{\n"
+    "    for (size_t i = 0; block != NULL && i < size; i++) {\n"
+    "        block[i] = (char)(((seed + i * 29) & 0x7F) | 0x80);\n    }\n}\n\n"
+    "/* The first word may be a pointer. */\n"
+    "static void check(const char *block, size_t size, unsigned seed, int points)\n{\n"
+    "    for (size_t i = points ? sizeof(void *) : 0; i < size; i++) {\n"
+    "        must(block[i] == (char)(((seed + i * 29) & 0x7F) | 0x80), \"the block holds what was "
+    "written\");\n"
+    "    }\n}\n\n"
+    "static const char *text_of(size_t length)\n{\n"
+    "    memset(text, 'x', TEXT);\n    return text + TEXT - length;\n}\n\n"
+    "static void expect(int class_id)\n{\n    expected = class_id;\n    seen = 0;\n}\n\n"
+    "static void must_have_seen(void)\n{\n"
+    "    must(seen == 1, \"the misuse is reported once\");\n    expected = -1;\n}\n\n"
+    "static bool on_misuse(const fief_misuse *misuse, void *user)\n{\n    (void)user;\n"
+    "    seen += (int)misuse->class_id == expected;\n"
+    "    return (int)misuse->class_id == expected;\n}\n\n";
+
+static const char head_calls[] =
+    "static bool on_full(fief_runtime *runtime, size_t size, void *user)\n{\n"
+    "    (void)runtime, (void)size, (void)user;\n"
+    "    return full_plan[full_calls] != NULL && full_plan[full_calls++]();\n}\n\n"
+    "static fief_range *range_of(unsigned i)\n{\n"
+    "    ranges[i] = ranges[i] != NULL ? ranges[i] : fief_range_open((size_t)1 << 30);\n"
+    "    return ranges[i];\n}\n\n"
+    "static fief_runtime *open_runtime(fief_config *c)\n{\n"
+    "    fief_error error = {FIEF_OK, \"\"};\n"
+    "    c->on_misuse = on_misuse, c->on_full = on_full, c->error = &error;\n"
+    "    fief_runtime *opened = fief_open(c);\n"
+    "    printf(\"fief_open: %s\\n\", opened != NULL ? \"opened\" : error.text);\n"
+    "    return opened;\n}\n\n"
+    "static void arenas_of(unsigned i)\n{\n    if (rt[i] != NULL) {\n"
+    "        a[i][0] = fief_vm_arena(rt[i]), a[i][1] = fief_compiler_arena(rt[i]);\n"
+    "        a[i][2] = &fief_frame_stack(rt[i])->arena;\n    }\n}\n\n"
+    "static void churn(fief_runtime *runtime, size_t count, size_t size)\n{\n"
+    "    void *blocks[256];\n    fief_heap *heap = fief_runtime_heap(runtime);\n"
+    "    for (size_t i = 0; i < count; i++) {\n        blocks[i] = fief_heap_alloc(heap, size);\n"
+    "        memset(blocks[i], 0xA5, size);\n    }\n"
+    "    for (size_t i = 0; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n "
+    "   }\n"
+    "    for (size_t i = 1; i < count; i += 2) {\n        fief_heap_free(heap, blocks[i], size);\n "
+    "   }\n}\n\n";
+
+static const char head_rest[] =
+    "static void spoil(volatile char *byte)\n{\n    *byte ^= 0x5A;\n}\n\n"
+    "static void mend(volatile char *byte)\n{\n    *byte ^= 0x5A;\n}\n\n"
+    "static void visit(void *slot, void *unused)\n{\n    (void)slot, (void)unused;\n}\n\n"
+    "static void note_cleanup(void *unused)\n{\n    (void)unused;\n}\n\n"
+    "static void call(fief_runtime *runtime, unsigned how)\n{\n    switch (how) {\n"
+    "    case 0: (void)fief_heap_alloc(fief_runtime_heap(runtime), 10); break;\n"
+    "    case 1: (void)fief_arena_alloc(fief_vm_arena(runtime), 10); break;\n"
+    "    case 2: (void)fief_check(runtime); break;\n"
+    "    default: (void)fief_trim(runtime); break;\n    }\n}\n\n"
+    "static unsigned how_astray;\n"
+    "static void *be_astray(void *runtime)\n{\n    call(runtime, how_astray);\n    return "
+    "NULL;\n}\n\n"
+    "static void astray(fief_runtime *runtime, unsigned how)\n{\n    pthread_t thread;\n"
+    "    how_astray = how;\n"
+    "    must(pthread_create(&thread, NULL, be_astray, runtime) == 0, \"a thread\");\n"
+    "    (void)pthread_join(thread, NULL);\n}\n\n";
+
+/* A reader who needs only some of it is not told of the rest. */
+static const char head_main[] = "int main(void)\n{\n    char here[48] = {0};\n"
+                                "    (void)closed, (void)kept, (void)a, (void)p, (void)m, (void)u, "
+                                "(void)arena_config, (void)here;\n"
+                                "    (void)there, (void)buffer, (void)arena_buffer, "
+                                "(void)pool_kinds, (void)presized, (void)capped;\n"
+                                "    (void)fill, (void)check, (void)text_of, (void)expect, "
+                                "(void)must_have_seen, (void)range_of;\n"
+                                "    (void)churn, (void)spoil, (void)mend, (void)visit, "
+                                "(void)note_cleanup, (void)astray, (void)b;\n"
+                                "    (void)arenas_of;\n";
+
+void emit_head(FILE *c, const char *name)
+{
+    fprintf(
+        c,
+        "/* cc -g repro.c $(pkg-config --cflags --libs fief) -pthread && ./a.out\n *\n"
+        " * %s, as C: the same calls, and what each block must hold. Made by ./dev show --c. */\n",
+        name);
+    fputs(head_includes, c);
+    fputs(config_declarations, c);
+    fputs("\n\n", c);
+    fputs(head_state, c);
+    fputs(head_checks, c);
+    fputs(head_calls, c);
+    fputs(head_rest, c);
+    fputs(head_main, c);
+}
+
+static unsigned count_of(const char *text, const char *word)
+{
+    unsigned count = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at += strlen(word)) {
+        count++;
+    }
+    return count;
+}
+
+void emit_tail(FILE *c, const char *end)
+{
+    fprintf(c, "    puts(\"repro: the end\");\n    return 0;\n}\n");
+    fputs(end, c);
+    fprintf(c, "\nbool (*const full_plan[])(void) = {");
+    for (unsigned i = 0, count = count_of(end, "static bool full_"); i < count; i++) {
+        fprintf(c, "full_%u, ", i);
+    }
+    fprintf(c, "NULL};\n");
+}
+
+static int saved_stderr = -1;
+
+void quiet_begin(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void)fflush(stderr);
+    saved_stderr = dup(STDERR_FILENO);
+    (void)dup2(nowhere, STDERR_FILENO);
+    (void)close(nowhere);
+}
+
+void quiet_end(void)
+{
+    (void)fflush(stderr);
+    (void)dup2(saved_stderr, STDERR_FILENO);
+    (void)close(saved_stderr);
+}

@@ -1,0 +1,231 @@
+/* model: see model.h. */
+#include "model.h"
+
+#include <string.h>
+
+enum { END = 512, STRIDE = 4096 };
+
+/* ---- bytes ---- */
+
+/* Nonzero, different for neighbours and for seeds. */
+static unsigned char byte_at(uint8_t seed, size_t i)
+{
+    return (unsigned char)(((seed + i * 29) & 0x7F) | 0x80);
+}
+
+static void fill_range(const block *b, size_t from, size_t until)
+{
+    for (size_t i = from; i < until; i++) {
+        b->start[i] = byte_at(b->seed, i);
+    }
+}
+
+static bool range_holds(const block *b, size_t from, size_t until)
+{
+    unsigned wrong = 0;
+    for (size_t i = from; i < until; i++) {
+        wrong |= (unsigned)(b->start[i] ^ byte_at(b->seed, i));
+    }
+    return wrong == 0;
+}
+
+static bool fills_whole;
+
+void model_fills_whole(bool whole)
+{
+    fills_whole = whole;
+}
+
+/* Large blocks: both ends, and a byte of each page. */
+void fill_block(const block *b)
+{
+    fill_range(b, 0, b->size < END || fills_whole ? b->size : END);
+    if (b->size > END && !fills_whole) {
+        for (size_t i = STRIDE; i < b->size - END; i += STRIDE) {
+            fill_range(b, i, i + 1);
+        }
+        fill_range(b, b->size > 2 * END ? b->size - END : END, b->size);
+    }
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+bool block_holds(const block *b, size_t size)
+{
+    size_t from = b->field != NO_FIELD ? sizeof(void *) : 0;
+    bool holds = range_holds(b, from, least(least(b->size, END), size));
+    if (b->size > END) {
+        for (size_t i = STRIDE; i < least(b->size - END, size); i += STRIDE) {
+            holds = holds && range_holds(b, i, i + 1);
+        }
+        holds =
+            holds && range_holds(b, b->size > 2 * END ? b->size - END : END, least(b->size, size));
+    }
+    return holds;
+}
+
+bool is_zero(const unsigned char *start, size_t size)
+{
+    unsigned any = 0;
+    for (size_t i = 0; i < size; i++) {
+        any |= start[i];
+    }
+    return any == 0;
+}
+
+/* ---- the table ---- */
+
+int find_block(const life *l, uint64_t handle, admits *admitted)
+{
+    for (unsigned n = 0, i = (unsigned)handle; l->live != 0 && n < BLOCKS; n++, i++) {
+        const block *b = &l->blocks[i % BLOCKS];
+        if (b->origin != EMPTY && (admitted == NULL || admitted(l, b))) {
+            return (int)(i % BLOCKS);
+        }
+    }
+    return -1;
+}
+
+int find_empty(const life *l, uint64_t handle)
+{
+    for (unsigned n = 0, i = (unsigned)handle; n < BLOCKS; n++, i++) {
+        if (l->blocks[i % BLOCKS].origin == EMPTY) {
+            return (int)(i % BLOCKS);
+        }
+    }
+    return -1;
+}
+
+bool is_dynamic(const life *l, const block *b)
+{
+    (void)l;
+    return b->home < 0;
+}
+
+int overlapped(const life *l, const unsigned char *start, size_t size, int but)
+{
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        bool apart = start + (size != 0 ? size : 1) <= b->start ||
+                     b->start + (b->size != 0 ? b->size : 1) <= start;
+        if (b->origin != EMPTY && (int)i != but && !apart) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+void drop_block(life *l, int index)
+{
+    l->blocks[index].origin = EMPTY;
+    l->live--;
+    while (l->top > 0 && l->blocks[l->top - 1].origin == EMPTY) {
+        l->top--;
+    }
+}
+
+/* ---- counting ---- */
+
+static bool has_room(size_t asked, size_t limit, size_t size)
+{
+    return limit == 0 || (asked <= limit && size <= limit - asked);
+}
+
+bool budget_admits_it(const life *l, fief_strategy strategy, size_t size)
+{
+    const figures *f = &l->strategies[strategy];
+    return has_room(l->asked, l->limit, size) && has_room(f->asked, f->limit, size);
+}
+
+void count_block(life *l, fief_strategy strategy, unsigned kind, size_t size)
+{
+    l->asked += size;
+    l->strategies[strategy].asked += size;
+    l->strategies[strategy].blocks++;
+    l->kinds_used[kind].asked += size;
+    l->kinds_used[kind].blocks++;
+}
+
+void uncount_block(life *l, fief_strategy strategy, unsigned kind, size_t size)
+{
+    l->asked -= size;
+    l->strategies[strategy].asked -= size;
+    l->strategies[strategy].blocks--;
+    l->kinds_used[kind].asked -= size;
+    l->kinds_used[kind].blocks--;
+}
+
+size_t heap_rounded(const life *l, size_t size)
+{
+    return fief_round_up(size == 0 ? 1 : size, l->heap_align);
+}
+
+size_t unsized_size(size_t size, size_t align)
+{
+    enum { GRANULE = 256, MEDIUM = 256 << 10, PAGE = 65536 };
+    if (align <= FIEF_ALIGN && size <= FIEF_SMALL_MAX) {
+        return fief_round_up(size == 0 ? 1 : size, FIEF_ALIGN);
+    }
+    size = size <= FIEF_SMALL_MAX ? FIEF_SMALL_MAX + 1 : size;
+    return fief_round_up(size, size <= MEDIUM ? GRANULE : PAGE);
+}
+
+/* ---- arenas ---- */
+
+entry *log_entry(life *l, int home_index, fief_strategy strategy, unsigned kind, size_t size)
+{
+    home *h = &l->homes[home_index];
+    entry *e = &h->log[h->logged < LOG_MAX ? h->logged++ : LOG_MAX - 1];
+    *e = (entry){.number = ++h->last,
+                 .size = size,
+                 .kind = kind,
+                 .home = home_index,
+                 .strategy = strategy,
+                 .fell_back = strategy == FIEF_HEAP};
+    return e;
+}
+
+bool dies_above(const block *b, int home_index, uint64_t number)
+{
+    return b->origin != EMPTY && b->home == home_index && b->number > number;
+}
+
+unsigned model_undo(life *l, int home_index, uint64_t number)
+{
+    home *h = &l->homes[home_index];
+    unsigned cleanups = 0;
+    for (unsigned i = 0; i < l->top; i++) {
+        if (dies_above(&l->blocks[i], home_index, number)) {
+            drop_block(l, (int)i);
+        }
+    }
+    for (; h->logged > 0 && h->log[h->logged - 1].number > number; h->logged--) {
+        const entry *e = &h->log[h->logged - 1];
+        cleanups += e->is_cleanup;
+        if (!e->is_cleanup && !e->is_retired) {
+            uncount_block(l, e->strategy, e->kind, e->size);
+            l->heap_used -= e->rounded;
+        }
+    }
+    for (unsigned i = 0; i < MARKS; i++) {
+        marked *m = &l->marks[i];
+        m->is_set = m->is_set && !(m->home == home_index && m->number > number);
+    }
+    return cleanups;
+}
+
+int newest_frame(const life *l, int home_index)
+{
+    int newest = -1;
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        bool newer = newest < 0 || b->number > l->blocks[newest].number;
+        if (b->origin != EMPTY && b->home == home_index && newer) {
+            newest = (int)i;
+        }
+    }
+    return newest;
+}

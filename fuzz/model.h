@@ -1,0 +1,141 @@
+/* model: what a runtime must look like, kept in the plainest way: a table of blocks, and for each
+ * arena a log of what was allocated in it. It knows the library's public contract and nothing of
+ * how it is kept.
+ *
+ * Each allocation of an arena or a stack has a number; a mark is the number of the last one before
+ * it. So everything that dies by a rewind, a pop, a reset or a unit's end has a number above some
+ * other: one rule, model_undo. */
+#ifndef FIEF_FUZZ_MODEL_H
+#define FIEF_FUZZ_MODEL_H
+
+#include "configs.h"
+#include "ops.h"
+
+enum { KINDS_MODELLED = 33, LOG_MAX = OPS_MAX + 16, UNITS = 8, NO_FIELD = -1 };
+enum { HOME_VM, HOME_UNIT, HOME_FRAMES, HOME_OWN, HOME_OWN_STACK = HOMES - 1 };
+
+typedef enum origin { EMPTY, SIZED, UNSIZED, BY_KIND, SLOT, IN_ARENA } origin;
+
+typedef struct block {
+    unsigned char *start;
+    size_t size;     /* that may be written */
+    size_t counted;  /* that a budget counts */
+    uint64_t number; /* in its arena */
+    origin origin;
+    fief_strategy strategy; /* where it lives: fief_owner says so */
+    unsigned kind;          /* the last of all: none */
+    int home, pool;         /* of an arena or of a pool of the program's; else -1 */
+    int field;              /* its first word points to this block; or NO_FIELD */
+    uint8_t seed;           /* of its bytes */
+} block;
+
+/* One allocation in an arena, also of a block that was resized since; or a cleanup. */
+struct run;
+
+typedef struct entry {
+    struct run *run; /* a cleanup's argument is its entry */
+    uint64_t number;
+    size_t size, rounded; /* counted by a budget; by the heap, where that served */
+    unsigned kind;
+    int home;
+    fief_strategy strategy;
+    bool is_cleanup, fell_back, is_retired; /* a resize left it behind */
+} entry;
+
+typedef struct home {
+    fief_arena *arena;
+    fief_strategy strategy;
+    bool is_open, is_stack, has_cap, has_buffer;
+    uint64_t last; /* number */
+    size_t logged;
+    entry log[LOG_MAX];
+} home;
+
+typedef struct marked {
+    bool is_set;
+    int home;
+    uint64_t number;
+    fief_mark mark;
+} marked;
+
+typedef struct unit {
+    fief_unit unit;
+    uint64_t number, frames; /* the last ones before it began */
+    size_t frames_logged;
+} unit;
+
+typedef struct figures {
+    size_t asked, blocks, limit, refused, fallbacks, resets;
+} figures;
+
+typedef struct slots {
+    fief_pool *pool;
+    size_t slot_size, live;
+} slots;
+
+typedef struct life {
+    struct run *run;
+    fief_runtime *rt;
+    unsigned index; /* r0 .. */
+    size_t thread;  /* that owns it */
+    config_id config;
+    const fief_kind *kinds;
+    unsigned kind_count;
+    size_t heap_align;
+    bool is_counted;  /* some limit, or count_blocks: figures are exact in every mode */
+    bool may_run_out; /* of memory, and when depends on the mode */
+    bool is_loose;    /* so nothing of it is digested; nor where the OS fails */
+    size_t quarantine;
+    size_t limit, asked, heap_used;
+    figures strategies[FIEF_STRATEGIES], kinds_used[KINDS_MODELLED];
+    block blocks[BLOCKS];
+    unsigned live, top; /* how many; the highest in use and one more */
+    int busy;           /* a block that is being resized: not to be collected; or -1 */
+    unsigned full_calls;
+    home homes[HOMES];
+    marked marks[MARKS];
+    slots pools[POOLS];
+    unit units[UNITS];
+    unsigned unit_count;
+} life;
+
+/* ---- blocks ---- */
+
+/* The bytes that a block is filled with. None is 0, so that no word of them is an address. */
+void fill_block(const block *b);
+/* Every byte of a large block, too: where the library leaves old bytes in a new block, an old
+ * pointer among them would be found dangling. */
+void model_fills_whole(bool whole);
+/* Does it hold them, up to `size` bytes? */
+bool block_holds(const block *b, size_t size);
+bool is_zero(const unsigned char *start, size_t size);
+
+/* The handle, or the next one that is alive and admitted (NULL: any); -1: there is none. */
+typedef bool admits(const life *l, const block *b);
+int find_block(const life *l, uint64_t handle, admits *admitted);
+int find_empty(const life *l, uint64_t handle);
+bool is_dynamic(const life *l, const block *b);
+/* Does [start, start + size) overlap a living block? -1: no. */
+int overlapped(const life *l, const unsigned char *start, size_t size, int but);
+
+/* ---- counting ---- */
+
+bool budget_admits_it(const life *l, fief_strategy strategy, size_t size);
+void count_block(life *l, fief_strategy strategy, unsigned kind, size_t size);
+void uncount_block(life *l, fief_strategy strategy, unsigned kind, size_t size);
+/* What the heap counts for a block of a sized call, of an unsized one. */
+size_t heap_rounded(const life *l, size_t size);
+size_t unsized_size(size_t size, size_t align);
+
+/* The block is gone from the table; budgets are the caller's. */
+void drop_block(life *l, int index);
+/* Everything of the arena above the number dies. Returns how many cleanups must have run. */
+unsigned model_undo(life *l, int home, uint64_t number);
+/* A number for what is allocated next there. */
+entry *log_entry(life *l, int home, fief_strategy strategy, unsigned kind, size_t size);
+/* Does it die when the arena loses all above the number? */
+bool dies_above(const block *b, int home, uint64_t number);
+/* The newest living block of a stack; -1: it is empty. */
+int newest_frame(const life *l, int home);
+
+#endif

@@ -1,0 +1,252 @@
+/* run: see run.h. This file goes through the program; the operations are in do_*.c. */
+#include "run.h"
+
+#include "emit.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHECK_EVERY = 8, TEXT_MOST = 128 };
+
+static verb *const verbs[OP_COUNT] = {
+#define OP(name, targets, weight, ...) [OP_##name] = do_##name,
+    FUZZ_OPERATIONS(OP)
+#undef OP
+};
+
+/* ---- what is said ---- */
+
+_Noreturn void differ(const run *r, const char *format, ...)
+{
+    char text[TEXT_MOST] = "the end", what[300];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (r->at < r->program->count) {
+        (void)operation_to_text(&r->program->ops[r->at], text, sizeof text);
+    }
+    fprintf(stderr, "fuzz: operation %zu, %s (%s): %s\n", r->at + 1, text, fief_mode(), what);
+    if (r->c != NULL) {
+        (void)fflush(r->c);
+        (void)fflush(r->c_end);
+    }
+    abort();
+}
+
+/* A number that only an unsigned type can hold says so. */
+static void put_c(FILE *c, const char *line)
+{
+    enum { MANY = 19 };
+    size_t digits = 0;
+    for (const char *at = line; *at != '\0'; at++) {
+        bool is_digit = *at >= '0' && *at <= '9';
+        if (!is_digit && digits >= MANY) {
+            (void)fputc('u', c);
+        }
+        digits = is_digit ? digits + 1 : 0;
+        (void)fputc(*at, c);
+    }
+}
+
+void say(run *r, const char *format, ...)
+{
+    char line[1000];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    (void)fputs("    ", r->c_now);
+    put_c(r->c_now, line);
+    (void)fputc('\n', r->c_now);
+    (void)fflush(r->c_now); /* the next call may be the last */
+}
+
+void see(run *r, uint64_t value)
+{
+    if (r->now == NULL || !r->now->is_loose) {
+        r->digest = (r->digest ^ value) * 0x9E3779B97F4A7C15u;
+        r->digest ^= r->digest >> 29;
+    }
+}
+
+/* Its contents by both ends: a block that is whole has been looked at already. */
+void see_bytes(run *r, const block *b)
+{
+    size_t from = b->field != NO_FIELD ? sizeof(void *) : 0;
+    see(r, b->size);
+    see(r, b->size > from ? (uint64_t)b->start[from] << 8 | b->start[b->size - 1] : 0);
+}
+
+/* ---- misuse ---- */
+
+bool begin_misuse(run *r, fief_misuse_class class_id)
+{
+    if (!r->guards || r->os != NULL) {
+        return false;
+    }
+    r->expected = class_id;
+    r->expects = 1;
+    r->reported = 0;
+    SAY(r, "expect(%d); /* %s */", class_id, fief_misuse_name(class_id));
+    return true;
+}
+
+void end_misuse(run *r)
+{
+    MUST(r, r->reported == 1, "expected misuse %s, found %s", fief_misuse_name(r->expected),
+         r->reported == 0 ? "none" : "it more than once");
+    r->expects = 0;
+    SAY(r, "must_have_seen();");
+}
+
+bool null_is_fine(run *r)
+{
+    size_t calls = r->os != NULL ? r->os->calls() : 0;
+    r->os_failed = r->os_failed || (r->fail_number > r->calls_before && r->fail_number <= calls);
+    return r->now->may_run_out || r->os_failed;
+}
+
+/* ---- all of a runtime ---- */
+
+void check_blocks(run *r, const life *l)
+{
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        if (b->origin != EMPTY) {
+            MUST(r, block_holds(b, b->size),
+                 "expected b%u to hold what was written, found it changed", i);
+            bool points = b->field == NO_FIELD ||
+                          memcmp(b->start, &l->blocks[b->field].start, sizeof(void *)) == 0;
+            MUST(r, points, "expected b%u to point to b%d, found it changed", i, b->field);
+        }
+    }
+}
+
+static void compare(const run *r, const char *where, const char *what, size_t expected,
+                    size_t found)
+{
+    MUST(r, found == expected || found == FIEF_NOT_COUNTED,
+         "expected %s of %s to be %zu, found %zu", what, where, expected, found);
+}
+
+static void check_strategy(const run *r, const life *l, fief_strategy strategy)
+{
+    const figures *f = &l->strategies[strategy];
+    const char *name = fief_strategy_name(strategy);
+    fief_count count = fief_stats_strategy(l->rt, strategy);
+    compare(r, name, "blocks", f->blocks, count.blocks);
+    compare(r, name, "asked bytes", f->asked, count.asked_bytes);
+    compare(r, name, "resets", f->resets, count.resets);
+    if (!l->is_loose) {
+        compare(r, name, "fallbacks", f->fallbacks, count.fallbacks);
+        compare(r, name, "refused", f->refused, count.refused);
+    }
+    MUST(r, count.used_bytes <= count.peak_bytes, "expected %s's peak of %zu to be at least %zu",
+         name, count.peak_bytes, count.used_bytes);
+    MUST(r, !l->is_counted || count.blocks != FIEF_NOT_COUNTED, "expected %s's blocks counted",
+         name);
+}
+
+static void check_kind(const run *r, const life *l, unsigned kind)
+{
+    fief_count count = fief_stats_kind(l->rt, kind);
+    const char *name = kind < l->kind_count ? l->kinds[kind].name : "no kind";
+    compare(r, name, "blocks", l->kinds_used[kind].blocks, count.blocks);
+    compare(r, name, "asked bytes", l->kinds_used[kind].asked, count.asked_bytes);
+}
+
+void check_figures(run *r, life *l)
+{
+    for (unsigned s = FIEF_VM_ARENA; s < FIEF_STRATEGIES; s++) {
+        check_strategy(r, l, (fief_strategy)s);
+    }
+    for (unsigned kind = 0; kind <= l->kind_count; kind++) {
+        check_kind(r, l, kind);
+    }
+    compare(r, "the heap", "used bytes", l->heap_used,
+            fief_stats_strategy(l->rt, FIEF_HEAP).used_bytes);
+    MUST(r, fief_stats_held(l->rt) <= fief_stats_held_peak(l->rt),
+         "expected the held peak to be at least what is held");
+}
+
+/* ---- going through ---- */
+
+static void check_after(run *r)
+{
+    life *l = r->now;
+    MUST(r, r->expects == 0, "expected a misuse, found no end of it");
+    if (l == NULL || l->rt == NULL || l->thread != r->thread) {
+        return;
+    }
+    compare(r, "the heap", "used bytes", l->heap_used,
+            fief_stats_strategy(l->rt, FIEF_HEAP).used_bytes);
+    if (r->at % CHECK_EVERY == CHECK_EVERY - 1) {
+        check_blocks(r, l);
+        check_figures(r, l);
+    }
+}
+
+void run_until(run *r, size_t end)
+{
+    for (; r->at < end && r->at < r->program->count; r->at++) {
+        const operation *o = &r->program->ops[r->at];
+        if (r->c != NULL) {
+            char text[TEXT_MOST];
+            (void)operation_to_text(o, text, sizeof text);
+            say(r, "/* %zu: %s */", r->at + 1, text);
+        }
+        r->calls_before = r->os != NULL ? r->os->calls() : 0;
+        r->os_failed = false;
+        verbs[o->id](r, o->at);
+        check_after(r);
+    }
+}
+
+static void end_lives(run *r)
+{
+    for (unsigned i = 0; i < RUNTIMES; i++) {
+        life *l = r->lives[i];
+        if (l != NULL && l->rt != NULL) {
+            r->now = l;
+            close_life(r, open_life(r));
+        }
+    }
+}
+
+/* Lives are large, and are used again; one program at a time. */
+static life all_lives[RUNTIMES];
+
+result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
+{
+    static run r;
+    memset(&r, 0, sizeof r);
+    r.program = p;
+    r.os = os;
+    r.c = r.c_now = c;
+    r.c_end = c_end;
+    r.digest = 0xF1EF;
+    r.thread = 1;
+    r.guards = strcmp(fief_mode(), "release") != 0;
+    r.poisons = strcmp(fief_mode(), "debug-poisoned") == 0;
+    model_fills_whole(r.guards && !r.poisons);
+    for (unsigned i = 0; i < RUNTIMES; i++) {
+        r.lives[i] = &all_lives[i];
+        r.lives[i]->rt = NULL;
+        r.lives[i]->index = i;
+        r.lives[i]->run = &r;
+    }
+    r.now = r.lives[0];
+    if (os != NULL) {
+        os->fail_at(0);
+    }
+    run_until(&r, p->count);
+    if (os != NULL) {
+        os->fail_at(0);
+        r.fail_number = 0;
+    }
+    end_lives(&r);
+    return (result){r.digest, p->count};
+}

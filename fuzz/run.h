@@ -1,0 +1,138 @@
+/* run: a program, on the library and on the model side by side. After each operation what can be
+ * seen of the one is what the other says; the first difference is printed in one line, and the
+ * process aborts. What was seen, addresses and the mode's own figures left out, is digested: the
+ * same program has the same digest in every mode. */
+#ifndef FIEF_FUZZ_RUN_H
+#define FIEF_FUZZ_RUN_H
+
+#include "model.h"
+
+#include <stdio.h>
+
+/* The OS that can fail, where it was linked; else NULL. */
+typedef struct faults {
+    void (*fail_at)(size_t n);
+    size_t (*calls)(void);
+} faults;
+
+typedef struct result {
+    uint64_t digest;
+    size_t operations;
+} result;
+
+/* `os` and `c` may be NULL. `c`: where to write the program as C, `c_end` what belongs behind it. */
+result run_program(const program *p, const faults *os, FILE *c, FILE *c_end);
+
+/* ---- for the operations, do_*.c ---- */
+
+typedef struct run {
+    const program *program;
+    size_t at; /* the operation */
+    life *lives[RUNTIMES];
+    life *now;
+    uint64_t digest;
+    size_t thread;
+    bool guards, poisons; /* the mode notices misuse; also writes past a block, by itself */
+    fief_misuse_class expected;
+    unsigned expects, reported;
+    unsigned cleanups;        /* that ran */
+    const void *last_cleanup; /* the argument of the one that ran last */
+    const faults *os;
+    size_t calls_before, fail_number;
+    bool os_failed; /* a call of this operation did */
+    FILE *c, *c_end, *c_now;
+    fief_kind rows[CUSTOM_ROWS_MAX];
+    unsigned row_count;
+    fief_config custom;
+    unsigned hand_depth;
+    unsigned seeds, fulls;
+} run;
+
+typedef void verb(run *r, const uint64_t *at);
+#define OP(name, targets, weight, ...) verb do_##name;
+FUZZ_OPERATIONS(OP)
+#undef OP
+
+/* Prints where the program is and the sentence, and aborts. */
+_Noreturn void differ(const run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define MUST(r, condition, ...)                                                                    \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            differ((r), __VA_ARGS__);                                                              \
+        }                                                                                          \
+    } while (0)
+
+/* Adds to the digest; nothing of a loose runtime. */
+void see(run *r, uint64_t value);
+void see_bytes(run *r, const block *b);
+/* A line of the C form. */
+void say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define SAY(r, ...)                                                                                \
+    do {                                                                                           \
+        if ((r)->c != NULL) {                                                                      \
+            say((r), __VA_ARGS__);                                                                 \
+        }                                                                                          \
+    } while (0)
+
+/* Misuse: only in a mode that notices it; between the two stands the call. */
+bool begin_misuse(run *r, fief_misuse_class class_id);
+void end_misuse(run *r);
+/* May this NULL be? In a loose runtime, or where the OS has just failed. */
+bool null_is_fine(run *r);
+
+/* ---- runtimes ---- */
+
+/* The present runtime, opened if it is not, and owned by this thread. */
+life *open_life(run *r);
+bool on_misuse(const fief_misuse *m, void *user);
+void close_life(run *r, life *l);
+void run_until(run *r, size_t end);
+void check_figures(run *r, life *l);
+void check_blocks(run *r, const life *l);
+
+/* ---- blocks ---- */
+
+typedef struct made {
+    void *start;
+    size_t size, counted, align;
+    origin origin;
+    fief_strategy strategy; /* of the allocator that was asked */
+    unsigned kind;
+    int home, pool;
+    bool zeroed, is_text; /* it holds "xx...x" */
+    size_t usable;        /* of an unsized one; else 0 */
+} made;
+/* After an allocation into the handle: is it what it must be? */
+void settle(run *r, int index, made m);
+/* Room for one more block at or after the handle; -1: none, skip. */
+int room_for(run *r, uint64_t handle, size_t size);
+/* No living block's field points to it any more. */
+void forget_pointers_to(run *r, int index);
+/* The calls alone. */
+void call_free(run *r, const life *l, const block *b, const char *name);
+void *call_resize(run *r, const life *l, const block *b, const char *name, size_t size);
+fief_strategy cell(const life *l, unsigned kind, unsigned context);
+/* The block, of dynamic lifetime, is freed as its kind wants it. */
+void free_block(run *r, int index);
+/* It must hold what was written, as far as `size`. */
+void must_hold(run *r, int index, size_t size);
+/* The C expression of a block's address. */
+const char *c_block(const life *l, int index);
+unsigned no_kind(const life *l);
+
+/* ---- arenas ---- */
+
+/* The home, or the next one that is open and of that sort; -1: none. */
+int find_home(const life *l, uint64_t handle, bool stacks);
+const char *c_home(const life *l, int home);
+/* Before anything dies: what dies holds its bytes, and nobody points to it. */
+void prepare_undo(run *r, life *l, int home, uint64_t number);
+/* After it: the model follows, and the cleanups have run. */
+void finish_undo(run *r, life *l, int home, uint64_t number);
+fief_stack *stack_of(const life *l, int home);
+void pop_frame(run *r, life *l, int index);
+void end_innermost_unit(run *r, life *l);
+int find_mark(const life *l, uint64_t handle);
+int find_pool(const life *l, uint64_t handle);
+
+#endif
