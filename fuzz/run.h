@@ -20,7 +20,7 @@ typedef struct result {
     size_t operations;
 } result;
 
-/* `os` and `c` may be NULL. `c`: where to write the program as C, `c_end` what belongs behind it. */
+/* `os` and `c` may be NULL. `c`: where to write the program as C, `c_end` what belongs behind. */
 result run_program(const program *p, const faults *os, FILE *c, FILE *c_end);
 
 /* ---- for the operations, do_*.c ---- */
