@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "color.h"
+
 #include <fief/fief.h>
 
 typedef struct node {
@@ -136,7 +138,8 @@ int main(int argc, char **argv)
     fief_error error = {0};
     vm m = {0};
     m.runtime = fief_open(
-        &(fief_config){.name = "demo", .kinds = kinds, .kind_count = KIND_COUNT, .error = &error});
+        &(fief_config){.name = "demo", .kinds = kinds, .kind_count = KIND_COUNT,
+                       .color = wants_color(COLOR_AUTO), .error = &error});
     if (m.runtime == NULL) {
         fprintf(stderr, "misuse-demo: %s\n", error.text);
         return EXIT_FAILURE;

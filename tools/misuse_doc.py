@@ -111,6 +111,7 @@ def report_of(rows, row):
             continue
         line = re.sub(r"==\d+==", "==1==", line)
         line = re.sub(r"0x[0-9a-f]+", "0x...", line)
+        line = re.sub(r"\bthread \d+,", "thread 1,", line)
         source = re.match(r"( +> \d+ \| )(.*)", line)
         lines.append(source[1] + choose_or(plain(source[2])[1].strip(), 0) if source else line)
         if line.startswith("SUMMARY"):

@@ -22,6 +22,8 @@
 #include <fief/adapt/lua.h>
 #include <fief/fief.h>
 
+#include "../color.h"
+
 #define PROGRAM "fief-lua"
 
 typedef struct options {
@@ -32,6 +34,7 @@ typedef struct options {
     int peak_file; /* descriptor for the peak resident KiB; -1: none */
     size_t limit;  /* bytes; 0: none */
     size_t quarantine, depth; /* of a guarded build; 0: its defaults */
+    int color;     /* a color_when */
     int script;    /* index in argv */
 } options;
 
@@ -92,6 +95,7 @@ static int memory_open(host *h)
     config.quarantine_bytes = h->options.quarantine;
     config.stack_depth = (unsigned)h->options.depth;
     config.align = 8;
+    config.color = wants_color((color_when)h->options.color);
     config.error = &error;
     h->runtime = fief_open(&config);
     if (h->runtime == NULL) {
@@ -328,6 +332,7 @@ static const char usage[] =
     "  --gc generational|incremental  the collector's mode (generational)\n"
     "  --quarantine BYTES             dead blocks wait, in a guarded build (4M)\n"
     "  --depth N                      frames kept of each call, in a guarded build (4)\n"
+    "  --color auto|always|never      of misuse reports, in a guarded build (auto)\n"
     "  --stats                        statistics as text on stderr, at the end\n"
     "  --json                         statistics as JSON on stderr, at the end\n"
     "  --peak FD                      peak resident KiB to this descriptor\n"
@@ -376,6 +381,18 @@ static int parse_descriptor(const char *value, int *ret_descriptor)
     return 1;
 }
 
+static int parse_color(const char *value, int *ret_when)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+    for (int when = COLOR_AUTO; when <= COLOR_NEVER; when++) {
+        if (strcmp(value, words[when]) == 0) {
+            *ret_when = when;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 typedef enum outcome { GOOD, BAD_VALUE, UNKNOWN } outcome;
 
 static outcome take_value(options *o, const char *name, const char *value)
@@ -394,6 +411,9 @@ static outcome take_value(options *o, const char *name, const char *value)
     }
     if (strcmp(name, "--depth") == 0) {
         return parse_bytes(value, &o->depth) && o->depth <= FIEF_DEPTH_MAX ? GOOD : BAD_VALUE;
+    }
+    if (strcmp(name, "--color") == 0) {
+        return parse_color(value, &o->color) ? GOOD : BAD_VALUE;
     }
     if (strcmp(name, "--peak") == 0) {
         return parse_descriptor(value, &o->peak_file) ? GOOD : BAD_VALUE;

@@ -69,12 +69,23 @@ typedef struct fief_dangling {
     size_t shapes, more;          /* more: pointers of other shapes than these */
 } fief_dangling;
 
+/* How it was noticed: at a call, at the access itself, or when the block was looked at. */
+typedef enum fief_access {
+    FIEF_ACCESS_CALL,
+    FIEF_ACCESS_READ,
+    FIEF_ACCESS_WRITE,
+    FIEF_ACCESS_FOUND
+} fief_access;
+
 /* One misuse. Borrowed: it lives until the handler returns. */
 typedef struct fief_misuse {
     fief_misuse_class class_id;
+    fief_access access;
+    bool color;           /* config.color */
     const char *runtime;  /* the runtime's name */
     const char *mode;     /* "release", "debug-poisoned", "ASan-annotated" */
     uint64_t operation;
+    int thread;           /* the calling thread, as the system numbers it */
     const void *address;  /* the pointer that was given, or NULL */
     size_t size;          /* the size that was given, or 0 */
     char text[160];       /* one sentence */
@@ -95,8 +106,9 @@ FIEF_API const char *fief_mode(void);
 /* The class's name as reports print it ("double-free"), and what it means, in short. */
 FIEF_API const char *fief_misuse_name(fief_misuse_class class_id);
 FIEF_API const char *fief_misuse_explain(fief_misuse_class class_id);
-/* The report for a person, and as one line of JSON ("fief-misuse/1"). As snprintf: at most `size`
- * bytes with the terminator, and the length that the whole would have. Sites become function,
+/* The report for a person, and as one line of JSON ("fief-misuse/1"), under 4 KiB: it leaves out
+ * frames rather than being longer, and says how many. As snprintf: at most `size` bytes with the
+ * terminator, and the length that the whole would have. Sites become function,
  * file:line where the library was built with libdw and debug information is there. */
 FIEF_API size_t fief_misuse_text(const fief_misuse *misuse, char *buffer, size_t size);
 FIEF_API size_t fief_misuse_json(const fief_misuse *misuse, char *buffer, size_t size);

@@ -61,6 +61,7 @@ typedef struct fief_config {
     size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
     unsigned scan_percent;      /* of the time, for dangling scans when guarded: 10; 100: all */
+    bool color;                 /* of reports: say so where stderr is a terminal */
     bool no_scan, scan_stack;   /* none; with the C stack (conservatively: it keeps old words) */
     /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in
      * the manner of snprintf: called for a report that is printed, in a child process, so that the

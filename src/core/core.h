@@ -65,7 +65,7 @@ typedef struct core {
     unsigned unit; /* the number of the unit that is ending; 0: none is */
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
     size_t handling_thread;
-    bool asking, closed; /* asking: the host is in `where` */
+    bool asking, closed, color; /* asking: the host is in `where` */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;

@@ -101,6 +101,7 @@ static void describe(core *c, fief_misuse *m)
 static fief_misuse about(core *c, fief_misuse_class class_id, const void *address, size_t size)
 {
     fief_misuse m = {.class_id = class_id, .runtime = "?", .mode = GUARD_MODE,
+                     .color = c->color, .thread = os_thread_number(),
                      .operation = c->operation, .address = address, .size = size,
                      .user = c->user, .where_text = c->where_text, .evidence = c->depot};
     (void)os_try(describe_runtime, &(description){c, &m});
@@ -257,11 +258,19 @@ static void report(core *c, fief_misuse *m)
     }
 }
 
+/* Where a call notices these, it looks at a block that was damaged before. */
+static bool is_found(fief_misuse_class class_id)
+{
+    return class_id == FIEF_MISUSE_OVERFLOW || class_id == FIEF_MISUSE_UNDERFLOW ||
+           class_id == FIEF_MISUSE_WRITE_AFTER_FREE || class_id == FIEF_MISUSE_USE_AFTER_REWIND;
+}
+
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...)
 {
     prepare();
     fief_misuse m = about(c, class_id, address, size);
+    m.access = is_found(class_id) ? FIEF_ACCESS_FOUND : FIEF_ACCESS_CALL;
     sentence s = {.text = m.text, .size = sizeof m.text, .format = format};
     va_start(s.args, format);
     if (!os_try(format_sentence, &s)) {
@@ -343,6 +352,7 @@ void report_access(core *c, const os_fault *fault)
 {
     fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
     m.class_id = class_of_access(c, &m);
+    m.access = fault->is_write ? FIEF_ACCESS_WRITE : FIEF_ACCESS_READ;
     m.used.frames[0] = (const char *)fault->pc + 1; /* frames are return addresses */
     m.used.count =
         1 + frames_walk(fault->frame, &c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);

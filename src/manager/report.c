@@ -154,13 +154,33 @@ static void put_where(writer *w, const fief_site *site, const fief_misuse *m, re
     put(w, ", %s", where);
 }
 
+/* Colour is never the only carrier of anything. */
+enum tone { PLAIN, RED, HEADING, HELP, DIM };
+
+static const char *tone(const fief_misuse *m, enum tone t)
+{
+    static const char *const codes[] = {"\033[0m", "\033[1;31m", "\033[1m", "\033[36m", "\033[2m"};
+    return m->color ? codes[t] : "";
+}
+
+static void put_help(writer *w, const fief_misuse *m)
+{
+    put(w, "  %shelp: %s%s\n", tone(m, HELP), fief_misuse_explain(m->class_id), tone(m, PLAIN));
+}
+
+static void put_runtime(writer *w, const fief_misuse *m)
+{
+    put(w, "  %sruntime \"%s\", thread %d, fief " FIEF_VERSION " %s%s\n", tone(m, DIM), m->runtime,
+        m->thread, m->mode, tone(m, PLAIN));
+}
+
 static void put_site(writer *w, const char *what, const fief_site *site, const found *frames,
                      const fief_misuse *m, report_means means)
 {
     if (site->count == 0 && site->operation == 0) {
         return;
     }
-    put(w, "  %s", what);
+    put(w, "  %s%s%s", tone(m, HEADING), what, tone(m, PLAIN));
     if (site->operation != 0) {
         put(w, "  operation %llu", (unsigned long long)site->operation);
     }
@@ -238,7 +258,8 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
 
 void put_first_line(writer *w, const fief_misuse *m)
 {
-    put(w, "==%d==fief: misuse[%s]: %s\n", os_process(), fief_misuse_name(m->class_id), m->text);
+    put(w, "==%d==fief: misuse[%s%s%s]: %s\n", os_process(), tone(m, RED),
+        fief_misuse_name(m->class_id), tone(m, PLAIN), m->text);
 }
 
 void put_rest(writer *w, const fief_misuse *m, report_means means)
@@ -248,19 +269,20 @@ void put_rest(writer *w, const fief_misuse *m, report_means means)
     if (m->dangling != NULL) {
         put_dangling(w, m->dangling);
     }
-    put_site(w, "used at", &m->used, frames_at(sites, 0), m, means);
+    put_site(w, call_label(m), &m->used, frames_at(sites, 0), m, means);
     put_site(w, "died at", &m->died, frames_at(sites, 1), m, means);
-    put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, means);
+    put_site(w, m->dangling != NULL ? "target allocated at" : "allocated at", &m->allocated,
+             frames_at(sites, 2), m, means);
     if (m->dangling != NULL) {
         put_site(w, "holder allocated at", &m->dangling->holder_allocated, frames_at(sites, 3), m,
                  means);
         put_shapes(w, m->dangling);
     }
-    put(w, "  help: %s\n", fief_misuse_explain(m->class_id));
+    put_help(w, m);
     if (sites_hint() != NULL) {
         put(w, "  note: %s\n", sites_hint());
     }
-    put(w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    put_runtime(w, m);
     put_summary(w, m, frames_at(sites, 0));
     forget_sites(sites);
 }
@@ -273,9 +295,9 @@ void put_description(writer *w, const fief_misuse *m)
     put_site(w, "died at", &m->died, frames_at(sites, 1), m, REPORT_CHILD);
     put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, REPORT_CHILD);
     if (m->block != NULL && !m->block_is_live) {
-        put(w, "  help: %s\n", fief_misuse_explain(m->class_id));
+        put_help(w, m);
     }
-    put(w, "  runtime \"%s\", fief " FIEF_VERSION " %s\n", m->runtime, m->mode);
+    put_runtime(w, m);
     forget_sites(sites);
 }
 
@@ -289,10 +311,15 @@ size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 
 /* ---- JSON ---- */
 
-static void put_frames(writer *w, const char *name, const fief_site *site, const found *frames)
+enum { JSON_SIZE = 4096, JSON_FRAMES = 4 };
+
+/* Returns how many frames were left out. */
+static size_t put_frames(writer *w, const char *name, const fief_site *site, const found *frames,
+                         size_t most)
 {
+    size_t count = frames->count < most ? frames->count : most;
     put(w, "\"%s\":{\"operation\":%llu,\"frames\":[", name, (unsigned long long)site->operation);
-    for (size_t i = 0; i < frames->count && i < 4; i++) {
+    for (size_t i = 0; i < count; i++) {
         const site_text *text = &frames->frames[i];
         put(w, "%s{\"function\":", i > 0 ? "," : "");
         put_string(w, text->function);
@@ -301,6 +328,7 @@ static void put_frames(writer *w, const char *name, const fief_site *site, const
         put(w, ",\"line\":%u}", text->line);
     }
     put(w, "]}");
+    return frames->count - count;
 }
 
 static void put_holder(writer *w, const fief_dangling *d)
@@ -321,43 +349,81 @@ static void put_holder(writer *w, const fief_dangling *d)
         d->holder_size, d->offset, d->shape[0].count - 1, others);
 }
 
+static void put_json_block(writer *w, const fief_misuse *m)
+{
+    if (m->block == NULL) {
+        put(w, "null");
+        return;
+    }
+    put(w, "{\"offset_bytes\":%td,\"size_bytes\":%zu,\"alive\":%s,\"kind\":",
+        (const char *)m->address - (const char *)m->block, m->block_size,
+        m->block_is_live ? "true" : "false");
+    put_string(w, m->kind != NULL ? m->kind : "");
+    put(w, ",\"strategy\":");
+    put_string(w, m->strategy != NULL ? m->strategy : "");
+    put(w, "}");
+}
+
+static size_t put_json_sites(writer *w, const fief_misuse *m, const scratch *sites, size_t most)
+{
+    put(w, "{");
+    size_t omitted = put_frames(w, "used", &m->used, frames_at(sites, 0), most);
+    put(w, ",");
+    omitted += put_frames(w, "died", &m->died, frames_at(sites, 1), most);
+    put(w, ",");
+    omitted += put_frames(w, "allocated", &m->allocated, frames_at(sites, 2), most);
+    if (m->dangling != NULL) {
+        put(w, ",");
+        omitted += put_frames(w, "holder_allocated", &m->dangling->holder_allocated,
+                              frames_at(sites, 3), most);
+    }
+    put(w, "}");
+    return omitted;
+}
+
+/* What two reports of one mistake have in common. */
+static void put_dedup(writer *w, const fief_misuse *m, const found *used)
+{
+    char text[600];
+    writer key = {text, sizeof text, 0};
+    put(&key, "%s", fief_misuse_name(m->class_id));
+    if (used->count != 0) {
+        put(&key, " %s %s:%u", used->frames[0].function, used->frames[0].file,
+            used->frames[0].line);
+    }
+    put_string(w, text);
+}
+
+static void put_json(writer *w, const fief_misuse *m, const scratch *sites, size_t most)
+{
+    static const char *const accesses[] = {"call", "read", "write", "found"};
+    put(w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
+        fief_misuse_name(m->class_id));
+    put_string(w, m->runtime);
+    put(w, ",\"thread\":%d,\"mode\":\"%s\",\"operation\":%llu,\"access\":\"%s\",\"text\":",
+        m->thread, m->mode, (unsigned long long)m->operation, accesses[m->access]);
+    put_string(w, m->text);
+    put(w, ",\"block\":");
+    put_json_block(w, m);
+    put(w, ",\"sites\":");
+    size_t omitted = put_json_sites(w, m, sites, most);
+    put(w, ",\"holder\":");
+    put_holder(w, m->dangling);
+    put(w, ",\"help\":");
+    put_string(w, fief_misuse_explain(m->class_id));
+    put(w, ",\"dedup\":");
+    put_dedup(w, m, frames_at(sites, 0));
+    put(w, ",\"omitted\":%zu}", omitted);
+}
+
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
 {
-    writer w = {buffer, size, 0};
     scratch *sites = find_sites(m, REPORT_CHILD);
-    put(&w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
-        fief_misuse_name(m->class_id));
-    put_string(&w, m->runtime);
-    put(&w, ",\"mode\":\"%s\",\"operation\":%llu,\"text\":", m->mode,
-        (unsigned long long)m->operation);
-    put_string(&w, m->text);
-    put(&w, ",\"block\":");
-    if (m->block != NULL) {
-        put(&w, "{\"offset_bytes\":%zu,\"size_bytes\":%zu,\"alive\":%s,\"kind\":",
-            (size_t)((uintptr_t)m->address - (uintptr_t)m->block), m->block_size,
-            m->block_is_live ? "true" : "false");
-        put_string(&w, m->kind != NULL ? m->kind : "");
-        put(&w, ",\"strategy\":");
-        put_string(&w, m->strategy != NULL ? m->strategy : "");
-        put(&w, "}");
-    } else {
-        put(&w, "null");
+    writer w = {buffer, size, JSON_SIZE};
+    for (size_t most = JSON_FRAMES + 1; w.length >= JSON_SIZE && most-- > 0;) {
+        w.length = 0;
+        put_json(&w, m, sites, most);
     }
-    put(&w, ",\"sites\":{");
-    put_frames(&w, "used", &m->used, frames_at(sites, 0));
-    put(&w, ",");
-    put_frames(&w, "died", &m->died, frames_at(sites, 1));
-    put(&w, ",");
-    put_frames(&w, "allocated", &m->allocated, frames_at(sites, 2));
-    if (m->dangling != NULL) {
-        put(&w, ",");
-        put_frames(&w, "holder_allocated", &m->dangling->holder_allocated, frames_at(sites, 3));
-    }
-    put(&w, "},\"holder\":");
-    put_holder(&w, m->dangling);
-    put(&w, ",\"help\":");
-    put_string(&w, fief_misuse_explain(m->class_id));
-    put(&w, "}");
     forget_sites(sites);
     return w.length;
 }

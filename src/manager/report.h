@@ -27,6 +27,8 @@ void put_rest(writer *w, const fief_misuse *m, report_means means);
 void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
 /* A JSON string, quoted and escaped. */
 void put_string(writer *w, const char *text);
+/* What the call did that was noticed: "popped at", "found at", ... */
+const char *call_label(const fief_misuse *m);
 /* The function's name, or "??". */
 const char *function_of(const site_text *text);
 /* file:line, or (module+offset). */

@@ -87,6 +87,7 @@ static void core_init(runtime *r, const fief_config *config)
     c->user = config->user;
     c->where = config->where;
     c->where_text = config->where_text;
+    c->color = config->color;
     c->depth = config->stack_depth != 0 ? config->stack_depth : DEPTH_DEFAULT;
     c->shut = sees_blocks(config);
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {

@@ -129,6 +129,11 @@ size_t os_thread(void)
     return 1;
 }
 
+int os_thread_number(void)
+{
+    return 1;
+}
+
 void os_stack(const void **ret_start, const void **ret_end)
 {
     *ret_start = *ret_end = NULL;

@@ -44,6 +44,8 @@ void os_small_pages(void *start, size_t size);
 void os_populate(void *start, size_t size);
 /* A number for the calling thread, never 0; its stack's bounds (empty: unknown); the process. */
 size_t os_thread(void);
+/* The thread's number as the system and its debuggers have it. */
+int os_thread_number(void);
 void os_stack(const void **ret_start, const void **ret_end);
 int os_process(void);
 /* Nanoseconds, from an unknown start, that never go back. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,11 @@ size_t os_thread(void)
     /* Without a call; a library that is loaded late finds room for a byte. */
     static __attribute__((tls_model("initial-exec"))) _Thread_local char here;
     return (size_t)&here;
+}
+
+int os_thread_number(void)
+{
+    return (int)syscall(SYS_gettid);
 }
 
 uint64_t os_clock(void)

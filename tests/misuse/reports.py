@@ -53,6 +53,10 @@ def first_in(frames, file):
 
 FIEF_FIRST = re.compile(r"==\d+==fief: misuse\[([\w-]+)\]: ")
 FIEF_FRAME = re.compile(r"^ +#\d+ 0x[0-9a-f]+ in (\S+) (.+):(\d+)$")
+FIEF_HEADING = re.compile(r"  ((?:holder |target )?[a-z]+(?: back)?) at\b")
+# What a heading tells; any other word is what the call did that was noticed.
+WORDS = {"died": "died", "allocated": "allocated", "target allocated": "allocated",
+         "holder allocated": "holder"}
 FIEF_LEAK = re.compile(r"^ *\d+ +\d+  .{17}\S+ +(\S+) (\S+):(\d+)", re.MULTILINE)
 
 
@@ -64,15 +68,16 @@ def fief_report(text, file):
         return Report("fief", "leak", {"allocated": first_in(FIEF_LEAK.findall(text), file)})
     frames, section = {}, None
     for line in text[first.start():].splitlines()[1:]:
-        heading = re.match(r"  (used|found|died|allocated) at\b", line)
+        heading = FIEF_HEADING.match(line)
         frame = FIEF_FRAME.match(line)
         if heading:
-            section = frames.setdefault(heading[1].replace("found", "used"), [])
+            section = frames.setdefault(WORDS.get(heading[1], "used"), [])
         elif frame and section is not None:
             section.append(frame.groups())
         elif line.startswith("SUMMARY"):
             break
-    return Report("fief", first[1], {site: first_in(f[:1], file) for site, f in frames.items()})
+    sites = {site: first_in(f[:1], file) for site, f in frames.items() if site in SITES}
+    return Report("fief", first[1], sites)
 
 
 # ---- AddressSanitizer's ----

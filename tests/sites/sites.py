@@ -16,7 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = ["vm.c", "object.c", "main.c"]
 COMPILERS = ["gcc", "clang", "clang-19"]
-WORDS = {"used at": "used", "died at": "died", "allocated at": "allocated"}
+HEADING = re.compile(r"  ((?:holder |target )?[a-z]+(?: back)?) at\b")
+# Any other word is what the call did that was noticed.
+WORDS = {"died": "died", "allocated": "allocated", "target allocated": "allocated",
+         "holder allocated": "holder"}
 FRAME = re.compile(r"\s+#(\d+) 0x[0-9a-f]+ in (\S+) (.*)$")
 DEFINITION = re.compile(r"^[a-z].*?(\w+)\([^();]*[),]$")
 
@@ -134,13 +137,13 @@ def sites_in(report):
     """{(site, frame): (function, place)}; a leak's first row is its allocation."""
     sites, site = {}, None
     for line in report.splitlines():
-        heading = next((word for word in WORDS if line.startswith("  " + word)), None)
+        heading = HEADING.match(line)
         frame = FRAME.match(line)
         leak = re.match(r"\s+1\s+64  list\s+pool\s+(\S+) (\S+)", line)
         if leak:
             sites["allocated", 0] = leak.groups()
         elif heading:
-            site = WORDS[heading]
+            site = WORDS.get(heading[1], "used")
         elif frame and site:
             sites[site, int(frame.group(1))] = (frame.group(2), frame.group(3).strip())
     return sites

@@ -120,11 +120,62 @@ Test(reports, misuse_is_printed_and_ends_the_process)
     cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     expect_line("fief: misuse[wrong-allocator]: fief_free(string) was given a block of "
                 "the vm arena");
-    expect_line("runtime \"clumsy\", fief " FIEF_VERSION);
+    expect_line("runtime \"clumsy\", thread ");
+    expect_line(", fief " FIEF_VERSION " ");
     expect_line("SUMMARY: fief: wrong-allocator");
     status = run_apart(pop_nothing);
     cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the handler had declined");
     expect_line("SUMMARY: fief: not-lifo");
+}
+
+/* ---- colour, and the form for programs ---- */
+
+static char json[8192];
+static size_t json_length;
+
+/* As deep as a stack can be, whether or not this test was built with frame pointers. */
+static bool note_json(const fief_misuse *misuse, void *user)
+{
+    (void)user;
+    fief_misuse deep = *misuse;
+    deep.used.count = FIEF_DEPTH_MAX;
+    for (size_t i = 1; i < FIEF_DEPTH_MAX; i++) {
+        deep.used.frames[i] = deep.used.frames[0];
+    }
+    json_length = fief_misuse_json(&deep, json, sizeof json);
+    (void)fief_misuse_text(misuse, text, sizeof text);
+    return true;
+}
+
+static void report_once(bool color)
+{
+    fief_runtime *rt = fief_open(&(fief_config){
+        .reserve_bytes = small_reserve, .on_misuse = note_json, .color = color});
+    fief_free(rt, FIEF_KIND_STRING, fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, 8), 8);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(reports, color_is_the_hosts_choice)
+{
+    report_once(false);
+    cr_expect_null(strchr(text, '\033'), "%s", text);
+    report_once(true);
+    expect_line("misuse[\033[1;31mwrong-allocator\033[0m]: ");
+    expect_line("\033[36mhelp: ");
+}
+
+Test(reports, json_is_one_line_under_4_kib)
+{
+    report_once(false);
+    cr_expect_lt(json_length, 4096);
+    cr_expect_eq(json_length, strlen(json));
+    cr_expect_null(strchr(json, '\n'));
+    char thread[40];
+    (void)snprintf(thread, sizeof thread, "\"thread\":%d,", (int)getpid());
+    cr_expect_not_null(strstr(json, thread), "%s", json);
+    cr_expect_not_null(strstr(json, "\"access\":\"call\""));
+    cr_expect_not_null(strstr(json, "\"dedup\":\"wrong-allocator"));
+    cr_expect_not_null(strstr(json, "\"omitted\":12}"), "16 frames, 4 are shown: %s", json);
 }
 
 /* ---- the host's own line ---- */
