@@ -184,6 +184,12 @@ def judge(host, expected):
     return right, len(wanted), wrong
 
 
+def lacks(compiler, configuration):
+    """The tool that this machine would need for it; "" where it has all."""
+    tools = [compiler] + (["ld.lld"] if "-flto" in configuration[1] and compiler != "gcc" else [])
+    return next((tool for tool in tools if not shutil.which(tool)), "")
+
+
 def try_one(task):
     compiler, (name, flags, form), include, library, expected = task
     with tempfile.TemporaryDirectory(prefix="fief-sites-") as directory:
@@ -199,10 +205,11 @@ def main():
     only = sys.argv[3] if len(sys.argv) > 3 else ""
     expected = expected_sites()
     expected_after_a_swap(expected)
-    tasks = [(compiler, configuration, include, library, expected)
-             for compiler in COMPILERS if shutil.which(compiler)
+    pairs = [(compiler, configuration) for compiler in COMPILERS
              for configuration in CONFIGURATIONS if only in f"{compiler} {configuration[0]}"]
-    missing = [compiler for compiler in COMPILERS if not shutil.which(compiler)]
+    tasks = [(*pair, include, library, expected) for pair in pairs if lacks(*pair) == ""]
+    missing = [(f"{compiler} {configuration[0]}", lacks(compiler, configuration))
+               for compiler, configuration in pairs if lacks(compiler, configuration) != ""]
     print(f"1..{len(tasks) + len(missing)}")
     failed, number = False, 0
     with ThreadPoolExecutor(2) as pool:
@@ -212,8 +219,8 @@ def main():
             for line in wrong:
                 print("#   " + line.replace("\n", "\n#   "))
             sys.stdout.flush()
-    for number, compiler in enumerate(missing, number + 1):
-        print(f"ok {number} - {compiler} # SKIP not installed")
+    for number, (name, tool) in enumerate(missing, number + 1):
+        print(f"ok {number} - {name} # SKIP {tool} is not installed")
     return 1 if failed else 0
 
 
