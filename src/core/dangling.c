@@ -339,7 +339,8 @@ static bool scan_pages(search *s, uint64_t started)
     for (uint32_t n = 0, i = c->scan.resume; n < sp->frontier; n += step, i += step) {
         i = i < sp->frontier ? i : 0;
         const page *entry = &sp->map[i];
-        step = entry->used && entry->kind == PAGE_DEAD ? entry->first + entry->length - i : 1;
+        bool skips = entry->used && entry->kind == PAGE_DEAD && entry->first == i;
+        step = skips ? entry->length : 1;
         bool dies = entry->owner == s->d->a && is_dying(s->d, page_start(sp, i)); /* all of it */
         if (!entry->used || entry->kind == PAGE_DEAD || dies) {
             continue;

@@ -101,15 +101,16 @@ void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy)
         exhume_oldest(s);
     }
     stays = stays != 0 && guard_bury(span, stays << PAGE_SHIFT, true) ? stays : 0;
+    uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
+    space_own(s, first, 0, pages, PAGE_DEAD, NULL);
+    for (size_t i = 0; i < pages; i++) {
+        s->map[first + i].tail = (uint16_t)strategy;
+    }
     if (stays < pages) {
         give_rest(s, span, pages, stays);
     }
     if (stays != 0) {
-        uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
-        space_own(s, first, 0, stays, PAGE_DEAD, NULL);
-        for (size_t i = 0; i < stays; i++) {
-            s->map[first + i].tail = (uint16_t)strategy;
-        }
+        s->map[first].length = (uint32_t)stays;
         s->held -= stays << PAGE_SHIFT;
         remember(s, first, (uint32_t)stays);
     }
