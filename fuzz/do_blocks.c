@@ -413,26 +413,27 @@ void do_calloc(run *r, const uint64_t *at)
 /* Many blocks of one size come, every second one goes, then the others. */
 void do_churn(run *r, const uint64_t *at)
 {
-    enum { MOST = 256, LARGEST = 4000 };
+    enum { MOST = 256, LARGEST = 4000, BYTES = 128 << 10 };
     void *blocks[MOST];
     life *l = open_life(r);
     if (l == NULL || l->limit != 0 || l->strategies[FIEF_HEAP].limit != 0) {
         return;
     }
-    size_t size = (size_t)at[1] % LARGEST;
+    size_t size = (size_t)at[1] % LARGEST, fit = BYTES / (size + 1);
+    size_t count = (size_t)at[0] < fit ? (size_t)at[0] : fit;
     fief_heap *heap = fief_runtime_heap(l->rt);
-    SAY(r, "churn(rt[%u], %zu, %zu);", l->index, (size_t)at[0], size);
-    for (uint64_t i = 0; i < at[0]; i++) {
+    SAY(r, "churn(rt[%u], %zu, %zu);", l->index, count, size);
+    for (size_t i = 0; i < count; i++) {
         blocks[i] = fief_heap_alloc(heap, size);
         MUST(r, blocks[i] != NULL || null_is_fine(r), "expected %zu bytes, found NULL", size);
         MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0,
              "expected a block apart");
         if (blocks[i] != NULL) {
-            memset(blocks[i], 0xA5, size);
+            memset(blocks[i], 0xA5, size < 16 ? size : 16);
         }
     }
     for (unsigned turn = 0; turn < 2; turn++) {
-        for (uint64_t i = turn; i < at[0]; i += 2) {
+        for (size_t i = turn; i < count; i += 2) {
             fief_heap_free(heap, blocks[i], size);
         }
     }
@@ -569,9 +570,7 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
     block *b = &l->blocks[index];
     block moved = *b;
     moved.start = m.start;
-    bool points = b->field != NO_FIELD;
-    bool kept = block_holds(&moved, prefix) &&
-                (!points || memcmp(m.start, &l->blocks[b->field].start, sizeof(void *)) == 0);
+    bool kept = block_holds(&moved, prefix) && block_points(l, &moved);
     MUST(r, kept, "expected the resized block to keep its first %zu bytes, found them changed",
          prefix);
     bool grows = m.origin == BY_KIND && m.size > b->size;
