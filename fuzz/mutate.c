@@ -204,13 +204,19 @@ static void shrink(operation *o, dice *d)
     }
 }
 
+/* Pages given back or mapped anew; a leak, of which a guarded build reads the sites in a child. */
+static bool is_slow(const operation *o)
+{
+    return o->id == OP_trim || o->id == OP_leak || (o->id == OP_open && !is_quick(o->at[0]));
+}
+
 /* A mutated program is mostly one of the cheap ones: an engine keeps what is new, and that soon has
  * the most operations, pages and system calls that a program may have. */
 static void calm(program *p, dice *d)
 {
     enum { LONG = 40, BYTES = 192 << 10 };
     uint64_t left = BYTES;
-    unsigned slow = 0, slow_most = roll(d, 4) == 0;
+    unsigned slow = 0, slow_most = roll(d, 6) == 0;
     if (roll(d, 12) == 0) {
         return;
     }
@@ -220,9 +226,7 @@ static void calm(program *p, dice *d)
     }
     for (size_t i = 0; i < p->count; i++) {
         operation *o = &p->ops[i];
-        bool is_slow = o->id == OP_trim || (o->id == OP_open && !is_quick(o->at[0]));
-        slow += is_slow;
-        if (is_slow && slow > slow_most) {
+        if (is_slow(o) && slow++ >= slow_most) {
             *o = (operation){.id = OP_check};
         }
         uint64_t bytes = bytes_of(o);
