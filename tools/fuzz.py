@@ -199,13 +199,14 @@ def short_name(path):
 
 
 def merge(root, target):
-    """New inputs with coverage that the committed corpus lacks; the smallest, and not too many."""
+    """New inputs with edges that the committed corpus lacks, of the debug build, which has the most of
+    them; the smallest, and not too many."""
     place = Place(root, target)
     committed = place.write_seeds()
     have = set(os.listdir(place.seeds))
-    engine = place.binary("fuzz-release")
-    done = subprocess.run([engine, "-merge=1", "-max_len=1024", place.seeds, place.work],
-                          capture_output=True)
+    engine = place.binary("fuzz-debug")
+    done = subprocess.run([engine, "-merge=1", "-use_counters=0", "-max_len=1024", place.seeds,
+                           place.work], capture_output=True)
     if done.returncode != 0:
         print(f"fuzz: the merge of {target} failed:\n{done.stderr.decode(errors='replace')[-400:]}",
               file=sys.stderr)
