@@ -122,9 +122,12 @@ int overlapped(const life *l, const unsigned char *start, size_t size, int but)
 {
     for (unsigned i = 0; i < l->top; i++) {
         const block *b = &l->blocks[i];
+        if (b->origin == EMPTY || (int)i == but) {
+            continue;
+        }
         bool apart = start + (size != 0 ? size : 1) <= b->start ||
                      b->start + (b->size != 0 ? b->size : 1) <= start;
-        if (b->origin != EMPTY && (int)i != but && !apart) {
+        if (!apart) {
             return (int)i;
         }
     }

@@ -250,7 +250,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--until-quiet", type=span, default=0, metavar="TIME")
     parser.add_argument("--merge", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     for target in args.targets:
         if target not in TARGETS:
             parser.error(f"unknown target '{target}' ({', '.join(TARGETS)})")

@@ -43,9 +43,11 @@ class LibFuzzer:
         command = [self.place.binary("fuzz-" + self.args.mode), *self.flags(), f"-seed={self.seed}",
                    f"-artifact_prefix={self.crashes}/", self.place.work, self.place.seeds]
         self.seed += 1
+        given = os.environ.get("UBSAN_OPTIONS", "")
+        environment = {**os.environ, "UBSAN_OPTIONS": given + ":abort_on_error=1"}
         with open(job.log, "wb") as log:
             job.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log,
-                                           start_new_session=True)
+                                           start_new_session=True, env=environment)
 
     def take(self, job):
         with open(job.log, "rb") as log:
