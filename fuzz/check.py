@@ -41,7 +41,8 @@ def programs():
         folder = os.path.join(CORPUS, target)
         if os.path.isdir(folder) and target != "ops_text":
             for name in sorted(os.listdir(folder)):
-                yield target, os.path.join(folder, name)
+                if name.endswith(".ops"):
+                    yield target, os.path.join(folder, name)
 
 
 def check_replay():
@@ -168,6 +169,14 @@ def check_random():
     report(status == 0, f"{RUNS} random programs of oom", error)
 
 
+def check_dictionaries(scratch):
+    run(sys.executable, os.path.join(ROOT, "fuzz", "dict.py"), scratch)
+    for name in sorted(os.listdir(os.path.join(ROOT, "fuzz", "dict"))):
+        with open(os.path.join(ROOT, "fuzz", "dict", name)) as kept, \
+                open(os.path.join(scratch, name)) as made:
+            report(kept.read() == made.read(), f"dict/{name} is current", "run fuzz/dict.py")
+
+
 CORPUS_FILES = None
 
 with tempfile.TemporaryDirectory() as scratch_folder:
@@ -182,6 +191,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_forms(scratch_folder)
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
+    check_dictionaries(scratch_folder)
     check_random()
     if COMPILE:
         check_c(scratch_folder)

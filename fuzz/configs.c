@@ -52,8 +52,8 @@ const char config_declarations[] = TEXT(DECLARATIONS);
 enum { POOL_KINDS = sizeof pool_kinds / sizeof pool_kinds[0] };
 
 #define LIST(CONFIG_)                                                                              \
-    CONFIG_(CONFIG_USUAL, .name = "usual")                                                         \
-    CONFIG_(CONFIG_POOLS, .kinds = pool_kinds, .kind_count = 12)                                   \
+    CONFIG_(CONFIG_USUAL, .name = "usual", .retain_bytes = 32 << 20)                               \
+    CONFIG_(CONFIG_POOLS, .kinds = pool_kinds, .kind_count = 12, .retain_bytes = 32 << 20)         \
     CONFIG_(CONFIG_COUNTED, .kinds = pool_kinds, .kind_count = 12, .count_blocks = true)           \
     CONFIG_(CONFIG_LIMITED, .limit_bytes = 30000)                                                  \
     CONFIG_(CONFIG_STRATEGY_LIMITS, .limits = {[FIEF_VM_ARENA] = 6000,                             \

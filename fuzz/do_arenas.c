@@ -476,8 +476,7 @@ void do_store(run *r, const uint64_t *at)
         c_block(l, target));
     fief_store(l->rt, b->start, b->start, l->blocks[target].start);
     b->field = target;
-    bool stored = memcmp(b->start, &l->blocks[target].start, sizeof(void *)) == 0;
-    MUST(r, stored, "expected b%d to point to b%d, found it does not", holder, target);
+    MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
     see(r, 1);
 }
 

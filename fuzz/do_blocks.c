@@ -413,26 +413,27 @@ void do_calloc(run *r, const uint64_t *at)
 /* Many blocks of one size come, every second one goes, then the others. */
 void do_churn(run *r, const uint64_t *at)
 {
-    enum { MOST = 256, LARGEST = 4000 };
+    enum { MOST = 256, LARGEST = 4000, BYTES = 128 << 10 };
     void *blocks[MOST];
     life *l = open_life(r);
     if (l == NULL || l->limit != 0 || l->strategies[FIEF_HEAP].limit != 0) {
         return;
     }
-    size_t size = (size_t)at[1] % LARGEST;
+    size_t size = (size_t)at[1] % LARGEST, fit = BYTES / (size + 1);
+    size_t count = (size_t)at[0] < fit ? (size_t)at[0] : fit;
     fief_heap *heap = fief_runtime_heap(l->rt);
-    SAY(r, "churn(rt[%u], %zu, %zu);", l->index, (size_t)at[0], size);
-    for (uint64_t i = 0; i < at[0]; i++) {
+    SAY(r, "churn(rt[%u], %zu, %zu);", l->index, count, size);
+    for (size_t i = 0; i < count; i++) {
         blocks[i] = fief_heap_alloc(heap, size);
         MUST(r, blocks[i] != NULL || null_is_fine(r), "expected %zu bytes, found NULL", size);
         MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0,
              "expected a block apart");
         if (blocks[i] != NULL) {
-            memset(blocks[i], 0xA5, size);
+            memset(blocks[i], 0xA5, size < 16 ? size : 16);
         }
     }
     for (unsigned turn = 0; turn < 2; turn++) {
-        for (uint64_t i = turn; i < at[0]; i += 2) {
+        for (size_t i = turn; i < count; i += 2) {
             fief_heap_free(heap, blocks[i], size);
         }
     }
@@ -569,9 +570,7 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
     block *b = &l->blocks[index];
     block moved = *b;
     moved.start = m.start;
-    bool points = b->field != NO_FIELD;
-    bool kept = block_holds(&moved, prefix) &&
-                (!points || memcmp(m.start, &l->blocks[b->field].start, sizeof(void *)) == 0);
+    bool kept = block_holds(&moved, prefix) && block_points(l, &moved);
     MUST(r, kept, "expected the resized block to keep its first %zu bytes, found them changed",
          prefix);
     bool grows = m.origin == BY_KIND && m.size > b->size;
@@ -734,18 +733,28 @@ void do_take(run *r, const uint64_t *at)
 typedef struct visit {
     run *r;
     int pool;
-    uint64_t which;
+    uint64_t which, seen;
 } visit;
+
+/* Slots die here in the order of their addresses, which is the mode's: what is seen is added up. */
+static void free_visited(visit *v, int index)
+{
+    uint64_t before = v->r->digest;
+    v->r->digest = 0;
+    free_block(v->r, index);
+    v->seen += v->r->digest;
+    v->r->digest = before;
+}
 
 static void visit_slot(void *slot, void *argument)
 {
-    const visit *v = argument;
+    visit *v = argument;
     life *l = v->r->now;
     for (unsigned i = 0; i < l->top; i++) {
         const block *b = &l->blocks[i];
         if (b->origin == SLOT && b->pool == v->pool && b->start == slot) {
             if ((i + v->which) % 4 == 0) {
-                free_block(v->r, (int)i);
+                free_visited(v, (int)i);
             }
             return;
         }
@@ -761,14 +770,16 @@ void do_walk(run *r, const uint64_t *at)
         return;
     }
     size_t live = l->pools[pool].live;
+    visit v = {.r = r, .pool = pool, .which = at[1]};
     SAY(r, "/* the walk; what its visitor gave stands behind it */");
     SAY(r, "must(fief_pool_walk(p[%u][%d], visit, NULL) == %zu, \"slots\");", l->index, pool, live);
-    size_t visited = fief_pool_walk(l->pools[pool].pool, visit_slot, &(visit){r, pool, at[1]});
+    size_t visited = fief_pool_walk(l->pools[pool].pool, visit_slot, &v);
     MUST(r, visited == live, "expected %zu slots visited, found %zu", live, visited);
     MUST(r, fief_pool_live(l->pools[pool].pool) == l->pools[pool].live,
          "expected %zu living slots, found %zu", l->pools[pool].live,
          fief_pool_live(l->pools[pool].pool));
     see(r, visited);
+    see(r, v.seen);
 }
 
 void do_pool_trim(run *r, const uint64_t *at)

@@ -427,7 +427,7 @@ void do_unit_open_frame(run *r, const uint64_t *at)
     do_push(r, (const uint64_t[]){0, HOME_FRAMES, 1 + at[0] % 256});
     int frame = l->live > live ? newest_frame(l, HOME_FRAMES) : -1;
     if (frame >= 0) {
-        if (l->blocks[frame].strategy == FIEF_STACK && keeps_frames(l)) {
+        if (keeps_frames(l)) {
             end_wrongly(r, l, l->unit_count - 1);
         }
         pop_frame(r, l, frame);

@@ -167,7 +167,7 @@ static bool row_is_sound(const fief_kind *rows, unsigned row)
 }
 
 /* What fief_open must say of it. NO_MEMORY: cannot be told. */
-static fief_status verdict_on(const fief_config *c)
+static fief_status verdict_on(const run *r, const fief_config *c)
 {
     bool numbers = (c->limit_bytes == 0 || c->limit_bytes >= 4096) &&
                    (c->align == 0 || c->align == 8 || c->align == 16) && c->stack_depth <= 16 &&
@@ -176,7 +176,7 @@ static fief_status verdict_on(const fief_config *c)
         return FIEF_BAD_CONFIG;
     }
     bool table = c->kinds == NULL || c->kind_count > 0;
-    for (unsigned i = 0; table && c->kinds != NULL && i < c->kind_count; i++) {
+    for (unsigned i = 0; table && c->kinds == r->rows && i < c->kind_count; i++) {
         table = row_is_sound(c->kinds, i);
     }
     return !table ? FIEF_BAD_TABLE : c->buffer != NULL ? FIEF_NO_MEMORY : FIEF_OK;
@@ -184,7 +184,7 @@ static fief_status verdict_on(const fief_config *c)
 
 static void check_verdict(run *r, const life *l, const fief_config *c, const fief_error *error)
 {
-    fief_status expected = verdict_on(c), found = l->rt != NULL ? FIEF_OK : error->status;
+    fief_status expected = verdict_on(r, c), found = l->rt != NULL ? FIEF_OK : error->status;
     bool fits = found == expected || (expected == FIEF_NO_MEMORY && found != FIEF_BAD_TABLE) ||
                 (r->os != NULL && found == FIEF_NO_MEMORY);
     MUST(r, fits, "expected fief_open to give status %d, found %d: %s", (int)expected, (int)found,

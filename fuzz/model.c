@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { END = 512, STRIDE = 4096 };
+enum { END = 512, STRIDE = 16384, LOOKED_AT = 32768 };
 
 /* ---- bytes ---- */
 
@@ -36,7 +36,7 @@ void model_fills_whole(bool whole)
     fills_whole = whole;
 }
 
-/* Large blocks: both ends, and a byte of each page. */
+/* Large blocks: both ends, and a byte now and then. */
 void fill_block(const block *b)
 {
     fill_range(b, 0, b->size < END || fills_whole ? b->size : END);
@@ -67,13 +67,26 @@ bool block_holds(const block *b, size_t size)
     return holds;
 }
 
+bool block_points(const life *l, const block *b)
+{
+    unsigned char *target = NULL;
+    if (b->field != NO_FIELD) {
+        memcpy(&target, b->start, sizeof target);
+    }
+    return b->field == NO_FIELD || target == l->blocks[b->field].start;
+}
+
 bool is_zero(const unsigned char *start, size_t size)
 {
     unsigned any = 0;
-    for (size_t i = 0; i < size; i++) {
+    size_t whole = fills_whole ? size : least(size, LOOKED_AT);
+    for (size_t i = 0; i < whole; i++) {
         any |= start[i];
     }
-    return any == 0;
+    for (size_t i = whole; i < size; i += STRIDE) {
+        any |= start[i];
+    }
+    return any == 0 && (size == 0 || start[size - 1] == 0);
 }
 
 /* ---- the table ---- */
@@ -109,9 +122,12 @@ int overlapped(const life *l, const unsigned char *start, size_t size, int but)
 {
     for (unsigned i = 0; i < l->top; i++) {
         const block *b = &l->blocks[i];
+        if (b->origin == EMPTY || (int)i == but) {
+            continue;
+        }
         bool apart = start + (size != 0 ? size : 1) <= b->start ||
                      b->start + (b->size != 0 ? b->size : 1) <= start;
-        if (b->origin != EMPTY && (int)i != but && !apart) {
+        if (!apart) {
             return (int)i;
         }
     }

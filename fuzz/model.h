@@ -108,6 +108,8 @@ void fill_block(const block *b);
 void model_fills_whole(bool whole);
 /* Does it hold them, up to `size` bytes? */
 bool block_holds(const block *b, size_t size);
+/* Is the field, where it has one, the address that it was given? */
+bool block_points(const life *l, const block *b);
 bool is_zero(const unsigned char *start, size_t size);
 
 /* The handle, or the next one that is alive and admitted (NULL: any); -1: there is none. */

@@ -156,11 +156,7 @@ static void repeat(program *p, dice *d)
 /* Short programs grow, long ones shrink: many short runs find more than few long ones. */
 static void edit(program *p, unsigned operations, dice *d)
 {
-    enum { SHORT = 30, LONG = 56 };
-    if (p->count > LONG && roll(d, 2) == 0) {
-        cut(p, roll(d, p->count - 16), 1 + roll(d, 16));
-        return;
-    }
+    enum { SHORT = 28 };
     size_t what = roll(d, p->count < SHORT ? 14 : 10), at = p->count != 0 ? roll(d, p->count) : 0;
     if (p->count == 0 || what < 2 || what >= 10) {
         insert(p, roll(d, p->count + 1), random_operation(operations, d));
@@ -180,6 +176,68 @@ static void edit(program *p, unsigned operations, dice *d)
     }
 }
 
+/* ---- what a run costs ---- */
+
+static bool is_quick(uint64_t config)
+{
+    return config != CONFIG_BUFFER && config != CONFIG_NO_QUARANTINE &&
+           config != CONFIG_SMALL_QUARANTINE;
+}
+
+/* Bytes that the operation touches, as far as they count: new pages are what is slow. */
+static uint64_t bytes_of(const operation *o)
+{
+    enum { SMALL = 4096 };
+    uint64_t most = 0;
+    for (unsigned i = 0; i < OPERANDS_MAX; i++) {
+        uint64_t size = op_rows[o->id].operands[i] == SIZE ? o->at[i] : 0;
+        most = size > most && size < SIZE_ABSURD ? size : most;
+    }
+    return most > SMALL ? most : 0;
+}
+
+static void shrink(operation *o, dice *d)
+{
+    for (unsigned i = 0; i < OPERANDS_MAX; i++) {
+        bool is_large = op_rows[o->id].operands[i] == SIZE && o->at[i] < SIZE_ABSURD;
+        o->at[i] = is_large ? roll(d, 700) : o->at[i];
+    }
+}
+
+/* Pages given back or mapped anew; a leak, of which a guarded build reads the sites in a child. */
+static bool is_slow(const operation *o)
+{
+    return o->id == OP_trim || o->id == OP_leak || (o->id == OP_open && !is_quick(o->at[0]));
+}
+
+/* A mutated program is mostly one of the cheap ones: an engine keeps what is new, and that soon has
+ * the most operations, pages and system calls that a program may have. */
+static void calm(program *p, dice *d)
+{
+    enum { LONG = 40, BYTES = 192 << 10 };
+    uint64_t left = BYTES;
+    unsigned slow = 0, slow_most = roll(d, 6) == 0;
+    if (roll(d, 12) == 0) {
+        return;
+    }
+    while (p->count > LONG) {
+        size_t most = p->count - LONG < 8 ? p->count - LONG : 8;
+        cut(p, roll(d, p->count - most), most);
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        operation *o = &p->ops[i];
+        if (is_slow(o) && slow++ >= slow_most) {
+            *o = (operation){.id = OP_check};
+        }
+        uint64_t bytes = bytes_of(o);
+        if (bytes > left) {
+            shrink(o, d);
+        } else {
+            left -= bytes;
+        }
+    }
+}
+
 void program_mutate(program *p, unsigned operations, dice *d)
 {
     enum { FEW = 20 };
@@ -189,6 +247,7 @@ void program_mutate(program *p, unsigned operations, dice *d)
     for (size_t edits = 1 + roll(d, 4); edits > 0; edits--) {
         edit(p, operations, d);
     }
+    calm(p, d);
 }
 
 void program_splice(program *ret, const program *a, const program *b, dice *d)
@@ -198,6 +257,7 @@ void program_splice(program *ret, const program *a, const program *b, dice *d)
     memcpy(ret->ops, a->ops, head * sizeof a->ops[0]);
     memcpy(ret->ops + head, b->ops + from, tail * sizeof b->ops[0]);
     ret->count = head + tail;
+    calm(ret, d);
 }
 
 /* ---- in the target's form ---- */

@@ -118,9 +118,8 @@ void check_blocks(run *r, const life *l)
         if (b->origin != EMPTY) {
             MUST(r, block_holds(b, b->size),
                  "expected b%u to hold what was written, found it changed", i);
-            bool points = b->field == NO_FIELD ||
-                          memcmp(b->start, &l->blocks[b->field].start, sizeof(void *)) == 0;
-            MUST(r, points, "expected b%u to point to b%d, found it changed", i, b->field);
+            MUST(r, block_points(l, b), "expected b%u to point to b%d, found it changed", i,
+                 b->field);
         }
     }
 }
@@ -229,8 +228,8 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
     r.c_end = c_end;
     r.digest = 0xF1EF;
     r.thread = 1;
-    r.guards = strcmp(fief_mode(), "release") != 0;
-    r.poisons = strcmp(fief_mode(), "debug-poisoned") == 0;
+    r.guards = fief_mode()[0] != 'r'; /* an engine makes notes of each strcmp */
+    r.poisons = fief_mode()[0] == 'd';
     model_fills_whole(r.guards && !r.poisons);
     for (unsigned i = 0; i < RUNTIMES; i++) {
         r.lives[i] = &all_lives[i];

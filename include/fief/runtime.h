@@ -108,7 +108,7 @@ typedef struct fief_unit {
     uint64_t outer_began; /* the arena's events when the unit around it began */
     unsigned number;
     unsigned outer; /* the unit around it; 0: none */
-    size_t frames;  /* bytes on the stack when it began: what is pushed since is popped first */
+    size_t frames;  /* the stack's height when it began: what is pushed since is popped first */
 } fief_unit;
 
 /* The usual kinds of an interpreter, in this order. */
@@ -298,6 +298,9 @@ FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
     return unit;
 }
 
+/* Its cleanups run, newest first; then its blocks die. A guarded build scans for dangling pointers
+ * between the two, since a cleanup may clear them: where on_misuse refuses the end, the cleanups
+ * have run, and don't run again. The same holds for a rewind, a reset and a pop. */
 FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
 {
     fief_unit_end_slow(rt, unit);

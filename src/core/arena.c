@@ -83,6 +83,11 @@ size_t arena_used(const arena *a)
     return a->used_before + a->large + here - a->dead;
 }
 
+size_t arena_height(const arena *a)
+{
+    return arena_used(a) + (size_t)a->stand_ins * FIEF_GRAIN;
+}
+
 static void note_peak(arena *a)
 {
     size_t used = arena_used(a);
@@ -184,22 +189,29 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
     return top + pad + GUARD_REDZONE;
 }
 
-unsigned char *arena_top(const arena *a)
+static unsigned char *top_of(const arena *a, const arena_span *span)
 {
-    unsigned char *top = a->window.arena.cursor;
-    for (const zone *z = a->zones; z != NULL && z->span == a->current && z->end == top;
-         z = z->next) {
+    unsigned char *top = span == a->current ? a->window.arena.cursor : span->left.cursor;
+    const zone *z = a->zones;
+    while (z != NULL && z->span->entered > span->entered) {
+        z = z->next;
+    }
+    for (; z != NULL && z->span == span && z->end == top; z = z->next) {
         top = z->start;
     }
     return top;
 }
 
 /* Spans are entered to push, so an empty one is as good as none. */
+unsigned char *arena_position_in(const arena *a, const arena_span *span)
+{
+    bool is_empty = span == NULL || (span == a->first && top_of(a, span) == span->start);
+    return is_empty ? NULL : top_of(a, span);
+}
+
 unsigned char *arena_position(const arena *a)
 {
-    bool is_empty =
-        a->current == NULL || (a->current == a->first && arena_top(a) == a->current->start);
-    return is_empty ? NULL : arena_top(a);
+    return arena_position_in(a, a->current);
 }
 
 static bool attach(arena *a, attachment what)
@@ -271,6 +283,7 @@ static unsigned char *fallback_block(arena *a, size_t size, size_t align)
         return NULL;
     }
     c->tallies[a->strategy].fallbacks++;
+    a->stand_ins++;
     return block;
 }
 
@@ -410,6 +423,7 @@ static void drop_attachment(arena *a, const attachment *node)
         c->dying = dying;
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
+        a->stand_ins--;
     } else {
         size_t first_pages = node->size < 2 ? node->size : 2; /* the block starts in one of them */
         blocks_sweep(c, a->strategy, node->start,
@@ -559,7 +573,7 @@ static arena_span *span_of(const arena *a, fief_mark mark)
     return span;
 }
 
-void arena_leave_span(arena *a)
+static void leave_span(arena *a)
 {
     arena_span *left = a->current, *previous = left->previous;
     sweep_from(a, left->start);
@@ -569,7 +583,7 @@ void arena_leave_span(arena *a)
     a->used_before -= span_used(a, previous);
 }
 
-void arena_bury_left(arena *a)
+static void bury_left(arena *a)
 {
     if (GUARD_SHUT && a->current != NULL) {
         bury_all(a, &a->current->next);
@@ -579,7 +593,7 @@ void arena_bury_left(arena *a)
 static void leave_later_spans(arena *a, const arena_span *span)
 {
     while (a->current != span) {
-        arena_leave_span(a);
+        leave_span(a);
     }
 }
 
@@ -590,7 +604,7 @@ void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t even
     drop_after(a, event);
     if (span != NULL) {
         leave_later_spans(a, span);
-        arena_bury_left(a);
+        bury_left(a);
         bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
         sweep_from(a, cursor);
         if (rests) {

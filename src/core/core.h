@@ -207,6 +207,7 @@ typedef struct arena {
     fief_stack window; /* first: the public half (an arena's, or a stack's) */
     core *core;
     fief_strategy strategy;
+    uint32_t stand_ins; /* blocks of the heap that serve for it */
     const char *name;
     arena_span *first, *current;
     attachment *attached;
@@ -229,14 +230,10 @@ bool arena_rewind(arena *a, fief_mark mark);
 /* `cursor`, in `span`, is the top again, and what was attached after `event` is undone. `rest`:
  * dead bytes may be kept from reuse. The window stays shut. */
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest);
-/* The current span, whose blocks are dead, is left for the one before it, as that was left. */
-void arena_leave_span(arena *a);
-/* In a guarded build, what was left is not entered again. */
-void arena_bury_left(arena *a);
-/* The end of the newest block's bytes: the cursor, but for dead ones below it. */
-unsigned char *arena_top(const arena *a);
-/* The same, NULL where nothing lies below. */
+/* The end of the newest block's bytes: the cursor, but for dead ones below it; NULL where nothing
+ * lies below. Of a span that was left, too. */
 unsigned char *arena_position(const arena *a);
+unsigned char *arena_position_in(const arena *a, const arena_span *span);
 bool arena_reset(arena *a);
 /* Runs the cleanups that came after `event`; then, may the blocks die? */
 bool arena_may_lose(arena *a, const arena_span *span, const unsigned char *cursor, uint64_t event,
@@ -255,6 +252,9 @@ void arena_note_event(arena *a);
 /* While no unit is open, the compiler arena refuses. */
 void arena_refuse(arena *a, bool refuse);
 size_t arena_used(const arena *a);
+/* More with each block, also with one that the heap holds in its stead: what a stack of frames is
+ * compared with. */
+size_t arena_height(const arena *a);
 
 /* ---- pool ---- */
 enum { POOL_LARGEST_SLOT = 32 << 10 };

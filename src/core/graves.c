@@ -51,8 +51,8 @@ static void exhume_oldest(space *s)
     g->first = g->first + 1 < g->size ? g->first + 1 : 0;
     g->count--;
     g->pages -= pages;
-    s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
     if (guard_exhume(page_start(s, first), (size_t)pages << PAGE_SHIFT)) {
+        s->held += (size_t)pages << PAGE_SHIFT; /* space_give takes it off again */
         guard_claim(page_start(s, first), (size_t)pages << PAGE_SHIFT);
         space_give(s, page_start(s, first), pages, 0);
     }

@@ -252,16 +252,39 @@ static void mark_vacant(pool *p)
     }
 }
 
-/* Where blocks have records, slots in quarantine are in no list. */
+/* Of a slot that was carved. Where blocks have records, slots in quarantine are in no list. */
 static bool is_live(const pool *p, const pool_span *span, size_t i)
 {
-    if (!pool_has_slot(p, slot_at(p, span, i))) {
-        return false;
-    }
     if (GUARD_SHUT) {
         return ledger_at(&p->core->space, slot_at(p, span, i))->state == BLOCK_LIVE;
     }
     return (span->bits[i / 64] >> (i % 64) & 1) == 0;
+}
+
+typedef struct visitor {
+    void (*visit)(void *, void *);
+    void *argument;
+} visitor;
+
+static size_t visit_slots(const pool *p, const pool_span *span, size_t from, size_t until,
+                          const visitor *v)
+{
+    size_t visited = 0;
+    for (size_t i = from; i < until; i++) {
+        if (is_live(p, span, i)) {
+            v->visit(slot_at(p, span, i), v->argument);
+            visited++;
+        }
+    }
+    return visited;
+}
+
+/* In address order: the carved slots that have gone around come first. */
+static size_t visit_span(const pool *p, const pool_span *span, const visitor *v)
+{
+    size_t first = span->first, slots = slots_per_span(p), end = first + span->carved;
+    size_t around = end > slots ? end - slots : 0;
+    return visit_slots(p, span, 0, around, v) + visit_slots(p, span, first, end - around, v);
 }
 
 size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *argument)
@@ -275,12 +298,7 @@ size_t fief_pool_walk(fief_pool *window, void (*visit)(void *, void *), void *ar
     }
     size_t visited = 0;
     for (pool_span *span = p->spans; span != NULL; span = span->next) {
-        for (size_t i = 0, slots = slots_per_span(p); i < slots; i++) {
-            if (is_live(p, span, i)) {
-                visit(slot_at(p, span, i), argument);
-                visited++;
-            }
-        }
+        visited += visit_span(p, span, &(visitor){visit, argument});
     }
     uint32_t from = 0;
     for (void *slot; GUARD_FENCES && (slot = fence_next(p->core, p, &from)) != NULL; visited++) {
@@ -360,8 +378,11 @@ void pool_init(pool *p, core *c, fief_strategy strategy, const char *name, size_
                unsigned kind)
 {
     size_t grain = slot_size % FIEF_ALIGN == 0 || GUARD_REDZONE != 0 ? FIEF_ALIGN : FIEF_GRAIN;
-    *p = (pool){.core = c, .strategy = strategy, .name = name ? name : "pool",
-                .kind = kind, .slot_size = slot_size,
+    *p = (pool){.core = c,
+                .strategy = strategy,
+                .name = name ? name : "pool",
+                .kind = kind,
+                .slot_size = slot_size,
                 .step = fief_round_up(slot_size, grain) + 2 * (size_t)GUARD_REDZONE,
                 .next = c->pools};
     p->step = GUARD_SHUT && p->step < CELL ? CELL : p->step;

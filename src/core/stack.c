@@ -8,52 +8,48 @@ static arena *whole(fief_stack *stack)
     return (arena *)(void *)stack;
 }
 
-/* An emptied span is stepped out of, so that the newest block is always below the cursor. The
- * window is as it was left, but where something was attached since that is still there: then its
- * limit moves, as with any event, so that no older mark fits it. */
-static void step_back(arena *a)
-{
-    while (a->current != NULL && a->current->previous != NULL &&
-           arena_top(a) == a->current->start) {
-        arena_leave_span(a);
-        if (a->attached != NULL && a->attached->event > a->current->left.events) {
-            arena_note_event(a);
-        }
-    }
-    arena_bury_left(a);
-}
-
 /* ---- which is the newest ---- */
 
 /* What a pop takes away: a block, and the cleanups that were attached above it. */
 typedef struct newest {
     const attachment *apart; /* the block is this one's; NULL: it lies in the span */
+    arena_span *span;        /* of the block, or that the one apart was attached in */
     unsigned char *top;      /* its end, below the cleanups */
     uint64_t event;          /* of what is attached below it */
 } newest;
 
-static newest find_newest(const arena *a)
+static const attachment *below_cleanups(const attachment *node, unsigned char **top)
 {
-    const attachment *node = a->attached;
-    newest n = {.top = arena_position(a)};
-    while (node != NULL && node->kind == ATTACHED_CLEANUP && node->above == n.top) {
-        n.top = node->below;
+    while (node != NULL && node->kind == ATTACHED_CLEANUP && node->above == *top) {
+        *top = node->below;
         node = node->next;
     }
-    n.apart = node != NULL && node->kind != ATTACHED_CLEANUP && node->above == n.top ? node : NULL;
+    return node;
+}
+
+/* An emptied span is looked through: with nothing apart, the newest block is in one before it. */
+static newest find_newest(const arena *a)
+{
+    newest n = {.span = a->current, .top = arena_position(a)};
+    const attachment *node = below_cleanups(a->attached, &n.top);
+    while ((node == NULL || node->above != n.top) && n.span != NULL && n.span->previous != NULL &&
+           n.top == n.span->start) {
+        n.span = n.span->previous;
+        n.top = arena_position_in(a, n.span);
+        node = below_cleanups(node, &n.top);
+    }
+    n.apart = node != NULL && node->above == n.top ? node : NULL;
     n.event = node != NULL ? node->event - (n.apart != NULL ? 1 : 0) : 0;
     return n;
 }
 
 /* In a window that is shut: is the block's record the last living one below the top? */
-static bool is_last_record(const arena *a, unsigned char *block, const unsigned char *top)
+static bool is_last_record(const space *s, const newest *n, unsigned char *block)
 {
-    const arena_span *span = a->current;
-    if (span == NULL || block < span->start || block >= top) {
+    if (block < n->span->start || block >= n->top) {
         return false;
     }
-    const space *s = &a->core->space;
-    const record *end = ledger_at(s, top - 1) + 1;
+    const record *end = ledger_at(s, n->top - 1) + 1;
     record *next = ledger_next(ledger_at(s, block) + 1, end);
     while (next < end && next->state != BLOCK_LIVE) {
         next = ledger_next(next + 1, end);
@@ -64,27 +60,49 @@ static bool is_last_record(const arena *a, unsigned char *block, const unsigned 
 
 static bool is_it(const arena *a, const newest *n, unsigned char *block, size_t size)
 {
+    const space *s = &a->core->space;
     if (n->apart != NULL) {
         return n->apart->block == block && n->apart->asked == size;
     }
+    if (n->top == NULL) {
+        return false;
+    }
     if (a->core->shut) {
-        const space *s = &a->core->space;
-        return n->top != NULL && is_last_record(a, block, n->top) &&
-               record_size(s, ledger_at(s, block)) == size;
+        return is_last_record(s, n, block) && record_size(s, ledger_at(s, block)) == size;
     }
     size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
-    return n->top != NULL && (uintptr_t)n->top - (uintptr_t)block == step &&
-           block >= a->current->start;
+    return (uintptr_t)n->top - (uintptr_t)block == step && block >= n->span->start;
+}
+
+/* Back in an earlier span, the window is as that was left; but where something was attached since
+ * that is still there its limit moves, as with any event, so that no older mark fits it. */
+static void open_as_before(arena *a, unsigned char *limit, uint64_t left_at)
+{
+    fief_arena *w = &a->window.arena;
+    w->limit = limit > w->cursor ? limit : w->cursor;
+    if (a->attached != NULL && a->attached->event > left_at) {
+        arena_note_event(a);
+    }
+}
+
+static void take_away(arena *a, const newest *n, unsigned char *cursor)
+{
+    bool is_here = n->span == a->current;
+    fief_arena before = is_here ? a->window.arena : n->span->left;
+    arena_undo(a, n->span, cursor, n->event, false);
+    if (a->core->shut) {
+        arena_set_limit(a);
+    } else {
+        open_as_before(a, before.limit, is_here ? UINT64_MAX : before.events);
+    }
 }
 
 bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
 {
     arena *a = whole(stack);
-    fief_arena *w = &stack->arena;
     if (!enter(a->core, CALL())) {
         return false;
     }
-    step_back(a);
     newest n = find_newest(a);
     if (!is_it(a, &n, block, size)) {
         misuse(a->core, FIEF_MISUSE_NOT_LIFO, block, size,
@@ -93,18 +111,12 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
     }
     unsigned char *cursor =
         n.apart != NULL ? n.apart->cursor : (unsigned char *)block - GUARD_REDZONE;
-    unsigned char *limit = w->limit;
     if (cursor == NULL && a->first != NULL) {
         cursor = a->first->start;
     }
-    if (!arena_may_lose(a, a->current, cursor, n.event, FIEF_MISUSE_DANGLING_AT_REWIND)) {
+    if (!arena_may_lose(a, n.span, cursor, n.event, FIEF_MISUSE_DANGLING_AT_REWIND)) {
         return false;
     }
-    arena_undo(a, a->current, cursor, n.event, false);
-    if (a->core->shut) {
-        arena_set_limit(a);
-    } else {
-        w->limit = limit > w->cursor ? limit : w->cursor;
-    }
+    take_away(a, &n, cursor);
     return true;
 }

@@ -459,7 +459,7 @@ fief_unit fief_unit_begin_slow(fief_runtime *rt)
         arena_refuse(&r->unit, false);
     }
     fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began, ++r->units, r->innermost,
-                      arena_used(&r->frames)};
+                      arena_height(&r->frames)};
     arena_note_event(&r->unit); /* older marks are told from those of the unit by it */
     r->unit.unit_began = r->unit.window.arena.events;
     r->innermost = unit.number;
@@ -481,7 +481,7 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
                "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
         return;
     }
-    if (arena_used(&r->frames) > unit.frames) {
+    if (arena_height(&r->frames) > unit.frames) {
         misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
                "unit %u was ended, but a frame that was pushed in it is still there", unit.number);
         return;

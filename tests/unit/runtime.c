@@ -344,6 +344,24 @@ Test(runtime, a_unit_ends_after_its_frames)
     cr_expect_eq(fief_close(host), 0);
 }
 
+Test(runtime, a_unit_ends_after_its_frames_on_the_heap)
+{
+    witness saw = {0};
+    fief_runtime *host = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                  .limits = {[FIEF_STACK] = 100},
+                                                  .on_misuse = witness_misuse,
+                                                  .user = &saw});
+    fief_unit unit = fief_unit_begin(host);
+    void *frame = fief_stack_push(fief_frame_stack(host), 200);
+    cr_expect_eq(fief_owner(host, frame), FIEF_HEAP);
+    fief_unit_end(host, unit);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_UNIT_ORDER));
+    cr_expect(fief_stack_pop(fief_frame_stack(host), frame, 200));
+    fief_unit_end(host, unit);
+    cr_expect_eq(fief_close(host), 0);
+    cr_expect_eq(saw.count, 0);
+}
+
 Test(runtime, units_end_innermost_first)
 {
     open_with(NULL, 0, false);

@@ -1,0 +1,130 @@
+"""What ./dev fuzz does with an input that failed: the same find once, minimised, in a folder.
+
+A find is named for what was found, so that the same one again only counts. Its folder holds input,
+program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt.
+"""
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+
+def driver_of(root, mode, target):
+    name = "fief-fuzz-oom" if target == "oom" else "fief-fuzz"
+    return os.path.join(root, "build", mode, "fuzz", name)
+
+
+def attempt(command, seconds=30):
+    """The report of a run that failed; None where it did not."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return "fuzz: expected an end, found none"
+    if done.returncode in (0, 1, 2):
+        return None
+    return done.stderr.decode(errors="replace") or f"ended by signal {-done.returncode}"
+
+
+def headline(report):
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    for line in lines:
+        if line.startswith("fuzz: ") and "executions" not in line or "runtime error" in line:
+            return line
+    return next((line for line in lines if "SUMMARY" in line), lines[0] if lines else "a crash")
+
+
+def shape(report):
+    """What was found, without the numbers of this run."""
+    line = re.sub(r"^fuzz: operation \d+, .*?\): ", "", headline(report))
+    line = re.sub(r"0x[0-9a-f]+|\d+", "N", line)
+    return re.sub(r"\b[bampkr]N\b", "it", line)
+
+
+def minimise(driver, target, lines):
+    """The fewest lines that still fail in the same way; None where they don't fail alone."""
+    with tempfile.TemporaryDirectory(prefix="fief-minimise-") as scratch:
+        path = os.path.join(scratch, "program.ops")
+
+        def fails(some):
+            with open(path, "w") as file:
+                file.write("\n".join(some) + "\n")
+            report = attempt([driver, "--target", target, path])
+            return shape(report) if report else None
+
+        wanted = fails(lines)
+        step = len(lines) // 2 if wanted else 0
+        while step >= 1:
+            at = 0
+            while at < len(lines):
+                shorter = lines[:at] + lines[at + step:]
+                if shorter and fails(shorter) == wanted:
+                    lines = shorter
+                else:
+                    at += step
+            step //= 2
+        return lines if wanted else None
+
+
+def text_of(driver, target, path):
+    done = subprocess.run([driver, "--target", target, "--text", path], capture_output=True)
+    return done.stdout.decode(errors="replace").splitlines()
+
+
+def write(folder, name, text):
+    with open(os.path.join(folder, name), "w") as file:
+        file.write(text)
+
+
+def write_programs(folder, driver, target):
+    """False where the input does not fail alone, so that it is not minimised."""
+    lines = text_of(driver, target, os.path.join(folder, "input"))
+    least = minimise(driver, target, lines)
+    program = os.path.join(folder, "program.ops")
+    write(folder, "program.ops", "\n".join(least or lines) + "\n")
+    with open(os.path.join(folder, "repro.c"), "wb") as file:
+        subprocess.run([driver, "--target", target, "--c", program], stdout=file,
+                       stderr=subprocess.DEVNULL, check=False)
+    return least is not None
+
+
+def count_again(folder, about):
+    about["seen"] += 1
+    write(folder, "report.json", json.dumps(about) + "\n")
+    how = os.path.join(folder, "how.txt")
+    with open(how) as file:
+        text = re.sub(r"(?m)^seen \d+", f"seen {about['seen']}", file.read())
+    write(folder, "how.txt", text)
+
+
+def keep_find(root, target, path, report, how):
+    """A folder for a find; returns its path and whether it is new. `how`: lines for how.txt."""
+    mark = hashlib.sha1(shape(report).encode()).hexdigest()[:6]
+    words = re.sub(r"[^a-z0-9]+", "-", shape(report).lower()).strip("-")[:48].strip("-")
+    folder = os.path.join(root, "crashes", target, f"{words}-{mark}")
+    seen_file = os.path.join(folder, "report.json")
+    if os.path.exists(seen_file):
+        with open(seen_file) as file:
+            count_again(folder, json.load(file))
+        return folder, False
+    os.makedirs(folder, exist_ok=True)
+    driver = driver_of(root, how["mode"], target)
+    shutil.copy(path, os.path.join(folder, "input"))
+    alone = target == "ops_text" or write_programs(folder, driver, target)
+    write(folder, "report.txt", report)
+    about = {"schema": "fief-find/1", "target": target, "mode": how["mode"],
+             "engine": how["engine"], "seen": 1, "fails_alone": alone, "found": headline(report)}
+    write(folder, "report.json", json.dumps(about) + "\n")
+    commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
+    lines = [f"{name} {value}" for name, value in how.items()]
+    lines += [f"commit {commit.stdout.strip()}", "seen 1",
+              f"reproduce ./dev replay {reproducer(root, folder)} --mode {how['mode']}"]
+    write(folder, "how.txt", "\n".join(lines) + "\n")
+    return folder, True
+
+
+def reproducer(root, folder):
+    name = "program.ops" if os.path.exists(os.path.join(folder, "program.ops")) else "input"
+    return os.path.relpath(os.path.join(folder, name), root)
