@@ -728,8 +728,24 @@ static void a_quarantine_gives_way_before_memory_is_short(void)
     close_runtime();
 }
 
+/* Only whole pages of it are used: behind its end everything is the caller's. */
+static void a_buffers_end_is_kept(void)
+{
+    enum { SIZE = (2 << 20) + 40000, BEHIND = 65536, BLOCK = 1000 };
+    unsigned char *bytes = malloc(SIZE + BEHIND);
+    fill(bytes + SIZE, BEHIND, 5);
+    open_with((fief_config){.buffer = bytes, .buffer_size = SIZE});
+    for (void *block; (block = fief_arena_alloc(fief_vm_arena(rt), BLOCK)) != NULL;) {
+        memset(block, 0xEE, BLOCK);
+    }
+    cr_expect(holds(bytes + SIZE, BEHIND, 5));
+    close_runtime();
+    free(bytes);
+}
+
 Test(limits, a_buffer_is_used_up)
 {
+    a_buffers_end_is_kept();
     counted_blocks_fill_a_buffer();
     a_quarantine_gives_way_before_memory_is_short();
 }

@@ -498,6 +498,46 @@ Test(runtime, another_thread_must_adopt_the_runtime)
     close_runtime();
 }
 
+static void *free_a_local(void *unused)
+{
+    char local[64] = {0};
+    fief_adopt(rt);
+    fief_heap_free(fief_runtime_heap(rt), local, sizeof local);
+    return unused;
+}
+
+/* Only a guarded build knows its owner's stack. */
+Test(runtime, the_c_stack_is_that_of_the_thread_that_owns_it)
+{
+    pthread_t thread;
+    open_with(NULL, 0, true);
+    cr_assert_eq(pthread_create(&thread, NULL, free_a_local, NULL), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect(witness_saw(&seen, is_guarded() ? FIEF_MISUSE_STACK_FREE : FIEF_MISUSE_FOREIGN_FREE));
+    fief_adopt(rt);
+    close_runtime();
+}
+
+/* ---- closing ---- */
+
+static char closed[8];
+
+static void note_closed(void *name)
+{
+    strncat(closed, name, 1);
+}
+
+Test(runtime, close_ends_frames_then_the_hosts_arenas_then_the_vm)
+{
+    open_with(NULL, 0, false);
+    cr_assert(fief_arena_cleanup(fief_vm_arena(rt), note_closed, "v"));
+    cr_assert(fief_arena_cleanup(fief_arena_open(rt, NULL), note_closed, "1"));
+    cr_assert(fief_arena_cleanup(fief_arena_open(rt, NULL), note_closed, "2"));
+    cr_assert(fief_arena_cleanup(&fief_frame_stack(rt)->arena, note_closed, "f"));
+    close_runtime();
+    cr_expect_str_eq(closed, "f21v");
+}
+
 /* ---- failing to open ---- */
 
 /* A guard must not leave its marks in memory that is the caller's again. */
