@@ -137,7 +137,8 @@ class Figures:
             if count == 0:
                 gaps[line].append("line")
         for (line, *_), ways in self.branches[file].items():
-            gaps[line] += ["branch"] * ways.count(0)
+            if 0 in ways:
+                gaps[line] += ["branch"] * ways.count(0)
         for line, (count, _) in self.functions[file].items():
             if count == 0:
                 gaps[line].append("function")
