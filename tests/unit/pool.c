@@ -291,20 +291,20 @@ static void look_away(void *slot, void *argument)
 Test(pool, a_trim_after_a_walk_leaves_living_slots_alone)
 {
     enum { MANY = 4096, SLOT = 64 };
-    static void *slots[MANY];
+    static void *taken[MANY];
     fief_runtime *own = fief_open(&(fief_config){.reserve_bytes = small_reserve});
     fief_pool *p = fief_pool_open(own, "half", SLOT);
     for (size_t i = 0; i < MANY; i++) {
-        cr_assert_not_null(slots[i] = fief_pool_take(p));
+        cr_assert_not_null(taken[i] = fief_pool_take(p));
     }
     for (size_t i = 0; i < MANY; i += 2) {
-        fief_pool_give(p, slots[i]);
+        fief_pool_give(p, taken[i]);
     }
     cr_expect_eq(fief_pool_walk(p, look_away, NULL), MANY / 2);
     (void)fief_pool_trim(p);
     for (size_t i = 1; i < MANY; i += 2) {
-        cr_assert_eq(fief_owner(own, slots[i]), FIEF_POOL);
-        fief_pool_give(p, slots[i]);
+        cr_assert_eq(fief_owner(own, taken[i]), FIEF_POOL);
+        fief_pool_give(p, taken[i]);
     }
     fief_pool_close(p);
     cr_expect_eq(fief_close(own), 0);
