@@ -10,7 +10,7 @@ def named_files(patch, scratch):
 
 
 def applied(patch, scratch):
-    """Applies the patch; returns the changed files. None: it does not apply, and files may differ."""
+    """Applies it; returns the changed files. None: it does not apply, and files may differ."""
     command = ["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", patch]
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
     return named_files(patch, scratch) if done.returncode == 0 else None

@@ -50,8 +50,8 @@ NEEDS = {"tests": ["release", "debug"], "corpus": ["release", "debug"],
          "afl": ["release", "afl-release", "afl-debug"]}
 # By the file that is changed: the targets that come first. The others follow.
 NEAREST = {"arena": ["arena", "runtime"], "stack": ["stack", "arena"], "pool": ["pool", "runtime"],
-           "heap": ["heap", "runtime"], "medium": ["heap", "runtime"], "table": ["table", "runtime"],
-           "space": ["heap", "arena", "runtime"], "range": ["table", "runtime"],
+           "heap": ["heap", "runtime"], "medium": ["heap", "runtime"],
+           "table": ["table", "runtime"], "space": ["heap", "arena", "runtime"], "range": ["table", "runtime"],
            "graves": ["arena", "runtime"]}
 USUAL = ["runtime", "heap", "arena", "pool", "stack", "oom", "table"]
 FIRST_SLICE = 2
@@ -74,7 +74,8 @@ class Copy:
     def refresh(self):
         """What differs from the tree is copied: an interrupted run may have left a bug there."""
         for name in COPIED:
-            for file in sorted(path for path in [self.source / name, *(self.source / name).rglob("*")]
+            given = self.source / name
+            for file in sorted(path for path in [given, *given.rglob("*")]
                                if path.is_file() and "__pycache__" not in path.parts):
                 copy = self.root / file.relative_to(self.source)
                 if not copy.exists() or copy.read_bytes() != file.read_bytes():
@@ -317,9 +318,8 @@ def compiles(source, scratch, changed):
     """The changed file, or of a header one file that includes it, against the debug guard."""
     files = [file for file in changed if file.suffix == ".c"]
     for header in (file for file in changed if file.suffix == ".h"):
-        include = f"{header.relative_to(scratch / 'src')}\""
         files += [next(file for file in sorted((scratch / "src").rglob("*.c"))
-                       if include in file.read_text(encoding="utf-8"))]
+                       if f"{header.name}\"" in file.read_text(encoding="utf-8"))]
     command = [os.environ.get("CC", "gcc"), "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE",
                "-I", source / "include", "-I", scratch / "src", "-I", scratch / "src/guard/poison"]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
