@@ -223,8 +223,12 @@ def afl_turn(copy, target, mode, seconds, seed, work):
                "-t", "2000", "-s", str(seed), "--", program]
     environment = {**os.environ, **AFL, "FIEF_FUZZ_TARGET": target,
                    "AFL_CUSTOM_MUTATOR_LIBRARY": str(mutator)}
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   timeout=seconds + 120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False,
+                          errors="replace", timeout=seconds + 120)
+    if not (out / "default/fuzzer_stats").exists(): # it never began
+        if "crash" not in done.stdout:
+            sys.exit(f"planted: afl-fuzz does not start\n{done.stdout[-2000:]}{done.stderr}")
+        return sorted(seeds.iterdir())
     return sorted(path for kind in ("crashes", "hangs")
                   for path in (out / "default" / kind).glob("id*"))
 
@@ -233,6 +237,7 @@ def by_engine(copy, bug, seconds, turn, prefix):
     """Where it was found; an input that fails without the bug, too, is none."""
     work = copy.root / "work"
     shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     for seed, (target, mode, share) in enumerate(turns(bug, seconds), start=1):
         control = copy.root / "control" / f"{prefix}-{mode}" / f"fuzz-{target}"
         for file in turn(copy, target, mode, share, seed, work):
