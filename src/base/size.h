@@ -1,18 +1,8 @@
-/* base/size: sizes are added and multiplied here, and nowhere else without a check. */
+/* base/size: what is known of a size before anything is added to it. */
 #ifndef FIEF_SIZE_H
 #define FIEF_SIZE_H
 
 #include <fief/base.h>
-
-static inline bool size_add(size_t a, size_t b, size_t *ret_sum)
-{
-    return !__builtin_add_overflow(a, b, ret_sum);
-}
-
-static inline bool size_mul(size_t a, size_t b, size_t *ret_product)
-{
-    return !__builtin_mul_overflow(a, b, ret_product);
-}
 
 static inline bool is_power_of_two(size_t n)
 {

@@ -225,8 +225,3 @@ void depot_get(const depot *d, uint32_t number, fief_site *ret_site)
     ret_site->where = s->where;
     memcpy(ret_site->frames, s->frames, ret_site->count * sizeof s->frames[0]);
 }
-
-size_t depot_held(const depot *d)
-{
-    return d != NULL ? d->used : 0;
-}

@@ -37,8 +37,6 @@ uint32_t depot_put(depot *d, call from, const bounds *within, size_t depth, uint
 void depot_get(const depot *d, uint32_t number, fief_site *ret_site);
 /* Which file the code at pc was of when that stack was new: it may be gone. NULL: unknown. */
 const os_module *depot_module(const depot *d, uint32_t number, const void *pc);
-/* Bytes in use. */
-size_t depot_held(const depot *d);
 
 /* Return addresses by frame pointers, from `frame` on; returns how many, at most FIEF_DEPTH_MAX. */
 size_t frames_walk(const void *frame, const bounds *within, const void **frames, size_t most);

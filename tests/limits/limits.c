@@ -509,6 +509,37 @@ static void fill_strategy(fief_strategy strategy)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* What a block grows by is held against the limit, and a block that may not grow stays. */
+Test(limits, a_block_grows_up_to_the_runtimes_limit)
+{
+    open_with((fief_config){.reserve_bytes = small_reserve, .limit_bytes = 10000});
+    unsigned char *block = fief_heap_alloc(heap(), 6000);
+    fill(block, 6000, 3);
+    cr_expect_null(fief_heap_resize(heap(), block, 6000, 10001));
+    cr_expect(holds(block, 6000, 3));
+    block = fief_heap_resize(heap(), block, 6000, 10000);
+    cr_assert_not_null(block);
+    cr_expect(holds(block, 6000, 3));
+    fief_heap_free(heap(), block, 10000);
+    close_runtime();
+}
+
+/* Grain by grain, in place, and then on the heap. */
+Test(limits, the_newest_block_grows_up_to_its_arenas_cap)
+{
+    const size_t most = 1000;
+    open_with((fief_config){.reserve_bytes = small_reserve});
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.max_bytes = most});
+    unsigned char *block = fief_arena_alloc(a, 64);
+    for (size_t size = 64; size < 2000; size += 8) {
+        block = fief_arena_resize(a, block, size, size + 8);
+        cr_assert_not_null(block);
+        cr_expect_leq(fief_arena_used(a), most);
+    }
+    fief_arena_close(a);
+    close_runtime();
+}
+
 Test(limits, each_strategy_has_a_limit_of_its_own)
 {
     for (unsigned s = FIEF_VM_ARENA; s < FIEF_STRATEGIES; s++) {
@@ -728,8 +759,24 @@ static void a_quarantine_gives_way_before_memory_is_short(void)
     close_runtime();
 }
 
+/* Only whole pages of it are used: behind its end everything is the caller's. */
+static void a_buffers_end_is_kept(void)
+{
+    enum { SIZE = (2 << 20) + 40000, BEHIND = 65536, BLOCK = 1000 };
+    unsigned char *bytes = malloc(SIZE + BEHIND);
+    fill(bytes + SIZE, BEHIND, 5);
+    open_with((fief_config){.buffer = bytes, .buffer_size = SIZE});
+    for (void *block; (block = fief_arena_alloc(fief_vm_arena(rt), BLOCK)) != NULL;) {
+        memset(block, 0xEE, BLOCK);
+    }
+    cr_expect(holds(bytes + SIZE, BEHIND, 5));
+    close_runtime();
+    free(bytes);
+}
+
 Test(limits, a_buffer_is_used_up)
 {
+    a_buffers_end_is_kept();
     counted_blocks_fill_a_buffer();
     a_quarantine_gives_way_before_memory_is_short();
 }

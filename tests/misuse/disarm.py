@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import matrix
+import patches
 
 FLAGS = ["-std=gnu11", "-O0", "-g", "-fPIC", "-fvisibility=hidden", "-D_GNU_SOURCE"]
 SONAME = "libfief.so.0"
@@ -54,21 +56,6 @@ class Library:
         name = header.name
         return [file for file in self.files if f"{name}\"" in file.read_text(encoding="utf-8")]
 
-    def patched(self, patch):
-        """Applies the patch; returns the changed files. None: it does not apply."""
-        command = ["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", patch]
-        done = subprocess.run(command, cwd=self.scratch, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            return None
-        changed = [self.scratch / line.split(" ", 1)[1][2:].split("\t")[0].strip()
-                   for line in patch.read_text(encoding="utf-8").splitlines()
-                   if line.startswith("+++ ")]
-        return changed
-
-    def restored(self, changed):
-        for file in changed:
-            shutil.copy(self.source / file.relative_to(self.scratch), file)
-
     def must_compile(self, changed):
         files = [file for file in changed if file in self.objects]
         for header in changed:
@@ -102,7 +89,7 @@ def compare(table, wanted, red):
 
 
 def disarm(library, program, table, patch):
-    changed = library.patched(patch)
+    changed = patches.applied(patch, library.scratch)
     if changed is None:
         shutil.rmtree(library.code)
         shutil.copytree(library.source / "src", library.code)
@@ -111,7 +98,7 @@ def disarm(library, program, table, patch):
     library.compiled(files)
     library.linked()
     red = red_rows(library, program, table)
-    library.restored(changed)
+    patches.restored(changed, library.scratch, library.source)
     library.compiled(files)
     return red, compare(table, red_line(patch), red)
 
@@ -120,8 +107,8 @@ def main(arguments):
     lists = "--list" in arguments
     source, program, *names = [word for word in arguments if word != "--list"]
     source, program = pathlib.Path(source).resolve(), str(pathlib.Path(program).resolve())
-    patches = sorted((source / "tests/misuse/disarm").glob("*.patch"))
-    patches = [patch for patch in patches if not names or patch.stem in names]
+    chosen = sorted((source / "tests/misuse/disarm").glob("*.patch"))
+    chosen = [patch for patch in chosen if not names or patch.stem in names]
     table = matrix.table_of(program, "--rows")
     failed = 0
     print("TAP version 13")
@@ -131,7 +118,7 @@ def main(arguments):
         library.linked()
         red = red_rows(library, program, table)
         print(f"{'not ok' if red else 'ok'} 1 - armed, every row is noticed {' '.join(red)}")
-        for number, patch in enumerate(patches, start=2):
+        for number, patch in enumerate(chosen, start=2):
             red, complaint = disarm(library, program, table, patch)
             failed += complaint != ""
             said = f" ({complaint})" if complaint else ""
@@ -139,8 +126,8 @@ def main(arguments):
                   flush=True)
             if lists:
                 print(f"  {' '.join(red)}")
-    print(f"1..{len(patches) + 1}")
-    return 1 if failed or not patches else 0
+    print(f"1..{len(chosen) + 1}")
+    return 1 if failed or not chosen else 0
 
 
 if __name__ == "__main__":

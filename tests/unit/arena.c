@@ -468,6 +468,30 @@ Test(arena, a_callers_buffer_comes_first_and_is_given_back)
 
 /* ---- resize and strings ---- */
 
+/* Each has records of its own while blocks are seen. */
+Test(arena, buffers_are_given_back_in_any_order)
+{
+    enum { BUFFERS = 3, SIZE = 4096 };
+    static _Alignas(64) char bytes[BUFFERS][SIZE];
+    fief_runtime *counted =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
+    fief_arena *arenas[BUFFERS];
+    for (size_t i = 0; i < BUFFERS; i++) {
+        arenas[i] = fief_arena_open(
+            counted, &(fief_arena_config){.buffer = bytes[i], .buffer_size = SIZE});
+        cr_assert_not_null(fief_arena_alloc(arenas[i], 100));
+    }
+    for (size_t i = 0; i < BUFFERS; i++) {
+        fief_arena_close(arenas[i]);
+        for (size_t left = i + 1; left < BUFFERS; left++) {
+            cr_expect_not_null(fief_arena_alloc(arenas[left], 100));
+            cr_expect_eq(fief_stats_strategy(counted, FIEF_VM_ARENA).asked_bytes,
+                         (BUFFERS - i - 1) * (i + 1) * 100 + (left - i) * 100);
+        }
+    }
+    cr_expect_eq(fief_close(counted), 0);
+}
+
 Test(arena, resize_keeps_the_prefix_in_place_and_moved)
 {
     fief_arena *a = fief_arena_open(rt, NULL);

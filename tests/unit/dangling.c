@@ -10,18 +10,21 @@ typedef struct object {
     void *first, *second, *third;
 } object;
 
-enum { OBJECT, BYTES, WEAK, NODE, KINDS };
+enum { OBJECT, BYTES, WEAK, NODE, CACHE, KINDS };
 static const size_t weak_fields[] = {offsetof(object, second)};
+static const size_t cache_fields[] = {offsetof(object, first), offsetof(object, third)};
 static const fief_kind kinds[KINDS] = {
     [OBJECT] = {.name = "object", .size = sizeof(object), .any = FIEF_POOL},
     [BYTES] = {.name = "bytes", .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
     [WEAK] = {.name = "weak", .any = FIEF_HEAP, .weak = weak_fields, .weak_count = 1},
     [NODE] = {.name = "node", .any = FIEF_COMPILER_ARENA},
+    [CACHE] = {.name = "cache", .any = FIEF_HEAP, .weak = cache_fields, .weak_count = 2},
 };
 
 static fief_misuse last;
 static fief_dangling dangling;
 static unsigned reports;
+static char text[8192], json[8192];
 
 static bool keep(const fief_misuse *m, void *user)
 {
@@ -30,6 +33,8 @@ static bool keep(const fief_misuse *m, void *user)
     if (m->dangling != NULL) {
         dangling = *m->dangling;
     }
+    cr_expect_lt(fief_misuse_text(m, text, sizeof text), sizeof text);
+    cr_expect_lt(fief_misuse_json(m, json, sizeof json), sizeof json);
     reports++;
     return true;
 }
@@ -268,5 +273,63 @@ Test(dangling, the_statistics_say_what_was_looked_at)
     cr_expect_eq(count.partial, 0);
     cr_expect_eq(count.bytes, is_guarded() ? sizeof *holder : 0);
     fief_free(rt, OBJECT, holder, sizeof *holder);
+    (void)fief_close(rt);
+}
+
+Test(dangling, each_weak_field_is_weak)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *cache = new_object(rt, CACHE);
+    cache->first = cache->third = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, 0);
+    fief_free(rt, CACHE, cache, sizeof *cache);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(dangling, a_root_that_is_taken_out_leaves_the_others)
+{
+    static void *older, *newer;
+    fief_runtime *rt = open_one();
+    cr_assert(fief_root_add(rt, &older, sizeof older, "older"));
+    cr_assert(fief_root_add(rt, &newer, sizeof newer, "newer"));
+    fief_root_remove(rt, &older);
+    fief_unit unit = fief_unit_begin(rt);
+    older = newer = fief_new(rt, NODE, FIEF_TEMPORARY, 8);
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(reports, 1);
+        cr_expect_str_eq(dangling.shape[0].holder, "newer");
+    }
+    newer = NULL;
+    fief_unit_end(rt, unit);
+    (void)fief_close(rt);
+}
+
+/* Several shapes, each more than once, as a person and a program read them. */
+Test(dangling, a_report_tells_the_other_shapes)
+{
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    void *node = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    object *holders[12];
+    for (int i = 0; i < 12; i++) {
+        holders[i] = new_object(rt, i < 6 ? OBJECT : WEAK);
+        holders[i]->first = holders[i]->third = node;
+    }
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(dangling.shapes, 4);
+        cr_expect_not_null(strstr(text, "more of this shape"), "%s", text);
+        cr_expect_not_null(strstr(text, "also: "), "%s", text);
+        cr_expect_not_null(strstr(json, "\"schema\":\"fief-misuse/1\""), "%s", json);
+        cr_expect_not_null(strstr(json, "\"repeats\":5,\"others\":18"), "%s", json);
+    }
+    for (int i = 0; i < 12; i++) {
+        fief_free(rt, i < 6 ? OBJECT : WEAK, memset(holders[i], 0, sizeof(object)),
+                  sizeof(object));
+    }
+    fief_unit_end(rt, unit);
     (void)fief_close(rt);
 }

@@ -467,3 +467,90 @@ Test(heap, unsized_blocks_are_counted_exactly)
     a_limit_is_never_exceeded_by_unsized_blocks();
     unsized_blocks_are_counted_alike_in_every_mode();
 }
+
+/* ---- what planted bugs showed that nobody looked at ---- */
+
+/* A, a gap of five pages, and C, which must stay what it is however far A grows. */
+static void grow_over_the_gap(size_t pages)
+{
+    enum { PAGE = 65536 };
+    open_runtime(16, false);
+    unsigned char *a = fief_heap_alloc(h, 5 * PAGE), *gap = fief_heap_alloc(h, 5 * PAGE);
+    unsigned char *c = fief_heap_alloc(h, 5 * PAGE);
+    cr_assert(a != NULL && gap != NULL && c != NULL);
+    fill(a, 5 * PAGE, 1);
+    fill(c, 5 * PAGE, 2);
+    fief_heap_free(h, gap, 5 * PAGE);
+    a = fief_heap_resize(h, a, 5 * PAGE, pages * PAGE);
+    cr_assert_not_null(a);
+    cr_expect(holds(a, 5 * PAGE, 1));
+    memset(a, 0xEE, pages * PAGE);
+    cr_expect(holds(c, 5 * PAGE, 2), "grown to %zu pages", pages);
+    cr_expect_eq(fief_owner(rt, c), FIEF_HEAP);
+    fief_heap_free(h, a, pages * PAGE);
+    fief_heap_free(h, c, 5 * PAGE);
+    close_runtime();
+}
+
+Test(heap, a_large_block_grows_as_far_as_its_neighbour)
+{
+    for (size_t pages = 6; pages <= 12; pages++) {
+        grow_over_the_gap(pages);
+    }
+}
+
+Test(heap, after_a_trim_the_heap_begins_anew)
+{
+    open_runtime(16, false);
+    void *small = fief_heap_alloc(h, 96);
+    fief_heap_free(h, small, 96);
+    (void)fief_trim(rt);
+    unsigned char *large = fief_heap_alloc(h, 300000), *fresh = fief_heap_alloc(h, 112);
+    cr_assert(large != NULL && fresh != NULL);
+    fill(large, 300000, 1);
+    memset(fresh, 0xEE, 112);
+    cr_expect(holds(large, 300000, 1));
+    fief_heap_free(h, fresh, 112);
+    fief_heap_free(h, large, 300000);
+    close_runtime();
+}
+
+/* A guarded build writes the size of so large a block elsewhere than in its record. */
+Test(heap, the_size_of_a_huge_block_is_known)
+{
+    const size_t huge = (size_t)135 << 20;
+    rt = fief_open(&(fief_config){.on_misuse = witness_misuse, .user = &seen});
+    h = fief_runtime_heap(rt);
+    void *block = fief_heap_alloc(h, huge);
+    cr_assert_not_null(block);
+    fief_heap_free(h, block, huge + 65536);
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_SIZE));
+    fief_heap_free(h, block, huge);
+    close_runtime();
+}
+
+/* Half of each page lives: what one trim counted must not count for the next. */
+Test(heap, trims_in_a_row_leave_living_blocks_alone)
+{
+    enum { MANY = 512, SIZE = 512 };
+    static unsigned char *blocks[MANY];
+    open_runtime(16, false);
+    for (unsigned i = 0; i < MANY; i++) {
+        cr_assert_not_null(blocks[i] = fief_heap_alloc(h, SIZE));
+        fill(blocks[i], SIZE, i);
+    }
+    for (unsigned i = 0; i < MANY; i += 2) {
+        fief_heap_free(h, blocks[i], SIZE);
+    }
+    for (unsigned trims = 0; trims < 3; trims++) {
+        (void)fief_trim(rt);
+        for (unsigned i = 1; i < MANY; i += 2) {
+            cr_assert_eq(fief_owner(rt, blocks[i]), FIEF_HEAP);
+            cr_assert(holds(blocks[i], SIZE, i));
+        }
+    }
+    for (unsigned i = 1; i < MANY; i += 2) {
+        fief_heap_free(h, blocks[i], SIZE);
+    }
+    close_runtime();
+}

@@ -280,3 +280,32 @@ Test(pool, what_is_no_slot_is_refused)
     what_is_no_slot_is_refused_while_every_block_is_seen();
     a_place_that_was_never_carved_is_no_slot();
 }
+
+static void look_away(void *slot, void *argument)
+{
+    (void)slot;
+    (void)argument;
+}
+
+/* Half of each span lives: what a walk counted must not count for the trim. */
+Test(pool, a_trim_after_a_walk_leaves_living_slots_alone)
+{
+    enum { MANY = 4096, SLOT = 64 };
+    static void *taken[MANY];
+    fief_runtime *own = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    fief_pool *p = fief_pool_open(own, "half", SLOT);
+    for (size_t i = 0; i < MANY; i++) {
+        cr_assert_not_null(taken[i] = fief_pool_take(p));
+    }
+    for (size_t i = 0; i < MANY; i += 2) {
+        fief_pool_give(p, taken[i]);
+    }
+    cr_expect_eq(fief_pool_walk(p, look_away, NULL), MANY / 2);
+    (void)fief_pool_trim(p);
+    for (size_t i = 1; i < MANY; i += 2) {
+        cr_assert_eq(fief_owner(own, taken[i]), FIEF_POOL);
+        fief_pool_give(p, taken[i]);
+    }
+    fief_pool_close(p);
+    cr_expect_eq(fief_close(own), 0);
+}

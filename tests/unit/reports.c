@@ -85,10 +85,38 @@ static void leaks_that_were_not_counted_say_how_to_count(void)
     expect_line(guarded ? "SUMMARY: fief: leak 2 blocks 368 bytes" : ".count_blocks = true");
 }
 
+/* A report shows twenty rows. */
+static void leak_many_kinds(void)
+{
+    enum { MANY = 24 };
+    static char names[MANY][8];
+    static fief_kind kinds[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(names[i], sizeof names[i], "kind%u", i);
+        kinds[i] = (fief_kind){.name = names[i], .any = FIEF_HEAP};
+    }
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                .kinds = kinds,
+                                                .kind_count = MANY,
+                                                .count_blocks = true});
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)fief_new(rt, i, FIEF_DYNAMIC, 16 + i);
+    }
+    _exit((int)fief_close(rt));
+}
+
+static void leaks_of_many_kinds_are_cut(void)
+{
+    cr_expect_eq(WEXITSTATUS(run_apart(leak_many_kinds)), 24);
+    expect_line("  4 more");
+    expect_line("24 blocks");
+}
+
 Test(reports, leaks)
 {
     leaks_are_told_by_kind_and_strategy();
     leaks_that_were_not_counted_say_how_to_count();
+    leaks_of_many_kinds_are_cut();
 }
 
 /* ---- misuse ---- */

@@ -516,6 +516,112 @@ Test(runtime, another_thread_must_adopt_the_runtime)
     close_runtime();
 }
 
+static void *free_a_local(void *unused)
+{
+    char local[64] = {0};
+    fief_adopt(rt);
+    fief_heap_free(fief_runtime_heap(rt), local, sizeof local);
+    return unused;
+}
+
+/* Only a guarded build knows its owner's stack. */
+Test(runtime, the_c_stack_is_that_of_the_thread_that_owns_it)
+{
+    pthread_t thread;
+    open_with(NULL, 0, true);
+    cr_assert_eq(pthread_create(&thread, NULL, free_a_local, NULL), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect(witness_saw(&seen, is_guarded() ? FIEF_MISUSE_STACK_FREE : FIEF_MISUSE_FOREIGN_FREE));
+    fief_adopt(rt);
+    close_runtime();
+}
+
+/* Each verb asks whose the runtime is. */
+static void *use_every_verb(void *words)
+{
+    static const fief_unit none;
+    fief_arena *vm = fief_vm_arena(rt);
+    size_t *count = words;
+    (void)fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, 8), count[0]++;
+    (void)fief_resize(rt, FIEF_KIND_STRING, NULL, 0, 8), count[0]++;
+    fief_unit_end(rt, none), count[0]++;
+    (void)fief_unit_begin(rt), count[0]++;
+    (void)fief_trim(rt), count[0]++;
+    (void)fief_root_add(rt, words, 8, NULL), count[0]++;
+    fief_root_remove(rt, words), count[0]++;
+    (void)fief_stack_pop(fief_frame_stack(rt), words, 8), count[0]++;
+    (void)fief_arena_alloc(vm, 8), count[0]++;
+    (void)fief_arena_resize(vm, NULL, 0, 8), count[0]++;
+    fief_arena_rewind(vm, fief_arena_mark(vm)), count[0]++;
+    (void)fief_arena_strdup(vm, "text"), count[0]++;
+    (void)fief_strdup(rt, FIEF_DYNAMIC, "text"), count[0]++;
+    return NULL;
+}
+
+Test(runtime, no_verb_serves_another_thread)
+{
+    pthread_t thread;
+    size_t verbs = 0;
+    open_with(NULL, 0, true);
+    cr_assert_eq(pthread_create(&thread, NULL, use_every_verb, &verbs), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(seen.count, verbs);
+    cr_expect_eq(seen.last, FIEF_MISUSE_WRONG_THREAD);
+    seen.count = 0;
+    close_runtime();
+}
+
+/* ---- closing ---- */
+
+static char closed[8];
+
+static void note_closed(void *name)
+{
+    strncat(closed, name, 1);
+}
+
+Test(runtime, close_ends_frames_then_the_hosts_arenas_then_the_vm)
+{
+    open_with(NULL, 0, false);
+    cr_assert(fief_arena_cleanup(fief_vm_arena(rt), note_closed, "v"));
+    cr_assert(fief_arena_cleanup(fief_arena_open(rt, NULL), note_closed, "1"));
+    cr_assert(fief_arena_cleanup(fief_arena_open(rt, NULL), note_closed, "2"));
+    cr_assert(fief_arena_cleanup(&fief_frame_stack(rt)->arena, note_closed, "f"));
+    close_runtime();
+    cr_expect_str_eq(closed, "f21v");
+}
+
+/* A guarded build keeps a few that were closed; more of them than that are released. */
+Test(runtime, many_are_closed_one_after_the_other)
+{
+    for (int i = 0; i < 20; i++) {
+        open_with(NULL, 0, false);
+        cr_expect_not_null(fief_strdup(rt, FIEF_LITERAL, "text"));
+        close_runtime();
+    }
+    if (is_guarded()) {
+        fief_adopt(rt);
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_USE_AFTER_CLOSE));
+    }
+}
+
+static void expect_bad(fief_config config, const char *words)
+{
+    fief_error error = {FIEF_OK, ""};
+    config.error = &error;
+    cr_expect_null(fief_open(&config));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    cr_expect_not_null(strstr(error.text, words), "'%s'", error.text);
+}
+
+Test(runtime, numbers_out_of_their_range_are_refused)
+{
+    expect_bad((fief_config){.scan_percent = 101}, "scan_percent is 101");
+    expect_bad((fief_config){.stack_depth = FIEF_DEPTH_MAX + 1}, "stack_depth is 17");
+    expect_bad((fief_config){.align = 32}, "align is 32");
+    expect_bad((fief_config){.limit_bytes = 10}, "limit_bytes is 10");
+}
+
 /* ---- failing to open ---- */
 
 /* A guard must not leave its marks in memory that is the caller's again. */

@@ -216,3 +216,32 @@ Test(stats, texts_are_cut_where_the_buffer_ends)
     fief_free(rt, FIEF_KIND_PAIR, pair, 48);
     cr_expect_eq(fief_close(rt), 0);
 }
+
+Test(stats, a_text_tells_mebibytes_fallbacks_and_scans)
+{
+    static char text[8192];
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.max_bytes = 8});
+    cr_assert_not_null(fief_arena_alloc(a, 11 << 20));
+    fief_unit unit = fief_unit_begin(rt);
+    cr_assert_not_null(fief_temp(rt, char, 100));
+    fief_unit_end(rt, unit);
+    cr_expect_lt(fief_stats_text(rt, text, sizeof text), sizeof text);
+    cr_expect_not_null(strstr(text, "11.0 MiB"), "%s", text);
+    cr_expect_not_null(strstr(text, ", 1 fallbacks"), "%s", text);
+    cr_expect_eq(strstr(text, "dangling scans: 1") != NULL, is_guarded(), "%s", text);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* The kind of a call is that call's alone. */
+Test(stats, a_resize_that_fails_counts_for_no_kind)
+{
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .limit_bytes = 10000});
+    void *string = fief_new(rt, FIEF_KIND_STRING, FIEF_DYNAMIC, 100);
+    cr_expect_null(fief_resize(rt, FIEF_KIND_STRING, string, 100, 20000));
+    void *plain = fief_heap_alloc(fief_runtime_heap(rt), 200);
+    cr_expect_eq(fief_stats_kind(rt, FIEF_KIND_STRING).blocks, 1);
+    fief_heap_free(fief_runtime_heap(rt), plain, 200);
+    fief_free(rt, FIEF_KIND_STRING, string, 100);
+    cr_expect_eq(fief_close(rt), 0);
+}
