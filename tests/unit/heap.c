@@ -554,3 +554,19 @@ Test(heap, trims_in_a_row_leave_living_blocks_alone)
     }
     close_runtime();
 }
+
+Test(heap, a_block_that_grew_in_place_gives_all_its_pages_back)
+{
+    enum { SMALL = 100000, LARGE = 200000 };
+    open_runtime(16, false);
+    size_t before = fief_stats_held(rt);
+    void *block = fief_heap_alloc(h, SMALL);
+    void *grown = fief_heap_resize(h, block, SMALL, LARGE);
+    cr_assert_not_null(grown);
+    cr_expect(is_guarded() || grown == block, "nothing lies behind it");
+    fief_heap_free(h, grown, LARGE);
+    (void)fief_trim(rt);
+    cr_expect(is_guarded() || fief_stats_held(rt) == before, "%zu bytes, not %zu",
+              fief_stats_held(rt), before);
+    close_runtime();
+}
