@@ -11,7 +11,6 @@
 #include "core/ledger.h"
 
 #include "guard.h"
-#include "os/os.h"
 
 enum { COLD = 1 << LEDGER_SHIFT };
 
@@ -38,7 +37,7 @@ static void cool(space *s)
     uint32_t first = grave_at(g, g->count - g->warm), pages = s->map[first].length;
     g->warm--;
     g->warm_pages -= pages;
-    os_discard(page_start(s, first), (size_t)pages << PAGE_SHIFT);
+    space_discard(page_start(s, first), (size_t)pages << PAGE_SHIFT);
 }
 
 static void exhume_oldest(space *s)

@@ -244,7 +244,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
 }
 
 /* Nothing is lent in these pages, before and after; between, who discards them may touch them. */
-static void discard(unsigned char *start, size_t bytes)
+void space_discard(unsigned char *start, size_t bytes)
 {
     guard_forget(start, bytes);
     os_discard(start, bytes);
@@ -264,7 +264,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     }
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
     if (s->dirty + bytes > s->retain && s->range->reserve != NULL) {
-        discard(span + (keep_pages << PAGE_SHIFT), bytes);
+        space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {
         s->dirty += bytes;
     }
@@ -281,7 +281,7 @@ size_t space_trim(space *s)
     size_t bytes = s->dirty;
     for (unsigned bin = 0; s->range->reserve != NULL && bin < SPACE_BINS; bin++) {
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
-            discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
+            space_discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
         }
     }
     s->dirty = 0;

@@ -102,6 +102,8 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages);
 /* Gives the span's pages from keep_pages on back. */
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
+/* Drops what nobody uses. */
+void space_discard(unsigned char *start, size_t bytes);
 /* graves.c: the span, or as much of it as there is room for, stays where it is, inaccessible. */
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy);
 bool graves_open(space *s, size_t budget);
