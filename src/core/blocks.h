@@ -40,8 +40,9 @@ record *block_refuse(core *c, record *r, void *block, size_t size, unsigned kind
 static inline record *block_live(core *c, void *block, size_t size, unsigned kind)
 {
     record *r = ledger_at(&c->space, block);
-    bool is_it = r->state == BLOCK_LIVE && (uintptr_t)block % CELL == r->start * FIEF_GRAIN &&
-                 r->size == size && (r->kind == kind || kind == c->no_kind);
+    size_t start = r->start * (size_t)FIEF_GRAIN;
+    bool is_it = r->state == BLOCK_LIVE && (uintptr_t)block % CELL == start && r->size == size &&
+                 (r->kind == kind || kind == c->no_kind);
     return is_it ? r : block_refuse(c, r, block, size, kind);
 }
 

@@ -29,7 +29,7 @@ typedef struct tally {
     ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 
 typedef struct quarantine {
-    uint32_t *ring; /* cells of the ledger */
+    uint32_t *ring; /* cells of the ledger; behind them, room to sort what leaves */
     size_t entries, first, count, bytes, budget;
 } quarantine;
 

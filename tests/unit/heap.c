@@ -357,6 +357,31 @@ Test(heap, a_shrink_needs_no_memory)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* ---- quarantine ---- */
+
+/* Freed in a scattered order, they come back by ascending addresses: at least as long as what left
+ * the quarantine in one go lasts. */
+Test(heap, what_leaves_the_quarantine_is_handed_out_in_address_order)
+{
+    enum { MANY = 4096, STRIDE = 1021, ONCE = 100 };
+    static void *blocks[MANY];
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .quarantine_bytes = 1 << 16});
+    h = fief_runtime_heap(rt);
+    for (size_t i = 0; i < MANY; i++) {
+        blocks[i] = fief_heap_alloc(h, 40);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        fief_heap_free(h, blocks[i * STRIDE % MANY], 40);
+    }
+    unsigned char *before = fief_heap_alloc(h, 40);
+    for (size_t i = 1; i < ONCE && is_guarded(); i++) {
+        unsigned char *block = fief_heap_alloc(h, 40);
+        cr_expect_gt(block, before);
+        before = block;
+    }
+    (void)fief_close(rt);
+}
+
 /* ---- trim ---- */
 
 static void trim_gives_back_what_the_dead_held(void)
