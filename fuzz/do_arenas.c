@@ -1,6 +1,7 @@
 /* do_arenas: arenas, units, marks, the stacks; pointers from one block to another. */
 #include "run.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { ARRAY_LARGEST = 4096, OWN = HOMES - HOME_OWN, ARENA_BUFFER = 5000 };
@@ -75,7 +76,9 @@ void do_arena_open(run *r, const uint64_t *at)
     h->strategy = is_stack ? FIEF_STACK : FIEF_VM_ARENA;
     h->is_open = arena != NULL;
     h->is_stack = is_stack;
+    h->cap = c.max_bytes;
     h->has_cap = c.max_bytes != 0;
+    h->opened = ++l->homes_opened;
     h->has_buffer = c.buffer != NULL;
     h->last = h->logged = 0;
     for (unsigned i = 0; i < MARKS; i++) {
@@ -88,6 +91,7 @@ static void lose_all(run *r, life *l, int index, bool closes)
 {
     home *h = &l->homes[index];
     prepare_undo(r, l, index, 0);
+    size_t used = h->has_buffer ? 0 : fief_arena_used(h->arena), held = fief_stats_held(l->rt);
     SAY(r, "fief_arena_%s(%s);", closes ? "close" : "reset", c_home(l, index));
     if (closes) {
         fief_arena_close(h->arena);
@@ -96,6 +100,9 @@ static void lose_all(run *r, life *l, int index, bool closes)
     }
     finish_undo(r, l, index, 0);
     bool stays = index < HOME_OWN || !closes;
+    MUST(r, stays || fief_stats_held(l->rt) + used <= held,
+         "expected a%d's %zu bytes held no more, found %zu of %zu held", index, used,
+         fief_stats_held(l->rt), held);
     l->strategies[h->strategy].resets += stays;
     h->is_open = stays;
     for (unsigned i = 0; i < MARKS; i++) { /* those of the empty arena, too */
@@ -244,8 +251,7 @@ void prepare_undo(run *r, life *l, int home_index, uint64_t number)
         if (dies_above(b, home_index, number)) {
             must_hold(r, (int)i, b->size);
             see_bytes(r, b);
-            SAY(r, "check(%s, %zu, %u, %d);", c_block(l, (int)i), b->size, b->seed,
-                b->field != NO_FIELD);
+            SAY(r, "check(%s, %zu, %u, %ld);", c_block(l, (int)i), b->size, b->seed, c_field(b));
             forget_pointers_to(r, (int)i);
         }
     }
@@ -261,6 +267,12 @@ void finish_undo(run *r, life *l, int home_index, uint64_t number)
     see(r, expected);
 }
 
+/* At the end of a runtime: the units', then its other arenas, the youngest first, the vm's last. */
+static unsigned rank_at_end(const run *r, int index)
+{
+    return index == HOME_UNIT ? UINT_MAX : index == HOME_VM ? 0 : r->now->homes[index].opened;
+}
+
 /* Newest first, within one arena. */
 static void note_cleanup(void *argument)
 {
@@ -269,6 +281,8 @@ static void note_cleanup(void *argument)
     bool same_arena = before != NULL && before->home == e->home;
     MUST(r, e->is_cleanup, "expected a cleanup once, found it run again");
     MUST(r, !same_arena || e->number < before->number, "expected cleanups newest first");
+    MUST(r, !r->closing || before == NULL || rank_at_end(r, e->home) <= rank_at_end(r, before->home),
+         "expected the cleanups of a%d before those of a%d", e->home, before->home);
     r->last_cleanup = e;
     r->cleanups++;
 }
@@ -471,11 +485,14 @@ void do_store(run *r, const uint64_t *at)
     if (target < 0 || target == holder || outlives(l, &l->blocks[holder], &l->blocks[target])) {
         return;
     }
+    forget_field(r, holder);
     block *b = &l->blocks[holder];
-    SAY(r, "fief_store(rt[%u], %s, %s, %s);", l->index, c_block(l, holder), c_block(l, holder),
-        c_block(l, target));
-    fief_store(l->rt, b->start, b->start, l->blocks[target].start);
+    size_t place = field_place(b, at[1] % 2 != 0);
+    SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
+        c_block(l, holder), place, c_block(l, target));
+    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
     b->field = target;
+    b->field_at = place;
     MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
     see(r, 1);
 }
@@ -531,8 +548,11 @@ void do_dangling(run *r, const uint64_t *at)
     }
     block *b = &l->blocks[holder];
     void *address = l->blocks[target].start;
-    SAY(r, "memcpy(%s, &%s, 8);", c_block(l, holder), c_block(l, target));
-    memcpy(b->start, &address, sizeof address);
+    forget_field(r, holder);
+    b->field_at = field_place(b, at[1] % 2 != 0);
+    SAY(r, "memcpy((char *)%s + %zu, &%s, 8);", c_block(l, holder), b->field_at,
+        c_block(l, target));
+    memcpy(b->start + b->field_at, &address, sizeof address);
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
     fief_unit_end(l->rt, u->unit);
     end_misuse(r);

@@ -39,17 +39,32 @@ void must_hold(run *r, int index, size_t size)
     MUST(r, block_holds(b, size), "expected b%d to hold what was written, found it changed", index);
 }
 
-void forget_pointers_to(run *r, int index)
+void forget_field(run *r, int index)
 {
     life *l = r->now;
+    block *b = &l->blocks[index];
+    if (b->field != NO_FIELD) {
+        b->field = NO_FIELD;
+        fill_field(b);
+        SAY(r, "fill_from(%s, %zu, %zu, %u);", c_block(l, index), b->field_at, sizeof(void *),
+            b->seed);
+    }
+}
+
+void forget_pointers_to(run *r, int index)
+{
+    const life *l = r->now;
     for (unsigned i = 0; i < l->top; i++) {
-        block *b = &l->blocks[i];
+        const block *b = &l->blocks[i];
         if (b->origin != EMPTY && b->field == index) {
-            b->field = NO_FIELD;
-            fill_block(b);
-            SAY(r, "fill(%s, %zu, %u);", c_block(l, (int)i), sizeof(void *), b->seed);
+            forget_field(r, (int)i);
         }
     }
+}
+
+long c_field(const block *b)
+{
+    return b->field != NO_FIELD ? (long)b->field_at : -1;
 }
 
 /* ---- after an allocation ---- */
@@ -88,8 +103,12 @@ static fief_strategy must_be_owned(run *r, const life *l, const made *m)
     return owner;
 }
 
-static void must_be_fresh(run *r, const life *l, const made *m)
+static void must_be_fresh(run *r, const life *l, const made *m, fief_strategy owner)
 {
+    const unsigned char *start = m->start;
+    bool inside = l->buffer == NULL || owner == FIEF_NO_STRATEGY ||
+                  (start >= l->buffer && start + m->size <= l->buffer + l->buffer_size);
+    MUST(r, inside, "expected a block inside the runtime's buffer");
     MUST(r, ((uintptr_t)m->start & (m->align - 1)) == 0, "expected an alignment of %zu, found %p",
          m->align, m->start);
     int other = overlapped(l, m->start, m->usable != 0 ? m->usable : m->size, l->busy);
@@ -124,7 +143,7 @@ void settle(run *r, int index, made m)
         return;
     }
     fief_strategy owner = must_be_owned(r, l, &m);
-    must_be_fresh(r, l, &m);
+    must_be_fresh(r, l, &m, owner);
     block *b = enter_block(l, index, &m, owner);
     const home *h = m.home >= 0 ? &l->homes[m.home] : NULL;
     if (h != NULL) {
@@ -469,7 +488,7 @@ void free_block(run *r, int index)
     block *b = &l->blocks[index];
     must_hold(r, index, b->size);
     see_bytes(r, b);
-    SAY(r, "check(%s, %zu, %u, %d);", c_block(l, index), b->size, b->seed, b->field != NO_FIELD);
+    SAY(r, "check(%s, %zu, %u, %ld);", c_block(l, index), b->size, b->seed, c_field(b));
     forget_pointers_to(r, index);
     call_free(r, l, b, c_block(l, index));
     uncount_block(l, b->strategy, b->kind, b->counted);
@@ -629,8 +648,8 @@ void do_resize(run *r, const uint64_t *at)
     block *b = &l->blocks[index];
     must_hold(r, index, b->size);
     forget_pointers_to(r, index);
-    if (size < sizeof(void *) && b->field != NO_FIELD) {
-        forget_pointers_to(r, b->field);
+    if (b->field != NO_FIELD && size < b->field_at + sizeof(void *)) {
+        forget_field(r, index);
     }
     size_t prefix = size < b->size ? size : b->size;
     l->busy = index;

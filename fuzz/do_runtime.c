@@ -71,7 +71,8 @@ static void home_is(life *l, int index, fief_arena *arena, fief_strategy strateg
     h->strategy = strategy;
     h->is_open = true;
     h->is_stack = strategy == FIEF_STACK;
-    h->has_cap = config != NULL && config->max_bytes != 0;
+    h->cap = config != NULL ? config->max_bytes : 0;
+    h->has_cap = h->cap != 0;
     h->has_buffer = config != NULL && config->buffer_size != 0;
     h->last = h->logged = 0;
 }
@@ -86,7 +87,7 @@ static void forget_all(life *l)
     for (int i = 0; i < HOMES; i++) {
         l->homes[i].is_open = false;
     }
-    l->live = l->top = l->unit_count = l->full_calls = 0;
+    l->live = l->top = l->unit_count = l->full_calls = l->homes_opened = 0;
     l->asked = l->heap_used = 0;
     l->busy = -1;
 }
@@ -103,6 +104,8 @@ static void begin_life(run *r, life *l, config_id id, const fief_config *c)
     l->may_run_out = c->buffer != NULL || (r->os != NULL && c->range == NULL);
     l->is_loose = l->may_run_out || r->os != NULL;
     l->quarantine = c->quarantine_bytes != 0 ? c->quarantine_bytes : (size_t)4 << 20;
+    l->buffer = c->buffer;
+    l->buffer_size = c->buffer_size;
     l->limit = c->limit_bytes;
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
         l->strategies[i].limit = c->limits[i];
@@ -275,6 +278,7 @@ static void close_with(run *r, life *l, size_t leaks)
     check_figures(r, l);
     r->cleanups = 0;
     r->last_cleanup = NULL;
+    r->closing = true;
     if (leaks == 0) {
         SAY(r, "must(fief_close(rt[%u]) == 0, \"nothing leaked\");", l->index);
     } else {
@@ -282,6 +286,7 @@ static void close_with(run *r, life *l, size_t leaks)
     }
     size_t leaked = fief_close(l->rt);
     l->rt = NULL;
+    r->closing = false;
     MUST(r, leaked == leaks || (leaks != 0 && !r->guards && !l->is_counted),
          "expected %zu leaked blocks, found %zu", leaks, leaked);
     MUST(r, r->cleanups == cleanups, "expected %u cleanups, found %u", cleanups, r->cleanups);
@@ -371,6 +376,7 @@ void do_check(run *r, const uint64_t *at)
     MUST(r, r->guards || looked == 0, "expected a release build to look at nothing, found %zu",
          looked);
     check_blocks(r, l);
+    check_owners(r, l);
     check_figures(r, l);
 }
 
@@ -384,6 +390,7 @@ void do_trim(run *r, const uint64_t *at)
         (void)fief_trim(l->rt);
         MUST(r, fief_stats_held(l->rt) <= held, "expected a trim to hold no more than before");
         check_blocks(r, l);
+        check_owners(r, l);
     }
 }
 

@@ -53,25 +53,45 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* The same but for the word of its field. */
+static bool range_holds_but_field(const block *b, size_t from, size_t until)
+{
+    if (b->field == NO_FIELD) {
+        return range_holds(b, from, until);
+    }
+    size_t behind = b->field_at + sizeof(void *);
+    return range_holds(b, from, least(until, b->field_at)) &&
+           range_holds(b, from > behind ? from : behind, until);
+}
+
 bool block_holds(const block *b, size_t size)
 {
-    size_t from = b->field != NO_FIELD ? sizeof(void *) : 0;
-    bool holds = range_holds(b, from, least(least(b->size, END), size));
+    bool holds = range_holds_but_field(b, 0, least(least(b->size, END), size));
     if (b->size > END) {
         for (size_t i = STRIDE; i < least(b->size - END, size); i += STRIDE) {
-            holds = holds && range_holds(b, i, i + 1);
+            holds = holds && range_holds_but_field(b, i, i + 1);
         }
-        holds =
-            holds && range_holds(b, b->size > 2 * END ? b->size - END : END, least(b->size, size));
+        size_t from = b->size > 2 * END ? b->size - END : END;
+        holds = holds && range_holds_but_field(b, from, least(b->size, size));
     }
     return holds;
+}
+
+size_t field_place(const block *b, bool last)
+{
+    return last ? (b->size - sizeof(void *)) & ~(sizeof(void *) - 1) : 0;
+}
+
+void fill_field(const block *b)
+{
+    fill_range(b, b->field_at, b->field_at + sizeof(void *));
 }
 
 bool block_points(const life *l, const block *b)
 {
     unsigned char *target = NULL;
     if (b->field != NO_FIELD) {
-        memcpy(&target, b->start, sizeof target);
+        memcpy(&target, b->start + b->field_at, sizeof target);
     }
     return b->field == NO_FIELD || target == l->blocks[b->field].start;
 }

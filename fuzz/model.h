@@ -25,7 +25,8 @@ typedef struct block {
     fief_strategy strategy; /* where it lives: fief_owner says so */
     unsigned kind;          /* the last of all: none */
     int home, pool;         /* of an arena or of a pool of the program's; else -1 */
-    int field;              /* its first word points to this block; or NO_FIELD */
+    int field;              /* a word of it points to this block; or NO_FIELD */
+    size_t field_at;        /* that word: at this byte */
     uint8_t seed;           /* of its bytes */
 } block;
 
@@ -46,7 +47,9 @@ typedef struct home {
     fief_arena *arena;
     fief_strategy strategy;
     bool is_open, is_stack, has_cap, has_buffer;
+    size_t cap;
     uint64_t last; /* number */
+    unsigned opened; /* the how many-th of the life's */
     size_t logged;
     entry log[LOG_MAX];
 } home;
@@ -86,6 +89,8 @@ typedef struct life {
     bool may_run_out; /* of memory, and when depends on the mode */
     bool is_loose;    /* so nothing of it is digested; nor where the OS fails */
     size_t quarantine;
+    const unsigned char *buffer; /* that it lives in, or NULL */
+    size_t buffer_size;
     size_t limit, asked, heap_used;
     figures strategies[FIEF_STRATEGIES], kinds_used[KINDS_MODELLED];
     block blocks[BLOCKS];
@@ -93,6 +98,7 @@ typedef struct life {
     int busy;           /* a block that is being resized: not to be collected; or -1 */
     unsigned full_calls;
     home homes[HOMES];
+    unsigned homes_opened;
     marked marks[MARKS];
     slots pools[POOLS];
     unit units[UNITS];
@@ -108,6 +114,9 @@ void fill_block(const block *b);
 void model_fills_whole(bool whole);
 /* Does it hold them, up to `size` bytes? */
 bool block_holds(const block *b, size_t size);
+/* Where a field of the block may be: its first word or its last. */
+size_t field_place(const block *b, bool last);
+void fill_field(const block *b);
 /* Is the field, where it has one, the address that it was given? */
 bool block_points(const life *l, const block *b);
 bool is_zero(const unsigned char *start, size_t size);

@@ -75,9 +75,11 @@ void see(run *r, uint64_t value)
 /* Its contents by both ends: a block that is whole has been looked at already. */
 void see_bytes(run *r, const block *b)
 {
-    size_t from = b->field != NO_FIELD ? sizeof(void *) : 0;
+    bool has_field = b->field != NO_FIELD;
+    size_t first = has_field && b->field_at == 0 ? sizeof(void *) : 0;
+    size_t end = has_field && b->field_at != 0 ? b->field_at : b->size;
     see(r, b->size);
-    see(r, b->size > from ? (uint64_t)b->start[from] << 8 | b->start[b->size - 1] : 0);
+    see(r, end > first ? (uint64_t)b->start[first] << 8 | b->start[end - 1] : 0);
 }
 
 /* ---- misuse ---- */
@@ -157,8 +159,28 @@ static void check_kind(const run *r, const life *l, unsigned kind)
     compare(r, name, "asked bytes", l->kinds_used[kind].asked, count.asked_bytes);
 }
 
+static void check_caps(const run *r, const life *l)
+{
+    for (int i = 0; i < HOMES; i++) {
+        const home *h = &l->homes[i];
+        MUST(r, !h->is_open || !h->has_cap || fief_arena_used(h->arena) <= h->cap,
+             "expected a%d to use at most %zu bytes, found %zu", i, h->cap,
+             fief_arena_used(h->arena));
+    }
+}
+
+void check_owners(run *r, const life *l)
+{
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        MUST(r, b->origin == EMPTY || fief_owner(l->rt, b->start) == b->strategy,
+             "expected b%u to belong to the %s still", i, fief_strategy_name(b->strategy));
+    }
+}
+
 void check_figures(run *r, life *l)
 {
+    check_caps(r, l);
     for (unsigned s = FIEF_VM_ARENA; s < FIEF_STRATEGIES; s++) {
         check_strategy(r, l, (fief_strategy)s);
     }

@@ -35,6 +35,7 @@ typedef struct run {
     bool guards, poisons; /* the mode notices misuse; also writes past a block, by itself */
     fief_misuse_class expected;
     unsigned expects, reported;
+    bool closing;             /* all arenas of the runtime, in their order */
     unsigned cleanups;        /* that ran */
     const void *last_cleanup; /* the argument of the one that ran last */
     const faults *os;
@@ -89,6 +90,8 @@ void close_life(run *r, life *l);
 void run_until(run *r, size_t end);
 void check_figures(run *r, life *l);
 void check_blocks(run *r, const life *l);
+/* Each living block belongs to whom it did. */
+void check_owners(run *r, const life *l);
 
 /* ---- blocks ---- */
 
@@ -108,6 +111,10 @@ void settle(run *r, int index, made m);
 int room_for(run *r, uint64_t handle, size_t size);
 /* No living block's field points to it any more. */
 void forget_pointers_to(run *r, int index);
+/* Nor does it point to any. */
+void forget_field(run *r, int index);
+/* For the C form: where its field is, or -1. */
+long c_field(const block *b);
 /* The calls alone. */
 void call_free(run *r, const life *l, const block *b, const char *name);
 void *call_resize(run *r, const life *l, const block *b, const char *name, size_t size);
