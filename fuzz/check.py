@@ -8,6 +8,7 @@ Programs go from one form to another and come back; some, as C, are compiled and
 refused in one line. The flags are for compiling C; the last may be the library.
 """
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,28 @@ def check_truncated(scratch):
     report(sound, "truncated bytes are programs")
 
 
+def recorded(scratch, name, *files):
+    """The files that config.record_ops leaves while these run: (class of the misuse, path)."""
+    folder = os.path.join(scratch, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    status, _, error = run(DRIVER, "--record", folder, *files)
+    left = [(kept[5:-4], os.path.join(folder, kept)) for kept in sorted(os.listdir(folder))]
+    return left if status == 0 else [(error, files[-1])]
+
+
+def check_records(scratch):
+    """What a report leaves behind makes the same misuse again; there is none in a release build."""
+    programs_with_misuse = [path for target, path in programs() if target == "runtime"]
+    left = recorded(scratch, "recorded", *programs_with_misuse)
+    for number, (misuse, path) in enumerate(left):
+        again = [found for found, _ in recorded(scratch, "again", path)]
+        report(misuse in again, f"record {number} replays: {misuse}", f"{path}: found {again}")
+    status, out, error = run(DRIVER, "--record", os.path.join(scratch, "none/none"),
+                             *programs_with_misuse)
+    report(status == 0, "a record that cannot be written changes nothing", error)
+
+
 def check_random():
     for target in TARGETS:
         status, out, error = run(DRIVER, "--target", target, "--runs", RUNS, "--seed", "7")
@@ -192,6 +215,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
     check_dictionaries(scratch_folder)
+    check_records(scratch_folder)
     check_random()
     if COMPILE:
         check_c(scratch_folder)

@@ -281,7 +281,8 @@ static void note_cleanup(void *argument)
     bool same_arena = before != NULL && before->home == e->home;
     MUST(r, e->is_cleanup, "expected a cleanup once, found it run again");
     MUST(r, !same_arena || e->number < before->number, "expected cleanups newest first");
-    MUST(r, !r->closing || before == NULL || rank_at_end(r, e->home) <= rank_at_end(r, before->home),
+    MUST(r,
+         !r->closing || before == NULL || rank_at_end(r, e->home) <= rank_at_end(r, before->home),
          "expected the cleanups of a%d before those of a%d", e->home, before->home);
     r->last_cleanup = e;
     r->cleanups++;

@@ -10,9 +10,10 @@ enum { BUFFER_SIZE = 1 << 21 };
 static const size_t range_bytes = (size_t)1 << 30, fake_range_bytes = (size_t)48 << 20;
 static const size_t fake_reserve_bytes = (size_t)5 << 20;
 
-/* Kept ranges: opening a runtime takes no system call. They last as long as the process. */
+/* Kept ranges: opening a runtime takes no system call. They last as long as the process. Buffers are
+ * aligned as in the C form, so that they hold the same there. */
 static fief_range *ranges[RUNTIMES];
-static _Alignas(16) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
+static _Alignas(65536) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
 
 /* ---- what the library calls ---- */
 
@@ -25,6 +26,7 @@ bool on_misuse(const fief_misuse *m, void *user)
          m->text);
     MUST(r, m->class_id == r->expected, "expected misuse %s, found %s: %s",
          fief_misuse_name(r->expected), fief_misuse_name(m->class_id), m->text);
+    keep_record(m);
     return true;
 }
 
@@ -214,6 +216,7 @@ static void open_as(run *r, life *l, config_id id)
     c.user = l;
     c.on_misuse = on_misuse;
     c.on_full = on_full;
+    c.record_ops = record_file();
     SAY(r, "rt[%u] = open_runtime(&config), arenas_of(%u);", l->index, l->index);
     l->rt = fief_open(&c);
     check_verdict(r, l, &c, &error);

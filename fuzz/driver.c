@@ -3,6 +3,7 @@
  *
  *     fief-fuzz [--target NAME] FILE|DIRECTORY...         replay; a directory's files by name
  *     fief-fuzz --digest FILE|DIRECTORY...                the digest of each
+ *     fief-fuzz --record DIRECTORY FILE...                and leaves what each misuse's report left
  *     fief-fuzz --target NAME --seconds N [--seed S]      random programs; or --runs N
  *     fief-fuzz --text FILE | --c FILE | --bytes FILE     the program, on stdout
  *
@@ -311,6 +312,7 @@ static int refuse(const char *what, const char *given)
     fprintf(stderr,
             "fief-fuzz: %s '%s'\n"
             "usage: fief-fuzz [--target NAME] [--digest|--text|--c|--bytes] FILE...\n"
+            "       fief-fuzz --record DIRECTORY FILE...\n"
             "       fief-fuzz --target NAME --seconds N|--runs N [--seed S]\n",
             what, given);
     return USAGE;
@@ -334,6 +336,10 @@ static int parse_option(char **words)
             options.action = (action)i;
             return 1;
         }
+    }
+    if (strcmp(words[0], "--record") == 0 && words[1] != NULL) {
+        run_records_in(words[1]);
+        return 2;
     }
     if (strcmp(words[0], "--target") == 0) {
         options.target = words[1] != NULL ? find_target(words[1]) : NULL;

@@ -111,6 +111,31 @@ bool null_is_fine(run *r)
     return r->now->may_run_out || r->os_failed;
 }
 
+static char recorded[200];
+static const char *record_directory;
+
+void run_records_in(const char *directory)
+{
+    record_directory = directory;
+    (void)snprintf(recorded, sizeof recorded, "%s/last.ops", directory);
+}
+
+const char *record_file(void)
+{
+    return record_directory != NULL ? recorded : NULL;
+}
+
+void keep_record(const fief_misuse *m)
+{
+    static unsigned kept;
+    char name[300];
+    if (record_directory != NULL && m->operations != NULL) {
+        (void)snprintf(name, sizeof name, "%s/%04u-%s.ops", record_directory, ++kept,
+                       fief_misuse_name(m->class_id));
+        (void)rename(m->operations, name);
+    }
+}
+
 /* ---- all of a runtime ---- */
 
 void check_blocks(run *r, const life *l)

@@ -23,6 +23,11 @@ typedef struct result {
 /* `os` and `c` may be NULL. `c`: where to write the program as C, `c_end` what belongs behind. */
 result run_program(const program *p, const faults *os, FILE *c, FILE *c_end);
 
+/* Each misuse leaves a file <number>-<class>.ops in that directory: what config.record_ops does. */
+void run_records_in(const char *directory);
+const char *record_file(void);
+void keep_record(const fief_misuse *m);
+
 /* ---- for the operations, do_*.c ---- */
 
 typedef struct run {

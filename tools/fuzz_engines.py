@@ -18,6 +18,12 @@ class Job:
         self.runs = self.rate = self.edges = self.corpus = self.before = 0
 
 
+def libfuzzer_flags(place):
+    flags = ["-max_len=256", "-len_control=0", "-entropic=0", "-reduce_inputs=0", "-timeout=20",
+             "-print_final_stats=1"]
+    return flags + ([f"-dict={place.dictionary}"] if place.dictionary else [])
+
+
 class LibFuzzer:
     name = "libfuzzer"
 
@@ -32,16 +38,14 @@ class LibFuzzer:
             self.start(job)
 
     def flags(self):
-        flags = ["-max_len=256", "-len_control=0", "-entropic=0", "-reduce_inputs=0", "-timeout=20",
-                 "-print_final_stats=1"]
-        return flags + ([f"-dict={self.place.dictionary}"] if self.place.dictionary else [])
+        return libfuzzer_flags(self.place)
 
     def start(self, job):
         job.before += job.runs
         job.runs, job.read, job.tail = 0, 0, ""
         job.log = os.path.join(self.place.scratch, f"job-{job.number}.log")
-        command = [self.place.binary("fuzz-" + self.args.mode), *self.flags(), f"-seed={self.seed}",
-                   f"-artifact_prefix={self.crashes}/", self.place.work, self.place.seeds]
+        command = [self.place.binary("fuzz-" + self.args.mode), *self.flags(),
+                   f"-seed={self.seed}", f"-artifact_prefix={self.crashes}/", self.place.work, self.place.seeds]
         self.seed += 1
         given = os.environ.get("UBSAN_OPTIONS", "")
         environment = {**os.environ, "UBSAN_OPTIONS": given + ":abort_on_error=1"}

@@ -28,6 +28,7 @@ import time
 from types import SimpleNamespace
 
 import fuzz
+import fuzz_engines
 import patches
 
 FINDERS = ["tests", "corpus", "libfuzzer", "afl"]
@@ -113,9 +114,11 @@ class Copy:
                     shutil.copy(program, control)
 
     def make_seeds(self):
-        shutil.rmtree(self.root / "seeds", ignore_errors=True)
         for target in USUAL:
-            fuzz.seeds_of(str(self.root), target, str(self.root / "seeds" / target))
+            fuzz.Place(str(self.root), target).write_seeds()
+
+    def seeds(self, target):
+        return pathlib.Path(fuzz.Place(str(self.root), target).seeds)
 
 
 def must(command, folder):
@@ -199,9 +202,9 @@ def libfuzzer_turn(copy, target, mode, seconds, seed, work):
     shutil.rmtree(crashes, ignore_errors=True)
     for folder in (crashes, corpus):
         folder.mkdir(parents=True, exist_ok=True)
-    args = SimpleNamespace(mode=mode, seed=seed, seconds=seconds)
-    command = fuzz.libfuzzer_command(str(copy.root), args, target, str(crashes), str(corpus),
-                                     str(copy.root / "seeds" / target))
+    place = fuzz.Place(str(copy.root), target)
+    command = [place.binary(f"fuzz-{mode}"), *fuzz_engines.libfuzzer_flags(place), f"-seed={seed}",
+               f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/", corpus, place.seeds]
     subprocess.run([*command, "-timeout=5"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    timeout=seconds + 60, check=False)
     return sorted(crashes.iterdir())
@@ -213,7 +216,7 @@ AFL = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
 
 def afl_turn(copy, target, mode, seconds, seed, work):
     """The same with AFL++: what it does not start with counts, too."""
-    out, seeds = work / f"afl-{target}-{mode}", copy.root / "seeds" / target
+    out, seeds = work / f"afl-{target}-{mode}", copy.seeds(target)
     program = copy.folder(f"afl-{mode}") / "fuzz" / f"fuzz-{target}"
     mutator = copy.folder("release") / "fuzz/libfief-afl-mutator.so"
     bad = [file for file in sorted(seeds.iterdir()) if fails(program, file)]

@@ -96,6 +96,7 @@ typedef struct fief_misuse {
     const char *strategy; /* its strategy's name, or NULL */
     fief_site used, died, allocated;
     const fief_dangling *dangling; /* of the dangling classes; else NULL */
+    const char *operations; /* the file that config.record_ops asked for, when it was written */
     const void *evidence; /* the library's own: what it knows of these stacks */
     void *user;           /* the host's */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);

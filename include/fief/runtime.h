@@ -62,6 +62,8 @@ typedef struct fief_config {
     unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
     unsigned scan_percent;      /* of the time, for dangling scans when guarded: 10; 100: all */
     bool color;                 /* of reports: say so where stderr is a terminal */
+    /* Guarded: a report leaves the last 256 calls in that file, as a program for ./dev replay. */
+    const char *record_ops;
     bool no_scan, scan_stack;   /* none; with the C stack (conservatively: it keeps old words) */
     /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in
      * the manner of snprintf: called for a report that is printed, in a child process, so that the

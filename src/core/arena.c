@@ -337,11 +337,17 @@ void *arena_alloc(arena *a, size_t size, size_t align)
     return block;
 }
 
+note arena_note(const arena *a, size_t size, size_t align)
+{
+    return (note){.verb = VERB_ARENA_ALLOC, .where = a, .size = size,
+                  .kind = (uint16_t)a->strategy, .detail = (uint8_t)__builtin_ctzl(align)};
+}
+
 void *fief_arena_refill(fief_arena *window, size_t size, size_t align)
 {
     arena *a = whole(window);
     bool sound = enter(a->core, CALL()) && align_is_sound(a->core, align);
-    return sound ? arena_alloc(a, size, align) : NULL;
+    return sound ? noted(a->core, arena_alloc(a, size, align), arena_note(a, size, align)) : NULL;
 }
 
 /* The newest block, in an open window, grows or shrinks where it lies; any block may shrink. */
@@ -402,8 +408,11 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
     if (moved != NULL && block != NULL) {
         memcpy(moved, block, old_size < new_size ? old_size : new_size);
         retire(a, block);
+        note_call(a->core, (note){.verb = VERB_RESIZE, .what = block, .where = moved,
+                                  .size = new_size, .old = old_size, .detail = VERB_ARENA_ALLOC});
+        return moved;
     }
-    return moved;
+    return noted(a->core, moved, arena_note(a, new_size, align));
 }
 
 /* ---- rewind and reset ---- */
@@ -677,6 +686,27 @@ static bool may_undo_to(arena *a, uint64_t events)
     return false;
 }
 
+/* A mark is made inline, and nobody sees it: for the diary it was made before the first note that
+ * the rewind undid. */
+static void note_rewind(const arena *a)
+{
+    core *c = a->core;
+    diary *d = GUARD_SHUT ? c->diary : NULL;
+    if (d == NULL) {
+        return;
+    }
+    uint64_t first = d->count;
+    for (uint64_t n = d->count; n > 0 && d->count - n < NOTES; n--) {
+        note *made = &d->notes[(n - 1) % NOTES];
+        bool is_ours = made->verb == VERB_ARENA_ALLOC && made->where == a && made->old == 0;
+        if (is_ours && ledger_at(&c->space, made->what)->state == BLOCK_REWOUND) {
+            made->old = 1;
+            first = n - 1;
+        }
+    }
+    diary_write(c, (note){.verb = VERB_REWIND, .where = a, .old = first});
+}
+
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
                             unsigned char *limit, uint64_t events)
 {
@@ -691,8 +721,8 @@ void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fie
     } else if (mark_is_stale(a, mark)) {
         misuse(a->core, FIEF_MISUSE_STALE_MARK, mark.cursor, 0,
                "the arena was rewound below this mark, or reset, since it was made");
-    } else if (may_undo_to(a, mark.events)) {
-        (void)arena_rewind(a, mark);
+    } else if (may_undo_to(a, mark.events) && arena_rewind(a, mark)) {
+        note_rewind(a);
     }
 }
 
@@ -756,6 +786,7 @@ void fief_arena_reset_slow(fief_arena *window)
 {
     arena *a = whole(window);
     if (enter(a->core, CALL()) && may_undo_to(a, 0)) {
+        note_call(a->core, (note){.verb = VERB_ARENA_RESET, .where = a});
         (void)arena_reset(a);
     }
 }
@@ -763,9 +794,12 @@ void fief_arena_reset_slow(fief_arena *window)
 bool fief_arena_cleanup_slow(fief_arena *window, void (*function)(void *), void *argument)
 {
     arena *a = whole(window);
-    return enter(a->core, CALL()) &&
-           attach(a,
-                  (attachment){.kind = ATTACHED_CLEANUP, .start = argument, .function = function});
+    if (!enter(a->core, CALL())) {
+        return false;
+    }
+    note_call(a->core, (note){.verb = VERB_CLEANUP, .where = a});
+    return attach(a, (attachment){.kind = ATTACHED_CLEANUP, .start = argument,
+                                  .function = function});
 }
 
 size_t fief_arena_used(const fief_arena *window)
@@ -879,6 +913,7 @@ void arena_close(arena *a)
 void fief_arena_close_slow(fief_arena *window)
 {
     if (window != NULL && enter(whole(window)->core, CALL())) {
+        note_call(whole(window)->core, (note){.verb = VERB_ARENA_CLOSE, .where = window});
         arena_close(whole(window));
     }
 }

@@ -109,3 +109,10 @@ const char *owner_name(const page *entry)
     default: return "the heap";
     }
 }
+
+void diary_write(core *c, note n)
+{
+    diary *d = c->diary;
+    n.operation = c->operation;
+    d->notes[d->count++ % NOTES] = n;
+}

@@ -7,6 +7,7 @@
 
 #include "core/dangling.h"
 #include "core/depot.h"
+#include "core/diary.h"
 #include "core/ledger.h"
 
 #include "guard.h"
@@ -37,7 +38,6 @@ typedef enum fence { FENCE_NONE, FENCE_BACK, FENCE_FRONT } fence;
 
 typedef struct core {
     space space;
-    bool shut;
     size_t limit, asked;
     tally tallies[FIEF_STRATEGIES];
     tally *kinds;  /* one a kind, and one more for blocks of none; NULL while windows are open */
@@ -62,10 +62,11 @@ typedef struct core {
     uint64_t (*where)(void *);
     size_t (*where_text)(uint64_t, char *, size_t, void *);
     scan scan;
+    diary *diary;
     unsigned unit; /* the number of the unit that is ending; 0: none is */
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
     size_t handling_thread;
-    bool asking, closed, color; /* asking: the host is in `where` */
+    bool shut, asking, closed, color; /* asking: the host is in `where` */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -130,6 +131,36 @@ static inline bool enter(core *c, call from)
     c->operation++;
     return true;
 }
+
+/* The diary: a call that names or makes something. */
+void diary_write(core *c, note n);
+static inline void note_call(core *c, note n)
+{
+    if (GUARD_SHUT && c->diary != NULL) {
+        diary_write(c, n);
+    }
+}
+/* `makes`: what the call is where there was no block. */
+static inline void note_resize(core *c, const void *block, void *moved, size_t old_size,
+                               size_t new_size, verb makes)
+{
+    if (GUARD_SHUT && c->diary != NULL && moved != NULL) {
+        note made = {.verb = (uint8_t)makes, .what = moved, .size = new_size};
+        note resized = {.verb = VERB_RESIZE, .what = block, .where = moved, .size = new_size,
+                        .old = old_size, .kind = (uint16_t)c->kind, .detail = (uint8_t)makes};
+        diary_write(c, block == NULL ? made : resized);
+    }
+}
+/* The same of a call that gives what it made, or NULL. */
+static inline void *noted(core *c, void *made, note n)
+{
+    n.what = made;
+    if (GUARD_SHUT && c->diary != NULL && made != NULL) {
+        diary_write(c, n);
+    }
+    return made;
+}
+
 /* Reports; returns only where the host's handler does. `format` makes the sentence. */
 void misuse(core *c, fief_misuse_class class_id, const void *address, size_t size,
             const char *format, ...) FIEF_PRINTF(5, 6);
@@ -222,6 +253,7 @@ typedef struct arena {
     annex *annex; /* the buffer's records, while blocks are seen */
 } arena;
 
+note arena_note(const arena *a, size_t size, size_t align);
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
 /* Back to a mark that is known to be good. False, as arena_reset: something points at what would

@@ -338,20 +338,25 @@ void *heap_alloc(heap *h, size_t size, size_t align)
 void *fief_heap_refill(fief_heap *window, size_t size)
 {
     heap *h = whole(window);
-    return enter(h->core, CALL()) ? heap_alloc(h, size, FIEF_GRAIN) : NULL;
+    return enter(h->core, CALL()) ? noted(h->core, heap_alloc(h, size, FIEF_GRAIN),
+                                          (note){.verb = VERB_ALLOC, .size = size})
+                                  : NULL;
 }
 
 void *fief_heap_alloc_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
-    return sound ? heap_alloc(h, size, align) : NULL;
+    note n = {.verb = VERB_ALLOC, .size = size, .detail = (uint8_t)__builtin_ctzl(align)};
+    return sound ? noted(h->core, heap_alloc(h, size, align), n) : NULL;
 }
 
 void fief_heap_free_slow(fief_heap *window, void *block, size_t size)
 {
     heap *h = whole(window);
     if (block != NULL && enter(h->core, CALL())) {
+        note_call(h->core,
+                  (note){.verb = VERB_FREE, .what = block, .size = size, .detail = VERB_ALLOC});
         heap_give(h, block, size, h->core->kind);
     }
 }
@@ -452,7 +457,12 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
 void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, size_t new_size)
 {
     heap *h = whole(window);
-    return enter(h->core, CALL()) ? heap_resize(h, block, old_size, new_size) : NULL;
+    if (!enter(h->core, CALL())) {
+        return NULL;
+    }
+    void *moved = heap_resize(h, block, old_size, new_size);
+    note_resize(h->core, block, moved, old_size, new_size, VERB_ALLOC);
+    return moved;
 }
 
 /* ---- unsized ---- */
@@ -513,14 +523,17 @@ void *heap_alloc_unsized(heap *h, size_t size, size_t align)
 void *fief_heap_refill_unsized(fief_heap *window, size_t size)
 {
     heap *h = whole(window);
-    return enter(h->core, CALL()) ? heap_alloc_unsized(h, size, FIEF_ALIGN) : NULL;
+    return enter(h->core, CALL()) ? noted(h->core, heap_alloc_unsized(h, size, FIEF_ALIGN),
+                                          (note){.verb = VERB_MALLOC, .size = size})
+                                  : NULL;
 }
 
 void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
-    return sound ? heap_alloc_unsized(h, size, align) : NULL;
+    note n = {.verb = VERB_MALLOC, .size = size, .detail = (uint8_t)__builtin_ctzl(align)};
+    return sound ? noted(h->core, heap_alloc_unsized(h, size, align), n) : NULL;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
@@ -563,6 +576,7 @@ void heap_give_unsized(heap *h, void *block)
 static FIEF_NOINLINE void free_unsized_slow(heap *h, void *block, call from)
 {
     if (block != NULL && enter(h->core, from)) {
+        note_call(h->core, (note){.verb = VERB_FREE, .what = block, .detail = VERB_MALLOC});
         heap_give_unsized(h, block);
     }
 }
@@ -585,16 +599,12 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     free_unsized_slow(h, block, CALL());
 }
 
-void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)
+static void *resize_unsized(heap *h, void *block, size_t new_size)
 {
-    heap *h = whole(window);
-    if (!enter(h->core, CALL())) {
-        return NULL;
-    }
     if (block == NULL) {
         return heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     }
-    size_t usable = fief_heap_usable_size(window, block);
+    size_t usable = fief_heap_usable_size(&h->window, block);
     if (usable == 0) {
         heap_give_unsized(h, block); /* not ours: reports, and changes nothing */
         return NULL;
@@ -610,6 +620,17 @@ void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_s
         memcpy(moved, block, usable < new_size ? usable : new_size);
         heap_give_unsized(h, block);
     }
+    return moved;
+}
+
+void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)
+{
+    heap *h = whole(window);
+    if (!enter(h->core, CALL())) {
+        return NULL;
+    }
+    void *moved = resize_unsized(h, block, new_size);
+    note_resize(h->core, block, moved, 0, new_size, VERB_MALLOC);
     return moved;
 }
 

@@ -140,7 +140,10 @@ void *pool_alloc(pool *p, size_t size)
 void *fief_pool_refill(fief_pool *window)
 {
     pool *p = whole(window);
-    return enter(p->core, CALL()) ? pool_alloc(p, p->slot_size) : NULL;
+    return enter(p->core, CALL()) ? noted(p->core, pool_alloc(p, p->slot_size),
+                                          (note){.verb = VERB_TAKE, .where = p,
+                                                 .size = p->slot_size})
+                                  : NULL;
 }
 
 bool pool_has_slot(const pool *p, const void *slot)
@@ -219,6 +222,8 @@ void fief_pool_give_slow(fief_pool *window, void *slot)
 {
     pool *p = whole(window);
     if (slot != NULL && enter(p->core, CALL())) {
+        note_call(p->core, (note){.verb = VERB_FREE, .what = slot, .where = p,
+                                  .size = p->slot_size, .detail = VERB_TAKE});
         (void)pool_give(p, slot, p->slot_size, p->core->no_kind);
     }
 }
@@ -357,7 +362,12 @@ size_t pool_trim(pool *p)
 
 size_t fief_pool_trim(fief_pool *window)
 {
-    return enter(whole(window)->core, CALL()) ? pool_trim(whole(window)) : 0;
+    pool *p = whole(window);
+    if (!enter(p->core, CALL())) {
+        return 0;
+    }
+    note_call(p->core, (note){.verb = VERB_POOL_TRIM, .where = p});
+    return pool_trim(p);
 }
 
 /* ---- life ---- */
@@ -420,6 +430,7 @@ void fief_pool_close_slow(fief_pool *window)
 {
     pool *p = window != NULL ? whole(window) : NULL;
     if (p != NULL && enter(p->core, CALL())) {
+        note_call(p->core, (note){.verb = VERB_POOL_CLOSE, .where = p});
         pool_shut_down(p);
         space_meta_give(&p->core->space, p, sizeof *p);
     }

@@ -118,5 +118,6 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
         return false;
     }
     take_away(a, &n, cursor);
+    note_call(a->core, (note){.verb = VERB_POP, .what = block, .where = a, .size = size});
     return true;
 }

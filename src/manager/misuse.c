@@ -209,12 +209,14 @@ static const fief_misuse *handled_around(const core *c, const void *stack)
 }
 
 /* True: the host refused, and goes on. */
-static bool hand_over(core *c, const fief_misuse *m)
+static bool hand_over(core *c, fief_misuse *m)
 {
     c->handled = m;
     c->handling_thread = os_thread();
+    diary_save(c, m);
     if (c->on_misuse != NULL && c->on_misuse(m, c->user)) {
         c->handled = NULL;
+        diary_forget(c, m);
         return true;
     }
     print_report(m, NULL);

@@ -172,6 +172,10 @@ static void put_runtime(writer *w, const fief_misuse *m)
 {
     put(w, "  %sruntime \"%s\", thread %d, fief " FIEF_VERSION " %s%s\n", tone(m, DIM), m->runtime,
         m->thread, m->mode, tone(m, PLAIN));
+    if (m->operations != NULL) {
+        put(w, "  %slast operations: ./dev replay %s%s\n", tone(m, DIM), m->operations,
+            tone(m, PLAIN));
+    }
 }
 
 static void put_site(writer *w, const char *what, const fief_site *site, const found *frames,

@@ -167,14 +167,16 @@ static runtime *move_in(fief_range *range, const fief_config *config)
 }
 
 /* Only guarded builds tell sites; without a depot they go on and tell fewer. */
-static void open_evidence(core *c, size_t quarantine_bytes)
+static void open_evidence(core *c, const fief_config *config)
 {
+    size_t quarantine_bytes = config->quarantine_bytes;
     if (GUARD_SHUT) {
         size_t budget = quarantine_bytes != 0 ? quarantine_bytes : quarantine_default;
         (void)quarantine_open(c, budget);
         (void)graves_open(&c->space, budget);
         c->depot = depot_open();
         core_knows_stack(c);
+        diary_open(c, config->record_ops);
     }
 }
 
@@ -201,7 +203,7 @@ fief_runtime *fief_open(const fief_config *given)
     if (r != NULL) {
         core_init(r, &config);
         if (allocators_open(r, &config)) {
-            open_evidence(&r->core, config.quarantine_bytes);
+            open_evidence(&r->core, &config);
             watch_pointers(r, &config);
             watch_opened(r);
             return &r->window;
@@ -328,7 +330,8 @@ void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context, size_t si
     void *block = row_alloc(r, kind, row, size);
     r->core.fence = FENCE_NONE;
     r->core.kind = r->core.no_kind;
-    return block != NULL ? memset(block, 0, size) : NULL;
+    note n = {.verb = VERB_NEW, .size = size, .kind = (uint16_t)kind, .detail = (uint8_t)context};
+    return noted(&r->core, block, n) != NULL ? memset(block, 0, size) : NULL;
 }
 
 /* The pool that takes this block back under this kind; NULL: the heap does. */
@@ -356,6 +359,8 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
         misuse(c, FIEF_MISUSE_BAD_KIND, block, size, "kind %u is outside the table", kind);
         return;
     }
+    note_call(c, (note){.verb = VERB_FREE, .what = block, .size = size, .kind = (uint16_t)kind,
+                        .detail = VERB_NEW});
     const page *entry = space_page(&c->space, block);
     pool *own = pool_for(r, kind, entry);
     if (entry != NULL && entry->kind == PAGE_ARENA) {
@@ -384,6 +389,7 @@ void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block, size_t old_
     r->core.kind = kind;
     r->core.fence = fence_for(r, kind, FIEF_HEAP);
     void *moved = heap_resize(&r->heap, block, old_size, new_size);
+    note_resize(&r->core, block, moved, old_size, new_size, VERB_NEW);
     r->core.fence = FENCE_NONE;
     r->core.kind = r->core.no_kind;
     if (moved != NULL && new_size > old_size) {
@@ -408,6 +414,7 @@ size_t fief_check_slow(fief_runtime *rt)
     if (!enter(c, CALL()) || !GUARD_SHUT) {
         return 0;
     }
+    note_call(c, (note){.verb = VERB_CHECK});
     return blocks_check(c);
 }
 
@@ -417,6 +424,7 @@ size_t fief_trim(fief_runtime *rt)
     if (!enter(&r->core, CALL())) {
         return 0;
     }
+    note_call(&r->core, (note){.verb = VERB_TRIM});
     for (pool *p = r->core.pools; p != NULL; p = p->next) {
         (void)pool_trim(p);
     }
@@ -430,21 +438,22 @@ fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config)
 {
     core *c = &whole_runtime(rt)->core;
     arena *a = enter(c, CALL()) ? arena_open(c, FIEF_VM_ARENA, config) : NULL;
-    return a != NULL ? &a->window.arena : NULL;
+    return noted(c, a, (note){.verb = VERB_ARENA_OPEN}) != NULL ? &a->window.arena : NULL;
 }
 
 fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config)
 {
     core *c = &whole_runtime(rt)->core;
     arena *a = enter(c, CALL()) ? arena_open(c, FIEF_STACK, config) : NULL;
-    return a != NULL ? &a->window : NULL;
+    return noted(c, a, (note){.verb = VERB_ARENA_OPEN, .detail = 1}) != NULL ? &a->window : NULL;
 }
 
 fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 {
     core *c = &whole_runtime(rt)->core;
     pool *p = enter(c, CALL()) ? pool_open(c, FIEF_POOL, name, slot_size) : NULL;
-    return p != NULL ? &p->window : NULL;
+    return noted(c, p, (note){.verb = VERB_POOL_OPEN, .size = slot_size}) != NULL ? &p->window
+                                                                                  : NULL;
 }
 
 /* ---- units ---- */
@@ -467,6 +476,7 @@ fief_unit fief_unit_begin_slow(fief_runtime *rt)
         r->begun[r->depth] = r->core.operation;
     }
     r->depth++;
+    note_call(&r->core, (note){.verb = VERB_UNIT_BEGIN});
     return unit;
 }
 
@@ -492,6 +502,7 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
     if (!ended) {
         return;
     }
+    note_call(&r->core, (note){.verb = VERB_UNIT_END});
     r->innermost = unit.outer;
     r->unit.unit_began = unit.outer_began;
     r->depth--;

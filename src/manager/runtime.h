@@ -50,6 +50,13 @@ void watch_pointers(runtime *r, const fief_config *config);
 void watch_opened(runtime *r);
 void watch_closed(runtime *r);
 
+/* diary.c: notes of the last calls, where the host asked for them (NULL: it did not), and the file
+ * that a report leaves. */
+void diary_open(core *c, const char *path);
+void diary_save(core *c, fief_misuse *m);
+/* The call that was noticed has been refused: as if it had not been made. */
+void diary_forget(core *c, const fief_misuse *m);
+
 /* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
 size_t report_leaks(runtime *r);
 

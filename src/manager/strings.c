@@ -39,9 +39,8 @@ static char *print_into(char *place, int length, const char *format, va_list arg
 
 /* ---- by context ---- */
 
-static void *place_for(fief_runtime *rt, unsigned context, size_t size)
+static void *place_of(runtime *r, unsigned context, size_t size)
 {
-    runtime *r = whole_runtime(rt);
     switch (context) {
     case FIEF_NATIVE:
     case FIEF_LITERAL:
@@ -49,6 +48,13 @@ static void *place_for(fief_runtime *rt, unsigned context, size_t size)
     case FIEF_TEMPORARY: return arena_alloc(&r->unit, size, 1);
     default: return heap_alloc_unsized(&r->heap, size, FIEF_ALIGN);
     }
+}
+
+static void *place_for(fief_runtime *rt, unsigned context, size_t size)
+{
+    runtime *r = whole_runtime(rt);
+    note n = {.verb = VERB_COPY, .size = size, .detail = (uint8_t)context};
+    return noted(&r->core, place_of(r, context, size), n);
 }
 
 static bool enter_runtime(fief_runtime *rt, call from)
@@ -93,6 +99,8 @@ char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
 void fief_free_string_slow(fief_runtime *rt, char *string)
 {
     if (string != NULL && enter_runtime(rt, CALL())) {
+        note_call(&whole_runtime(rt)->core,
+                  (note){.verb = VERB_FREE, .what = string, .detail = VERB_MALLOC});
         heap_give_unsized(&whole_runtime(rt)->heap, string);
     }
 }
@@ -102,7 +110,9 @@ void fief_free_string_slow(fief_runtime *rt, char *string)
 static void *place_in(fief_arena *window, size_t size, size_t align, call from)
 {
     arena *a = (arena *)(void *)window;
-    return enter(a->core, from) ? arena_alloc(a, size, align) : NULL;
+    return enter(a->core, from)
+               ? noted(a->core, arena_alloc(a, size, align), arena_note(a, size, align))
+               : NULL;
 }
 
 void *fief_arena_memdup_slow(fief_arena *window, const void *bytes, size_t size)

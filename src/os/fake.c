@@ -186,6 +186,12 @@ void os_end_turn(void)
 {
 }
 
+bool os_write_file(const char *path, const char *text, size_t length)
+{
+    FILE *file = fopen(path, "w");
+    return file != NULL && fwrite(text, 1, length, file) == length && fclose(file) == 0;
+}
+
 void os_print_error(const char *text, size_t length)
 {
     (void)fwrite(text, 1, length, stderr);

@@ -77,6 +77,8 @@ size_t os_modules(os_module *ret_modules, size_t most);
 bool os_module_is_file(const os_module *module);
 /* Gives up when nobody reads, and tells nobody. */
 void os_print_error(const char *text, size_t length);
+/* Makes the file anew; false: it could not. */
+bool os_write_file(const char *path, const char *text, size_t length);
 /* Reports of several threads are not mixed: false when it is this thread's turn already, or
  * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);

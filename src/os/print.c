@@ -2,6 +2,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -56,6 +57,19 @@ void os_print_error(const char *text, size_t length)
         (void)sigtimedwait(&broken, NULL, &(struct timespec){0});
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool os_write_file(const char *path, const char *text, size_t length)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    size_t done = 0;
+    for (ssize_t more = 1;
+         file >= 0 && more > 0 && done<length; done += more> 0 ? (size_t)more : 0) {
+        do {
+            more = write(file, text + done, length - done);
+        } while (more < 0 && errno == EINTR);
+    }
+    return file >= 0 && close(file) == 0 && done == length;
 }
 
 /* ---- one at a time ---- */
