@@ -88,7 +88,8 @@ _Static_assert(POOL_KINDS == 12, "the list counts the rows");
     ARENA_(.max_bytes = 20000)                                                                     \
     ARENA_(.buffer_size = 4096)                                                                    \
     ARENA_(.keep_bytes = 65536)                                                                    \
-    ARENA_(.buffer_size = 1001, .presize = 70000, .max_bytes = 150000)
+    ARENA_(.buffer_size = 1001, .presize = 70000, .max_bytes = 150000)                             \
+    ARENA_(.keep_bytes = 500000)
 
 const fief_arena_config arena_configs[ARENA_CONFIGS] = {
 #define ARENA_(...) {__VA_ARGS__},

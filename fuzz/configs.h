@@ -39,7 +39,7 @@ typedef enum field_id {
 extern const char *const config_names[CONFIGS];
 extern const char *const field_names[FIELDS];
 
-enum { CUSTOM_ROWS_MAX = 24, LIMITED_BYTES = 30000, ARENA_CONFIGS = 6 };
+enum { CUSTOM_ROWS_MAX = 24, LIMITED_BYTES = 30000, ARENA_CONFIGS = 7 };
 
 /* The configuration, without its place, its callbacks and its error. */
 extern const fief_config configs[CONFIGS];

@@ -10,8 +10,8 @@ enum { BUFFER_SIZE = 1 << 21 };
 static const size_t range_bytes = (size_t)1 << 30, fake_range_bytes = (size_t)48 << 20;
 static const size_t fake_reserve_bytes = (size_t)5 << 20;
 
-/* Kept ranges: opening a runtime takes no system call. They last as long as the process. Buffers are
- * aligned as in the C form, so that they hold the same there. */
+/* Kept ranges: opening a runtime takes no system call. They last as long as the process. Buffers
+ * are aligned as in the C form, so that they hold the same there. */
 static fief_range *ranges[RUNTIMES];
 static _Alignas(65536) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
 
