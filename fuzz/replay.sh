@@ -1,0 +1,10 @@
+#!/bin/sh
+# The programs that have a name, for whoever watches a process from outside, as Valgrind does.
+# usage: replay.sh DRIVER CORPUS TARGET...
+driver=$1 corpus=$2
+shift 2
+for target; do
+    set -- "$@" "$corpus/$target"/*.ops
+    shift
+done
+exec "$driver" "$@"
