@@ -546,7 +546,7 @@ static bool has_its_call(const core *c, const fief_misuse *m)
     const diary *d = c->diary;
     bool in_call = m->access == FIEF_ACCESS_CALL || m->access == FIEF_ACCESS_FOUND;
     return d != NULL && in_call && d->count > 0 &&
-           diary_note(d, d->count - 1)->operation == c->operation;
+           diary_note(d, d->count - 1)->operation == m->operation;
 }
 
 void diary_forget(core *c, const fief_misuse *m)
