@@ -817,10 +817,13 @@ bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_conf
         unsigned char *start = (unsigned char *)config->buffer + skip;
         a->buffer = (arena_span){.start = start,
                                  .end = start + ((config->buffer_size - skip) & ~(size_t)7)};
-        guard_claim(start, (size_t)(a->buffer.end - start));
         if (c->space.ledger != NULL) {
             a->annex = annex_open(&c->space, start, (size_t)(a->buffer.end - start));
+            if (a->annex == NULL) {
+                return false;
+            }
         }
+        guard_claim(start, (size_t)(a->buffer.end - start));
         a->first = &a->buffer;
         enter_span(a, a->first);
     }
