@@ -539,3 +539,22 @@ Test(arena, copies_and_long_strings)
     cr_expect_str_eq(fief_arena_strdup(a, ""), "");
     cr_expect_str_eq(fief_arena_printf(a, "%s", ""), "");
 }
+
+static char *print_list(fief_arena *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = fief_arena_vprintf(a, format, args);
+    va_end(args);
+    return text;
+}
+
+Test(arena, prints_what_a_list_of_arguments_says)
+{
+    fief_arena *a = fief_arena_open(rt, NULL);
+    const char *text = print_list(a, "%s and %d", "one", 2);
+    cr_assert_not_null(text);
+    cr_expect_str_eq(text, "one and 2");
+    cr_expect_eq(strlen(print_list(a, "%05000d", 1)), 5000);
+    fief_arena_close(a);
+}

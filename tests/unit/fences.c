@@ -120,3 +120,33 @@ Test(fences, more_of_them_than_may_be_dead_at_a_time)
     cr_expect_eq(saw.count, 0);
     cr_expect_eq(fief_close(rt), 0);
 }
+
+/* Until the reserve is full: then no block is made, and none is lost. */
+Test(fences, a_block_shrinks_where_there_is_no_room_for_another)
+{
+    enum { SIZE = 3000, MANY = 400 };
+    void *blocks[MANY];
+    bool has_fences = strcmp(fief_mode(), "debug-poisoned") == 0;
+    saw.count = 0;
+    fief_runtime *rt = fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .user = &saw,
+                                                .reserve_bytes = 4 << 20,
+                                                .on_misuse = witness_misuse});
+    size_t count = 0;
+    while (count < MANY && (blocks[count] = fief_new(rt, BACK, FIEF_DYNAMIC, SIZE)) != NULL) {
+        fill(blocks[count++], SIZE, 1);
+    }
+    cr_expect(!has_fences || count < MANY);
+    for (size_t i = 0; i < count; i++) {
+        void *smaller = fief_resize(rt, BACK, blocks[i], SIZE, 100);
+        cr_assert_not_null(smaller);
+        cr_expect(!has_fences || smaller == blocks[i]);
+        cr_expect(holds(smaller, 100, 1));
+        blocks[i] = smaller;
+    }
+    (void)fief_check(rt);
+    for (size_t i = 0; i < count; i++) {
+        fief_free(rt, BACK, blocks[i], 100);
+    }
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
