@@ -412,14 +412,11 @@ static void drop_attachment(arena *a, const attachment *node)
 {
     core *c = a->core;
     if (node->kind == ATTACHED_CLEANUP) {
-        call from = c->from; /* the host may call us from there */
-        unsigned kind = c->kind;
+        served outer = let_host_in(c);
         block_state dying = c->dying;
-        c->kind = c->no_kind;
         c->dying = BLOCK_FREED;
         node->function(node->start);
-        c->from = from;
-        c->kind = kind;
+        go_on_serving(c, outer);
         c->dying = dying;
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);

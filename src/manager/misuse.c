@@ -208,12 +208,24 @@ static const fief_misuse *handled_around(const core *c, const void *stack)
     return within ? c->handled : NULL;
 }
 
+/* On another thread the owner may be in the middle of a call, which is not ours to set aside. */
+static bool ask_host(core *c, const fief_misuse *m)
+{
+    if (c->thread != os_thread()) {
+        return c->on_misuse(m, c->user);
+    }
+    served outer = let_host_in(c);
+    bool refuses = c->on_misuse(m, c->user);
+    go_on_serving(c, outer);
+    return refuses;
+}
+
 /* True: the host refused, and goes on. */
 static bool hand_over(core *c, const fief_misuse *m)
 {
     c->handled = m;
     c->handling_thread = os_thread();
-    if (c->on_misuse != NULL && c->on_misuse(m, c->user)) {
+    if (c->on_misuse != NULL && ask_host(c, m)) {
         c->handled = NULL;
         return true;
     }
