@@ -233,6 +233,7 @@ static bool attach(arena *a, attachment what)
         w->limit = w->limit < w->cursor ? w->cursor : w->limit;
     }
     node->above = arena_position(a);
+    node->limit = w->limit;
     node->event = w->events;
     node->next = a->attached;
     a->attached = node;

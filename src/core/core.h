@@ -215,6 +215,7 @@ typedef struct attachment {
     size_t asked;
     unsigned char *below, *above; /* the arena's position before and after */
     unsigned char *cursor;        /* its cursor before */
+    unsigned char *limit;         /* and its window's limit after */
     void (*function)(void *);
 } attachment;
 

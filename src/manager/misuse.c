@@ -247,6 +247,17 @@ static void format_sentence(void *argument)
     (void)vsnprintf(s->text, s->size, s->format, s->args);
 }
 
+/* What is told may be damaged: then the sentence ends before it. */
+static void tell(fief_misuse *m, const char *format, va_list args)
+{
+    sentence s = {.text = m->text, .size = sizeof m->text, .format = format};
+    va_copy(s.args, args);
+    if (!os_try(format_sentence, &s)) {
+        (void)snprintf(m->text, sizeof m->text, "%.*s...", (int)strcspn(format, "%"), format);
+    }
+    va_end(s.args);
+}
+
 /* What the host is in the middle of is left, or waits. */
 static void prepare(void)
 {
@@ -283,12 +294,10 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
     prepare();
     fief_misuse m = about(c, class_id, address, size);
     m.access = is_found(class_id) ? FIEF_ACCESS_FOUND : FIEF_ACCESS_CALL;
-    sentence s = {.text = m.text, .size = sizeof m.text, .format = format};
-    va_start(s.args, format);
-    if (!os_try(format_sentence, &s)) {
-        (void)snprintf(m.text, sizeof m.text, "%.*s...", (int)strcspn(format, "%"), format);
-    }
-    va_end(s.args);
+    va_list args;
+    va_start(args, format);
+    tell(&m, format, args);
+    va_end(args);
     report(c, &m);
 }
 
@@ -305,6 +314,14 @@ static void name_shapes(const core *c, fief_dangling *found)
         entry != NULL && entry->used ? fief_strategy_name(page_strategy(entry)) : NULL;
 }
 
+static FIEF_PRINTF(2, 3) void tell_dangling(fief_misuse *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(m, format, args);
+    va_end(args);
+}
+
 bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner)
 {
     prepare();
@@ -316,10 +333,10 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
     if (c->unit != 0) {
         (void)snprintf(unit, sizeof unit, ", unit %u", c->unit);
     }
-    (void)snprintf(m.text, sizeof m.text,
-                   store ? "'%s' is to hold a pointer into %s%s, which it outlives"
-                         : "a live '%s' points into %s%s, where its target dies now",
-                   found->shape[0].holder, owner, unit);
+    tell_dangling(&m,
+                  store ? "'%s' is to hold a pointer into %s%s, which it outlives"
+                        : "a live '%s' points into %s%s, where its target dies now",
+                  found->shape[0].holder, owner, unit);
     report(c, &m);
     return false;
 }

@@ -1048,3 +1048,21 @@ Test(limits, a_table_that_a_buffer_just_holds_is_served_or_refused)
     cr_expect_gt(served, 0);
     cr_expect_gt(refused, 0);
 }
+
+/* What a runtime keeps of its dead takes descriptors as they last; which kinds hold no pointers
+ * comes after it, and where that finds no room all of them are looked at. */
+Test(limits, a_quarantine_that_leaves_no_descriptors_is_served)
+{
+    enum { SIZE = 1 << 20, KINDS = 100, STEP = 400 };
+    static _Alignas(16) char bytes[SIZE];
+    for (size_t quarantine = STEP; quarantine < SIZE / 8; quarantine += STEP) {
+        open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes,
+                                .kinds = many_kinds(KINDS), .kind_count = KINDS,
+                                .quarantine_bytes = quarantine});
+        char *block = fief_new(rt, KINDS - 1, FIEF_DYNAMIC, 40);
+        cr_assert_not_null(block, "with a quarantine of %zu bytes", quarantine);
+        fill(block, 40, 1);
+        fief_free(rt, KINDS - 1, block, 40);
+        close_runtime();
+    }
+}

@@ -351,6 +351,17 @@ static void kind_name_is_garbage(void)
     fief_free(rt, STRING, text, 40);
 }
 
+/* The sentence and the rest end where the name would begin. */
+static void kind_name_is_garbage_and_dangling(void)
+{
+    open_with((fief_config){.scan_percent = 100});
+    fief_unit unit = fief_unit_begin(rt);
+    void **holder = fief_new(rt, STRING, FIEF_DYNAMIC, 40);
+    holder[1] = fief_new(rt, NODE, FIEF_TEMPORARY, 40);
+    kinds[STRING].name = (const char *)8;
+    fief_unit_end(rt, unit);
+}
+
 static void runtime_name_is_garbage(void)
 {
     fief_config config = {.name = (const char *)8, .kinds = kinds, .kind_count = KINDS};
@@ -395,6 +406,31 @@ static void damage(uint64_t first, uint64_t second)
     word[0] ^= second;
     fief_heap_free(fief_runtime_heap(rt), block, ODD_SIZE);
     fief_heap_free(fief_runtime_heap(rt), block, ODD_SIZE);
+}
+
+/* A vacant block's record leads to the next one: to nowhere, here. That is for the next call. */
+static void vacant_record_leads_nowhere(void)
+{
+    open_with((fief_config){.quarantine_bytes = 1});
+    fief_heap *heap = fief_runtime_heap(rt);
+    char *blocks[2];
+    for (size_t i = 0; i < 2; i++) {
+        blocks[i] = fief_heap_alloc(heap, 488);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        fief_heap_free(heap, blocks[i], 488);
+    }
+    uint64_t *word = find_word(488, ((uint64_t)1 << 27) - 1);
+    uint64_t *other = word != NULL ? word + 2 : NULL;
+    for (; other != NULL && (*other & (((uint64_t)1 << 27) - 1)) != 488; other += 2) {
+    }
+    if (other == NULL) {
+        say("host: no record found\n");
+        _exit(9);
+    }
+    *other |= (uint64_t)0x3FFFFFFF << 34;
+    say(fief_heap_alloc(heap, 488) == blocks[1] ? "host: served\n" : "host: another\n");
+    _exit(0);
 }
 
 static void record_has_a_far_stack(void)
@@ -728,6 +764,24 @@ static void called_from_made_code(void)
     char *block = fief_heap_alloc(heap, 40);
     made(heap, block, 40, fief_heap_free_slow);
     made(heap, block, 40, fief_heap_free_slow);
+}
+#endif
+
+#ifdef __x86_64__
+/* mov (%rdi), %al; ret */
+static void made_code_touches_dead(void)
+{
+    static const unsigned char reads[] = {0x8A, 0x07, 0xC3};
+    void (*made)(volatile char *);
+    void *place = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (place == MAP_FAILED) {
+        _exit(9);
+    }
+    memcpy(place, reads, sizeof reads);
+    memcpy(&made, &place, sizeof made);
+    open_with((fief_config){0});
+    made(dead_text());
 }
 #endif
 
@@ -1158,6 +1212,8 @@ static const row rows[] = {
     {"where_text writes no end", where_text_overflows, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
     {"a kind's name is garbage", kind_name_is_garbage, SIGABRT, 0,
      {"misuse[wrong-allocator]", "given back at", "SUMMARY: fief: wrong-allocator"}, NULL},
+    {"a holder's kind's name is garbage", kind_name_is_garbage_and_dangling, SIGABRT, 0,
+     {"misuse[dangling-at-reset]: a live '...", "SUMMARY: fief: dangling-at-reset"}, NULL},
     {"the runtime's name is garbage", runtime_name_is_garbage, SIGABRT, 0,
      {DOUBLE, DOUBLE_END}, NULL},
     {"a record has a stack behind all", record_has_a_far_stack, SIGABRT, 0,
@@ -1170,6 +1226,8 @@ static const row rows[] = {
      {"misuse[", "SUMMARY: fief: "}, NULL},
     {"a record has an odd size", record_has_an_odd_size, SIGABRT, 0,
      {"misuse[wrong-size]", "SUMMARY: fief: wrong-size"}, NULL},
+    {"a vacant record leads nowhere", vacant_record_leads_nowhere, 0, 0, {"host: served\n"},
+     NULL},
     {"a record is all ones", record_is_all_ones, SIGABRT, 0, {"misuse[", "SUMMARY: fief: "}, NULL},
     {"clone is refused", no_clone, SIGABRT, 0, {DOUBLE, "given back at", "(", DOUBLE_END}, NULL},
     {"descriptors are short", no_descriptors, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END},
@@ -1208,6 +1266,10 @@ static const row rows[] = {
 #ifdef __x86_64__
     {"called from code that was made", called_from_made_code, SIGABRT, 0,
      {DOUBLE, "<unknown module>", DOUBLE_END}, NULL},
+#endif
+#ifdef __x86_64__
+    {"code that was made touches dead memory", made_code_touches_dead, SIGSEGV, 0,
+     {"misuse[use-after-reset]", "used at", "<unknown module>", RESET_END}, NULL},
 #endif
     {"the evidence is full", evidence_is_full, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END},
      NULL},
