@@ -193,12 +193,15 @@ def read_exceptions(path):
 
 
 def named_lines(figures, root, file, what):
-    """The lines that an exception speaks of."""
+    """The lines that an exception speaks of; with a line of text goes the brace that ends its block,
+    which is counted where nothing comes back to it."""
     if what.endswith("()"):
         return figures.extent(file, what[:-2])
     source = root / file
     text = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
-    return [number for number, line in enumerate(text, start=1) if what in line]
+    named = [number for number, line in enumerate(text, start=1) if what in line]
+    return [at for number in named for at in (number, number + 1)
+            if at == number or text[at - 1:at] and text[at - 1].strip() == "}"]
 
 
 def take_exceptions_off(root, of_both, all_figures):

@@ -131,16 +131,13 @@ static size_t put_in_child(void *argument, void *buffer, size_t size)
     return a->writer.length < size ? a->writer.length : size - 1;
 }
 
-/* In this process, as far as it comes: whole lines. */
+/* In this process, as far as it comes: whole lines, since what may be damaged is read by one put. */
 static bool put_plainly(attempt *a)
 {
     a->means = REPORT_PLAIN;
     a->writer.length = 0;
     bool whole = os_try(put_attempt, a);
     size_t length = a->writer.length < a->writer.size ? a->writer.length : a->writer.size - 1;
-    while (!whole && length > 0 && a->writer.buffer[length - 1] != '\n') {
-        length--;
-    }
     os_print_error(a->writer.buffer, length);
     return whole;
 }

@@ -1053,16 +1053,18 @@ Test(limits, a_table_that_a_buffer_just_holds_is_served_or_refused)
  * comes after it, and where that finds no room all of them are looked at. */
 Test(limits, a_quarantine_that_leaves_no_descriptors_is_served)
 {
-    enum { SIZE = 1 << 20, KINDS = 100, STEP = 400 };
+    enum { SIZE = 1 << 20, FEW = 100, MANY = 190, STEP = 400 };
     static _Alignas(16) char bytes[SIZE];
-    for (size_t quarantine = STEP; quarantine < SIZE / 8; quarantine += STEP) {
-        open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes,
-                                .kinds = many_kinds(KINDS), .kind_count = KINDS,
-                                .quarantine_bytes = quarantine});
-        char *block = fief_new(rt, KINDS - 1, FIEF_DYNAMIC, 40);
-        cr_assert_not_null(block, "with a quarantine of %zu bytes", quarantine);
-        fill(block, 40, 1);
-        fief_free(rt, KINDS - 1, block, 40);
-        close_runtime();
+    for (unsigned count = FEW; count < MANY; count += 10) {
+        for (size_t quarantine = STEP; quarantine < SIZE / 8; quarantine += STEP) {
+            open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes,
+                                    .kinds = many_kinds(count), .kind_count = count,
+                                    .quarantine_bytes = quarantine});
+            char *block = fief_new(rt, count - 1, FIEF_DYNAMIC, 40);
+            cr_assert_not_null(block, "with a quarantine of %zu bytes", quarantine);
+            fill(block, 40, 1);
+            fief_free(rt, count - 1, block, 40);
+            close_runtime();
+        }
     }
 }
