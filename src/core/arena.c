@@ -233,6 +233,7 @@ static bool attach(arena *a, attachment what)
         w->limit = w->limit < w->cursor ? w->cursor : w->limit;
     }
     node->above = arena_position(a);
+    node->limit = w->limit;
     node->event = w->events;
     node->next = a->attached;
     a->attached = node;
@@ -421,14 +422,11 @@ static void drop_attachment(arena *a, const attachment *node)
 {
     core *c = a->core;
     if (node->kind == ATTACHED_CLEANUP) {
-        call from = c->from; /* the host may call us from there */
-        unsigned kind = c->kind;
+        served outer = let_host_in(c);
         block_state dying = c->dying;
-        c->kind = c->no_kind;
         c->dying = BLOCK_FREED;
         node->function(node->start);
-        c->from = from;
-        c->kind = kind;
+        go_on_serving(c, outer);
         c->dying = dying;
     } else if (node->kind == ATTACHED_HEAP) {
         heap_give((heap *)(void *)c->heap, node->start, node->size, node->block_kind);
@@ -851,10 +849,13 @@ bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_conf
         unsigned char *start = (unsigned char *)config->buffer + skip;
         a->buffer = (arena_span){.start = start,
                                  .end = start + ((config->buffer_size - skip) & ~(size_t)7)};
-        guard_claim(start, (size_t)(a->buffer.end - start));
         if (c->space.ledger != NULL) {
             a->annex = annex_open(&c->space, start, (size_t)(a->buffer.end - start));
+            if (a->annex == NULL) {
+                return false;
+            }
         }
+        guard_claim(start, (size_t)(a->buffer.end - start));
         a->first = &a->buffer;
         enter_span(a, a->first);
     }

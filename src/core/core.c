@@ -8,12 +8,9 @@
 
 bool core_full(core *c, fief_strategy strategy, size_t size)
 {
-    call from = c->from; /* the host may call us from there */
-    unsigned kind = c->kind;
-    c->kind = c->no_kind;
+    served outer = let_host_in(c);
     bool again = c->on_full != NULL && c->on_full(c->rt, size, c->user);
-    c->from = from;
-    c->kind = kind;
+    go_on_serving(c, outer);
     if (again) {
         return true;
     }
@@ -56,13 +53,11 @@ static uint64_t ask_where(core *c)
     if (c->where == NULL || c->asking) {
         return 0;
     }
-    call from = c->from;
-    unsigned kind = c->kind;
+    served outer = let_host_in(c);
     c->asking = true;
     uint64_t where = c->where(c->user);
     c->asking = false;
-    c->from = from;
-    c->kind = kind;
+    go_on_serving(c, outer);
     return where;
 }
 

@@ -116,6 +116,29 @@ static inline void budget_give(core *c, fief_strategy strategy, unsigned kind, s
     tally_give(kind_tally(c, kind), size, blocks);
 }
 
+/* A call that is being served, while the host is asked: what it makes then is of no kind, and
+ * without a fence. */
+typedef struct served {
+    call from;
+    unsigned kind;
+    fence fence;
+} served;
+
+static inline served let_host_in(core *c)
+{
+    served s = {c->from, c->kind, c->fence};
+    c->kind = c->no_kind;
+    c->fence = FENCE_NONE;
+    return s;
+}
+
+static inline void go_on_serving(core *c, served s)
+{
+    c->from = s.from;
+    c->kind = s.kind;
+    c->fence = s.fence;
+}
+
 /* Counts a refusal and asks the host to collect; true: try again. */
 bool core_full(core *c, fief_strategy strategy, size_t size);
 
@@ -223,6 +246,7 @@ typedef struct attachment {
     size_t asked;
     unsigned char *below, *above; /* the arena's position before and after */
     unsigned char *cursor;        /* its cursor before */
+    unsigned char *limit;         /* and its window's limit after */
     void (*function)(void *);
 } attachment;
 

@@ -409,12 +409,6 @@ void pool_shut_down(pool *p)
         blocks_end(c, p->strategy, span->start, p->name);
         span_drop(p, span);
     }
-    uint32_t from = 0;
-    for (unsigned char *slot; GUARD_FENCES && (slot = fence_next(c, p, &from)) != NULL;) {
-        fence_open(c, slot);
-        blocks_sweep(c, p->strategy, slot, slot + 1, p->name);
-        fence_bury(c, slot);
-    }
     if (c->shut && !GUARD_SHUT) {
         budget_give(c, p->strategy, p->kind, p->asked, p->lent);
     }

@@ -319,18 +319,42 @@ void *space_keep(space *s, size_t size)
     return block < s->meta_used ? memset(block, 0, size) : block;
 }
 
+/* Vacant; of records of a caller's large buffer, mostly. */
+typedef struct large_meta {
+    struct large_meta *next;
+    unsigned class_index;
+} large_meta;
+
+static void *take_large(space *s, unsigned class_index)
+{
+    for (large_meta **link = &s->meta_large; *link != NULL; link = &(*link)->next) {
+        large_meta *vacant = *link;
+        if (vacant->class_index == class_index) {
+            *link = vacant->next;
+            return vacant;
+        }
+    }
+    return NULL;
+}
+
+static void *take_vacant(space *s, unsigned class_index)
+{
+    if (class_index >= META_CLASSES) {
+        return take_large(s, class_index);
+    }
+    void *block = s->meta_vacant[class_index];
+    if (block != NULL) {
+        memcpy(&s->meta_vacant[class_index], block, sizeof(void *));
+    }
+    return block;
+}
+
 void *space_meta(space *s, size_t size)
 {
     unsigned class_index = meta_class(size);
-    if (class_index >= META_CLASSES) {
-        return space_keep(s, size);
-    }
-    void *block = s->meta_vacant[class_index];
-    if (block == NULL) {
-        return space_keep(s, (size_t)META_MIN << class_index);
-    }
-    memcpy(&s->meta_vacant[class_index], block, sizeof(void *));
-    return memset(block, 0, size);
+    void *block = take_vacant(s, class_index);
+    return block != NULL ? memset(block, 0, size)
+                         : space_keep(s, (size_t)META_MIN << class_index);
 }
 
 void space_meta_give(space *s, void *block, size_t size)
@@ -339,5 +363,9 @@ void space_meta_give(space *s, void *block, size_t size)
     if (class_index < META_CLASSES) {
         memcpy(block, &s->meta_vacant[class_index], sizeof(void *));
         s->meta_vacant[class_index] = block;
+    } else {
+        large_meta *vacant = block;
+        *vacant = (large_meta){s->meta_large, class_index};
+        s->meta_large = vacant;
     }
 }

@@ -16,7 +16,7 @@
 
 #include <fief/base.h>
 
-enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 12 };
+enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 11 };
 
 typedef enum page_kind {
     PAGE_FREE,
@@ -85,6 +85,7 @@ typedef struct space {
     fief_range *range;
     unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
+    struct large_meta *meta_large; /* vacant ones of larger classes */
     size_t held, held_peak;
     graves graves;
     size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */

@@ -74,26 +74,28 @@ static bool is_it(const arena *a, const newest *n, unsigned char *block, size_t 
     return (uintptr_t)n->top - (uintptr_t)block == step && block >= n->span->start;
 }
 
-/* Back in an earlier span, the window is as that was left; but where something was attached since
- * that is still there its limit moves, as with any event, so that no older mark fits it. */
-static void open_as_before(arena *a, unsigned char *limit, uint64_t left_at)
+/* The window is as it was left, but for its limit: that may have moved up to make room for what was
+ * attached above the block. What is still attached moved it down, so that no older mark fits it,
+ * and it stays there. Whatever was attached after a span was left lies above its blocks, and is
+ * gone. */
+static void open_as_before(arena *a, unsigned char *limit)
 {
     fief_arena *w = &a->window.arena;
+    const attachment *below = a->attached;
+    bool has_moved = below != NULL && a->current != NULL && below->limit >= a->current->start &&
+                     below->limit < limit;
+    limit = has_moved ? below->limit : limit;
     w->limit = limit > w->cursor ? limit : w->cursor;
-    if (a->attached != NULL && a->attached->event > left_at) {
-        arena_note_event(a);
-    }
 }
 
 static void take_away(arena *a, const newest *n, unsigned char *cursor)
 {
-    bool is_here = n->span == a->current;
-    fief_arena before = is_here ? a->window.arena : n->span->left;
+    unsigned char *limit = n->span == a->current ? a->window.arena.limit : n->span->left.limit;
     arena_undo(a, n->span, cursor, n->event, false);
     if (a->core->shut) {
         arena_set_limit(a);
     } else {
-        open_as_before(a, before.limit, is_here ? UINT64_MAX : before.events);
+        open_as_before(a, limit);
     }
 }
 

@@ -131,16 +131,13 @@ static size_t put_in_child(void *argument, void *buffer, size_t size)
     return a->writer.length < size ? a->writer.length : size - 1;
 }
 
-/* In this process, as far as it comes: whole lines. */
+/* In this process, as far as it comes: whole lines, as one put reads what may be damaged. */
 static bool put_plainly(attempt *a)
 {
     a->means = REPORT_PLAIN;
     a->writer.length = 0;
     bool whole = os_try(put_attempt, a);
     size_t length = a->writer.length < a->writer.size ? a->writer.length : a->writer.size - 1;
-    while (!whole && length > 0 && a->writer.buffer[length - 1] != '\n') {
-        length--;
-    }
     os_print_error(a->writer.buffer, length);
     return whole;
 }
@@ -208,13 +205,25 @@ static const fief_misuse *handled_around(const core *c, const void *stack)
     return within ? c->handled : NULL;
 }
 
+/* On another thread the owner may be in the middle of a call, which is not ours to set aside. */
+static bool ask_host(core *c, const fief_misuse *m)
+{
+    if (c->thread != os_thread()) {
+        return c->on_misuse(m, c->user);
+    }
+    served outer = let_host_in(c);
+    bool refuses = c->on_misuse(m, c->user);
+    go_on_serving(c, outer);
+    return refuses;
+}
+
 /* True: the host refused, and goes on. */
 static bool hand_over(core *c, fief_misuse *m)
 {
     c->handled = m;
     c->handling_thread = os_thread();
     diary_save(c, m);
-    if (c->on_misuse != NULL && c->on_misuse(m, c->user)) {
+    if (c->on_misuse != NULL && ask_host(c, m)) {
         c->handled = NULL;
         diary_forget(c, m);
         return true;
@@ -235,6 +244,17 @@ static void format_sentence(void *argument)
 {
     sentence *s = argument;
     (void)vsnprintf(s->text, s->size, s->format, s->args);
+}
+
+/* What is told may be damaged: then the sentence ends before it. */
+static void tell(fief_misuse *m, const char *format, va_list args)
+{
+    sentence s = {.text = m->text, .size = sizeof m->text, .format = format};
+    va_copy(s.args, args);
+    if (!os_try(format_sentence, &s)) {
+        (void)snprintf(m->text, sizeof m->text, "%.*s...", (int)strcspn(format, "%"), format);
+    }
+    va_end(s.args);
 }
 
 /* What the host is in the middle of is left, or waits. */
@@ -273,12 +293,10 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
     prepare();
     fief_misuse m = about(c, class_id, address, size);
     m.access = is_found(class_id) ? FIEF_ACCESS_FOUND : FIEF_ACCESS_CALL;
-    sentence s = {.text = m.text, .size = sizeof m.text, .format = format};
-    va_start(s.args, format);
-    if (!os_try(format_sentence, &s)) {
-        (void)snprintf(m.text, sizeof m.text, "%.*s...", (int)strcspn(format, "%"), format);
-    }
-    va_end(s.args);
+    va_list args;
+    va_start(args, format);
+    tell(&m, format, args);
+    va_end(args);
     report(c, &m);
 }
 
@@ -295,6 +313,14 @@ static void name_shapes(const core *c, fief_dangling *found)
         entry != NULL && entry->used ? fief_strategy_name(page_strategy(entry)) : NULL;
 }
 
+static FIEF_PRINTF(2, 3) void tell_dangling(fief_misuse *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(m, format, args);
+    va_end(args);
+}
+
 bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner)
 {
     prepare();
@@ -306,10 +332,10 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
     if (c->unit != 0) {
         (void)snprintf(unit, sizeof unit, ", unit %u", c->unit);
     }
-    (void)snprintf(m.text, sizeof m.text,
-                   store ? "'%s' is to hold a pointer into %s%s, which it outlives"
-                         : "a live '%s' points into %s%s, where its target dies now",
-                   found->shape[0].holder, owner, unit);
+    tell_dangling(&m,
+                  store ? "'%s' is to hold a pointer into %s%s, which it outlives"
+                        : "a live '%s' points into %s%s, where its target dies now",
+                  found->shape[0].holder, owner, unit);
     report(c, &m);
     return false;
 }

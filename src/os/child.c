@@ -56,8 +56,8 @@ static int be_child(void *argument)
     return (int)syscall(SYS_exit_group, 0);
 }
 
-/* The child holds the other end of the pipe: when it is gone, so is that. Signals that the host
- * handles meanwhile do not make the time longer. */
+/* The child holds the other end of the pipe: when it is gone, so is that; it may also have closed
+ * it, and hang. Signals that the host handles meanwhile do not make the time longer. */
 static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
 {
     struct pollfd end = {.fd = pipe_end, .events = POLLIN};
@@ -66,9 +66,7 @@ static void wait_for_end(int pipe_end, pid_t child, int milliseconds)
     while (left > 0 && poll(&end, 1, left) < 0 && errno == EINTR) {
         left = os_left(until);
     }
-    if (end.revents == 0) {
-        (void)kill(child, SIGKILL);
-    }
+    (void)kill(child, SIGKILL);
     while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {
     }
 }

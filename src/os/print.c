@@ -33,7 +33,7 @@ static void write_all(const char *text, size_t length)
     uint64_t until = os_clock() + PATIENCE_MS * (uint64_t)OS_MILLISECOND;
     while (length > 0 && may_write(until)) {
         ssize_t written = write(STDERR_FILENO, text, length < PIECE ? length : PIECE);
-        if (written < 0 && (errno == EINTR || errno == EAGAIN)) {
+        if (written < 0 && (errno == EINTR || errno == EAGAIN) && os_left(until) > 0) {
             continue;
         }
         if (written <= 0) {

@@ -855,3 +855,216 @@ Test(limits, descriptors_that_run_out_lose_nothing)
     close_runtime();
     free(bytes);
 }
+
+/* ---- each verb, while descriptors are short ---- */
+
+enum { SHORT_BUFFER = 4 << 20, LEFT_MOST = 24 };
+static fief_arena *own_arena;
+static fief_pool *own_pool;
+
+static bool can_take_a_slot(void)
+{
+    void *slot = fief_pool_take(own_pool);
+    fill(slot, slot != NULL ? 24 : 0, 1);
+    fief_pool_give(own_pool, slot);
+    return slot != NULL;
+}
+
+static bool can_take_unsized(void)
+{
+    void *block = fief_malloc(rt, 24);
+    fill(block, block != NULL ? 24 : 0, 2);
+    fief_release(rt, block);
+    return block != NULL;
+}
+
+static bool can_take_medium(void)
+{
+    void *block = fief_heap_alloc(heap(), 2000);
+    fill(block, block != NULL ? 2000 : 0, 3);
+    fief_heap_free(heap(), block, 2000);
+    return block != NULL;
+}
+
+static bool can_take_a_run(void)
+{
+    void *block = fief_arena_alloc(own_arena, 60000);
+    fill(block, block != NULL ? 60000 : 0, 4);
+    fief_arena_reset(own_arena);
+    return block != NULL;
+}
+
+static bool can_open_an_arena(void)
+{
+    static _Alignas(16) char bytes[5000];
+    fief_arena *a =
+        fief_arena_open(rt, &(fief_arena_config){.buffer = bytes, .buffer_size = sizeof bytes});
+    if (a != NULL) {
+        void *block = fief_arena_alloc(a, 100);
+        cr_assert_not_null(block, "its own buffer is there");
+        fill(block, 100, 5);
+        cr_expect_null(fief_arena_alloc(a, PTRDIFF_MAX));
+        fief_arena_close(a);
+    }
+    memset(bytes, 1, sizeof bytes); /* and the caller's again */
+    return a != NULL;
+}
+
+static bool can_open_a_presized_arena(void)
+{
+    static _Alignas(16) char bytes[5000];
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){
+        .buffer = bytes, .buffer_size = sizeof bytes, .presize = 70000});
+    fief_arena_close(a);
+    memset(bytes, 1, sizeof bytes);
+    return a != NULL;
+}
+
+static bool can_open_a_pool(void)
+{
+    fief_pool *p = fief_pool_open(rt, "late", 40);
+    fief_pool_close(p);
+    return p != NULL;
+}
+
+static bool can_open_a_stack(void)
+{
+    fief_stack *s = fief_stack_open(rt, NULL);
+    fief_stack_close(s);
+    return s != NULL;
+}
+
+static bool can_add_a_root(void)
+{
+    bool added = fief_root_add(rt, &own_pool, sizeof own_pool, NULL);
+    fief_root_remove(rt, &own_pool);
+    return added;
+}
+
+/* Cleanups eat all descriptors but those of `left` more; returns how many they are. */
+static size_t leave_descriptors(size_t registered, size_t left, size_t *called)
+{
+    size_t count = 0;
+    while ((registered == 0 || count + left < registered) &&
+           fief_arena_cleanup(fief_vm_arena(rt), count_calls, called)) {
+        count++;
+    }
+    return count;
+}
+
+/* How many descriptors it takes until the verb is served; it may say no and lose nothing. */
+static size_t least_descriptors(bool (*is_served)(void), size_t registered)
+{
+    static _Alignas(16) char bytes[SHORT_BUFFER];
+    for (size_t left = 0; left < LEFT_MOST; left++) {
+        size_t called = 0;
+        open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes});
+        own_arena = fief_arena_open(rt, NULL);
+        own_pool = fief_pool_open(rt, "own", 24);
+        size_t count = leave_descriptors(registered, left, &called);
+        bool served = is_served();
+        cr_expect_eq(seen.count, 0, "misuse: %s", seen.text);
+        close_runtime();
+        cr_expect_eq(called, count);
+        if (served) {
+            return left;
+        }
+    }
+    return LEFT_MOST;
+}
+
+static bool can_clean_up(void)
+{
+    return fief_arena_cleanup(own_arena, count_calls, &(size_t){0});
+}
+
+Test(limits, each_verb_says_no_while_descriptors_are_short)
+{
+    bool (*const all[])(void) = {
+        can_take_a_slot, can_take_unsized, can_take_medium, can_take_a_run, can_open_an_arena,
+        can_open_a_presized_arena, can_open_a_pool, can_open_a_stack, can_add_a_root};
+    size_t registered = SIZE_MAX, called = 0;
+    static _Alignas(16) char bytes[SHORT_BUFFER];
+    open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes});
+    own_arena = fief_arena_open(rt, NULL);
+    own_pool = fief_pool_open(rt, "own", 24);
+    registered = leave_descriptors(0, 0, &called);
+    cr_expect_not(can_clean_up());
+    close_runtime();
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        size_t least = least_descriptors(all[i], registered);
+        bool needs_none = all[i] == can_add_a_root && !is_guarded();
+        cr_expect(least < LEFT_MOST && (least > 0 || needs_none), "verb %zu: at %zu", i, least);
+    }
+}
+
+/* ---- tables ---- */
+
+/* Kinds of which every second holds no pointers; `count` of them. */
+static const fief_kind *many_kinds(size_t count)
+{
+    enum { MOST = 4096 };
+    static fief_kind many[MOST];
+    static char names[MOST][12];
+    cr_assert_leq(count, MOST);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(names[i], sizeof names[i], "kind%zu", i);
+        many[i] = (fief_kind){.name = names[i], .any = FIEF_HEAP,
+                              .traits = i % 2 != 0 ? FIEF_NO_POINTERS : 0};
+    }
+    return many;
+}
+
+Test(limits, a_table_that_the_reserve_does_not_hold_is_refused)
+{
+    fief_error error = {FIEF_OK, ""};
+    cr_expect_null(fief_open(&(fief_config){.reserve_bytes = 4 << 20, .kinds = many_kinds(4096),
+                                            .kind_count = 4096, .error = &error}));
+    cr_expect_eq(error.status, FIEF_NO_MEMORY);
+    cr_expect_not_null(strstr(error.text, "descriptors"), "'%s'", error.text);
+}
+
+/* The least buffer of each: what is kept for each kind uses its descriptors up. */
+Test(limits, a_table_that_a_buffer_just_holds_is_served_or_refused)
+{
+    static _Alignas(16) char bytes[1 << 20];
+    size_t served = 0, refused = 0;
+    for (unsigned count = 10; count < 600; count++) {
+        fief_error error = {FIEF_OK, ""};
+        fief_config config = {.buffer = bytes, .buffer_size = sizeof bytes, .error = &error,
+                              .kinds = many_kinds(count), .kind_count = count,
+                              .count_blocks = true};
+        rt = fief_open(&config);
+        if (rt == NULL) {
+            cr_expect_eq(error.status, FIEF_NO_MEMORY, "%u kinds: %s", count, error.text);
+            refused++;
+            continue;
+        }
+        char *block = fief_new(rt, count - 1, FIEF_DYNAMIC, 40);
+        fief_free(rt, count - 1, block, block != NULL ? 40 : 0);
+        cr_expect_eq(fief_close(rt), 0);
+        served++;
+    }
+    cr_expect_gt(served, 0);
+    cr_expect_gt(refused, 0);
+}
+
+/* What a runtime keeps of its dead takes descriptors as they last; which kinds hold no pointers
+ * comes after it, and where that finds no room all of them are looked at. */
+Test(limits, a_quarantine_that_leaves_no_descriptors_is_served)
+{
+    enum { SIZE = 1 << 20, FEW = 100, MANY = 190, STEP = 400 };
+    static _Alignas(16) char bytes[SIZE];
+    for (unsigned count = FEW; count < MANY; count += 10) {
+        for (size_t quarantine = STEP; quarantine < SIZE / 8; quarantine += STEP) {
+            open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes,
+                                    .kinds = many_kinds(count), .kind_count = count,
+                                    .quarantine_bytes = quarantine});
+            char *block = fief_new(rt, count - 1, FIEF_DYNAMIC, 40);
+            cr_assert_not_null(block, "with a quarantine of %zu bytes", quarantine);
+            fill(block, 40, 1);
+            fief_free(rt, count - 1, block, 40);
+            close_runtime();
+        }
+    }
+}

@@ -3,8 +3,10 @@
  * still say. */
 #include "support.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -349,6 +351,17 @@ static void kind_name_is_garbage(void)
     fief_free(rt, STRING, text, 40);
 }
 
+/* The sentence and the rest end where the name would begin. */
+static void kind_name_is_garbage_and_dangling(void)
+{
+    open_with((fief_config){.scan_percent = 100});
+    fief_unit unit = fief_unit_begin(rt);
+    void **holder = fief_new(rt, STRING, FIEF_DYNAMIC, 40);
+    holder[1] = fief_new(rt, NODE, FIEF_TEMPORARY, 40);
+    kinds[STRING].name = (const char *)8;
+    fief_unit_end(rt, unit);
+}
+
 static void runtime_name_is_garbage(void)
 {
     fief_config config = {.name = (const char *)8, .kinds = kinds, .kind_count = KINDS};
@@ -395,6 +408,31 @@ static void damage(uint64_t first, uint64_t second)
     fief_heap_free(fief_runtime_heap(rt), block, ODD_SIZE);
 }
 
+/* A vacant block's record leads to the next one: to nowhere, here. That is for the next call. */
+static void vacant_record_leads_nowhere(void)
+{
+    open_with((fief_config){.quarantine_bytes = 1});
+    fief_heap *heap = fief_runtime_heap(rt);
+    char *blocks[2];
+    for (size_t i = 0; i < 2; i++) {
+        blocks[i] = fief_heap_alloc(heap, 488);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        fief_heap_free(heap, blocks[i], 488);
+    }
+    uint64_t *word = find_word(488, ((uint64_t)1 << 27) - 1);
+    uint64_t *other = word != NULL ? word + 2 : NULL;
+    for (; other != NULL && (*other & (((uint64_t)1 << 27) - 1)) != 488; other += 2) {
+    }
+    if (other == NULL) {
+        say("host: no record found\n");
+        _exit(9);
+    }
+    *other |= (uint64_t)0x3FFFFFFF << 34;
+    say(fief_heap_alloc(heap, 488) == blocks[1] ? "host: served\n" : "host: another\n");
+    _exit(0);
+}
+
 static void record_has_a_far_stack(void)
 {
     damage(0xFFFFFF, 0);
@@ -432,21 +470,37 @@ static void record_is_all_ones(void)
 
 /* ---- what it may do ---- */
 
-/* A sandbox that allows what the host needs, and no new process. */
-static void forbid(long number)
+/* A sandbox that allows what the host needs, and not everything that a report would like. */
+static void filter_calls(struct sock_filter *filter, size_t count)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    struct sock_fprog program = {(unsigned short)count, filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
         say("host: no filter\n");
         _exit(9);
     }
+}
+
+#define LOAD(member) \
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, member))
+#define UNLESS(value, skipped) \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(value), 0, skipped)
+#define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+#define ALLOW       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static void forbid(long number)
+{
+    struct sock_filter filter[] = {LOAD(nr), UNLESS(number, 1), FAIL(EPERM), ALLOW};
+    filter_calls(filter, sizeof filter / sizeof filter[0]);
+}
+
+/* Where an argument, the first is 0, has that value. */
+static void forbid_where(long number, unsigned argument, unsigned value, unsigned error)
+{
+    struct sock_filter filter[] = {LOAD(nr), UNLESS(number, 3), LOAD(args[0]), UNLESS(value, 1),
+                                   FAIL(error), ALLOW};
+    filter[2].k += argument * (unsigned)sizeof(uint64_t);
+    filter_calls(filter, sizeof filter / sizeof filter[0]);
 }
 
 static void no_clone(void)
@@ -472,18 +526,395 @@ static void no_memory(void)
     fief_free(rt, STRING, text, 40);
 }
 
+/* The page of what is written first, and no other. */
+static void only_one_page(void)
+{
+    open_with((fief_config){0});
+    forbid_where(SYS_mmap, 1, 1 << 20, ENOMEM); /* the child's stack */
+    double_free();
+}
+
+static void no_shared_memory(void)
+{
+    open_with((fief_config){0});
+    forbid_where(SYS_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, ENOMEM);
+    double_free();
+}
+
+static void descriptors_were_short(void)
+{
+    (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, 3});
+    open_with((fief_config){0}); /* it does not find its stack */
+    double_free();
+}
+
+/* What may be written to is limited, what is reserved is not: no room for call stacks. */
+static void data_is_limited(void)
+{
+    (void)setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20});
+    open_with((fief_config){.reserve_bytes = small_reserve});
+    double_free();
+}
+
+static bool tell_short_of_memory(const fief_misuse *misuse, void *user)
+{
+    static char report[4096];
+    (void)user;
+    (void)setrlimit(RLIMIT_AS, &(struct rlimit){1, 1});
+    (void)fief_misuse_text(misuse, report, sizeof report);
+    say(strstr(report, "SUMMARY: fief: double-free\n") != NULL ? "host: without frames\n" : report);
+    return true;
+}
+
+static void no_memory_for_frames(void)
+{
+    open_with((fief_config){.on_misuse = tell_short_of_memory});
+    double_free();
+    _exit(0);
+}
+
+static void no_link_to_itself(void)
+{
+    forbid(SYS_readlink);
+    open_with((fief_config){0});
+    double_free();
+}
+
+static void no_signal_handlers(void)
+{
+    forbid(SYS_rt_sigaction);
+    open_with((fief_config){0});
+    touch_dead();
+}
+
+/* Kernels before 6.13 fence by mappings. */
+static void no_guard_markers(void)
+{
+    enum { INSTALL = 102 };
+    forbid_where(SYS_madvise, 2, INSTALL, EINVAL);
+    open_with((fief_config){0});
+    touch_dead();
+}
+
+static void no_advice(void)
+{
+    forbid(SYS_madvise);
+    open_with((fief_config){0});
+    touch_dead();
+}
+
+/* As a terminal may that was stopped. */
+static void stderr_would_block(void)
+{
+    open_with((fief_config){0});
+    forbid_where(SYS_write, 0, STDERR_FILENO, EAGAIN);
+    double_free();
+}
+
+static void no_working_directory(void)
+{
+    char folder[] = "/tmp/fief-trouble-XXXXXX";
+    if (mkdtemp(folder) == NULL || chdir(folder) != 0 || rmdir(folder) != 0) {
+        _exit(9);
+    }
+    open_with((fief_config){0});
+    double_free();
+}
+
+static size_t tell_without_files(uint64_t where, char *buffer, size_t size, void *user)
+{
+    for (int file = 0; file < 1024; file++) {
+        (void)close(file);
+    }
+    return tell_never(where, buffer, size, user);
+}
+
+static void where_text_closes_all(void)
+{
+    open_with((fief_config){.where = seven, .where_text = tell_without_files});
+    double_free();
+}
+
 static void ring(int number)
 {
     (void)number;
 }
 
+static void ring_often(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)setitimer(ITIMER_REAL, &(struct itimerval){{0, 50000}, {0, 50000}}, NULL);
+}
+
+static void timer_rings_while_nobody_reads(void)
+{
+    open_with((fief_config){0});
+    fill_pipe();
+    ring_often(ring);
+    double_free();
+}
+
+static void misuse_while_it_is_written(int number)
+{
+    (void)number;
+    fief_heap_free(fief_runtime_heap(rt), foreign, 2000);
+}
+
+static void timer_misuses(void)
+{
+    open_with((fief_config){0});
+    fill_pipe();
+    ring_often(misuse_while_it_is_written);
+    double_free();
+}
+
+/* What the host left pending stays so. */
+static void reader_gone_before(void)
+{
+    sigset_t broken;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)sigprocmask(SIG_BLOCK, &broken, NULL);
+    (void)raise(SIGPIPE);
+    reader_gone();
+}
+
 static void timer_rings_while_it_waits(void)
 {
-    struct sigaction action = {.sa_handler = ring};
-    (void)sigaction(SIGALRM, &action, NULL);
     open_with((fief_config){.where = seven, .where_text = tell_never});
-    (void)setitimer(ITIMER_REAL, &(struct itimerval){{0, 50000}, {0, 50000}}, NULL);
+    ring_often(ring);
     double_free();
+}
+
+/* ---- frames that are none ---- */
+
+/* Calls with `fake`, a frame and what is to be a return address, above its own frame. */
+static __attribute__((noinline)) void double_free_below(void **fake)
+{
+    void *volatile *frame = __builtin_frame_address(0);
+    void *saved = frame[0];
+    frame[0] = fake;
+    double_free();
+    frame[0] = saved;
+}
+
+static void come_from(const void *code)
+{
+    void *fake[2] = {NULL, (void *)(uintptr_t)code};
+    double_free_below(fake);
+}
+
+static bool look_for_small_numbers(const fief_misuse *misuse, void *user)
+{
+    bool found = misuse->used.count == 0;
+    (void)user;
+    for (size_t i = 0; i < misuse->used.count; i++) {
+        found = found || misuse->used.frames[i] == (const void *)1;
+    }
+    say(found ? "host: it is taken for code\n" : "host: it ends before\n");
+    return true;
+}
+
+static void frame_is_a_small_number(void)
+{
+    open_with((fief_config){.on_misuse = look_for_small_numbers});
+    come_from((const void *)1);
+    _exit(0);
+}
+
+static void frame_is_data(void)
+{
+    open_with((fief_config){0});
+    come_from(&kinds[1]);
+}
+
+static void frame_is_not_in_the_file(void)
+{
+    open_with((fief_config){0});
+    come_from(&foreign[32]);
+}
+
+static void frame_follows_no_call(void)
+{
+    static const void *volatile entry;
+    entry = (const void *)(uintptr_t)&double_free_below;
+    open_with((fief_config){0});
+    come_from(entry);
+}
+
+#ifdef __x86_64__
+/* sub $8, %rsp; call *%rcx; add $8, %rsp; ret */
+static const unsigned char code[] = {0x48, 0x83, 0xEC, 8, 0xFF, 0xD1, 0x48, 0x83, 0xC4, 8, 0xC3};
+typedef void heap_free(fief_heap *, void *, size_t);
+
+/* As an interpreter that compiles at run time: nobody loaded that code from a file. */
+static void called_from_made_code(void)
+{
+    void (*made)(fief_heap *, void *, size_t, heap_free *);
+    void *place = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (place == MAP_FAILED) {
+        _exit(9);
+    }
+    memcpy(place, code, sizeof code);
+    memcpy(&made, &place, sizeof made);
+    open_with((fief_config){0});
+    fief_heap *heap = fief_runtime_heap(rt);
+    char *block = fief_heap_alloc(heap, 40);
+    made(heap, block, 40, fief_heap_free_slow);
+    made(heap, block, 40, fief_heap_free_slow);
+}
+#endif
+
+#ifdef __x86_64__
+/* mov (%rdi), %al; ret */
+static void made_code_touches_dead(void)
+{
+    static const unsigned char reads[] = {0x8A, 0x07, 0xC3};
+    void (*made)(volatile char *);
+    void *place = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (place == MAP_FAILED) {
+        _exit(9);
+    }
+    memcpy(place, reads, sizeof reads);
+    memcpy(&made, &place, sizeof made);
+    open_with((fief_config){0});
+    made(dead_text());
+}
+#endif
+
+static uint64_t count_on(void *user)
+{
+    (void)user;
+    static uint64_t count;
+    return ++count;
+}
+
+static void fill_evidence(int depth)
+{
+    enum { DEEP = 14, MANY = 800000 };
+    if (depth < DEEP) {
+        fill_evidence(depth + 1);
+        (void)*(volatile int *)&depth;
+        return;
+    }
+    for (int i = 0; i < MANY; i++) {
+        fief_heap_free(fief_runtime_heap(rt), fief_heap_alloc(fief_runtime_heap(rt), 40), 40);
+    }
+}
+
+/* Each call has a place of its own: in the end there is no room for another. */
+static void evidence_is_full(void)
+{
+    open_with((fief_config){.where = count_on, .stack_depth = FIEF_DEPTH_MAX});
+    fill_evidence(0);
+    double_free();
+}
+
+/* ---- files that are not what was loaded ---- */
+
+static char plugin_folder[] = "/tmp/fief-trouble-XXXXXX";
+
+/* A small library of the system's, under a name of our own; its bytes. */
+static size_t read_library(unsigned char *bytes, size_t most)
+{
+    struct link_map *map = NULL;
+    void *library = dlopen("libdl.so.2", RTLD_NOW);
+    FILE *file = NULL;
+    if (library != NULL && dlinfo(library, RTLD_DI_LINKMAP, &map) == 0) {
+        file = fopen(map->l_name, "re");
+    }
+    if (file == NULL || mkdtemp(plugin_folder) == NULL) {
+        say("host: no library\n");
+        _exit(9);
+    }
+    size_t size = fread(bytes, 1, most, file);
+    (void)fclose(file);
+    return size;
+}
+
+/* What is loaded keeps its pages: the file is another one. */
+static const char *write_plugin(unsigned number, const unsigned char *bytes, size_t size)
+{
+    static char path[64];
+    (void)snprintf(path, sizeof path, "%s/plugin%u.so", plugin_folder, number);
+    (void)unlink(path);
+    FILE *file = fopen(path, "we");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+        say("host: no file\n");
+        _exit(9);
+    }
+    return path;
+}
+
+static void clear_plugins(unsigned count)
+{
+    char path[64];
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(path, sizeof path, "%s/plugin%u.so", plugin_folder, i);
+        (void)unlink(path);
+    }
+    (void)rmdir(plugin_folder);
+}
+
+/* An address in it. */
+static const char *load_plugin(const char *path)
+{
+    struct link_map *map = NULL;
+    void *library = dlopen(path, RTLD_NOW);
+    if (library == NULL || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) {
+        say("host: not loaded\n");
+        _exit(9);
+    }
+    return (const char *)map->l_addr + 0x1010;
+}
+
+enum { LIBRARY_MOST = 1 << 20 };
+static unsigned char library_bytes[LIBRARY_MOST];
+
+static bool tell_where(const fief_misuse *misuse, void *user)
+{
+    static char report[16384];
+    (void)user;
+    (void)fief_misuse_text(misuse, report, sizeof report);
+    say(strstr(report, "(plugin0.so+0x") != NULL ? "host: by its offset\n" : report);
+    return true;
+}
+
+/* Cut in its first header, in its program headers, and before its notes; with too many headers. */
+static void plugin_is_cut(void)
+{
+    size_t size = read_library(library_bytes, LIBRARY_MOST);
+    ElfW(Ehdr) top;
+    memcpy(&top, library_bytes, sizeof top);
+    const char *address = load_plugin(write_plugin(0, library_bytes, size));
+    size_t headers = top.e_phoff + top.e_phnum * sizeof(ElfW(Phdr));
+    const size_t sizes[] = {0, sizeof top - 1, top.e_phoff + 10, headers, size};
+    open_with((fief_config){.on_misuse = tell_where});
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        top.e_phnum = i == 4 ? 1000 : top.e_phnum;
+        memcpy(library_bytes, &top, sizeof top);
+        (void)write_plugin(0, library_bytes, sizes[i]);
+        come_from(address);
+    }
+    clear_plugins(1);
+    _exit(0);
+}
+
+/* More files than are remembered. */
+static void many_files(void)
+{
+    enum { MANY = 140 };
+    size_t size = read_library(library_bytes, LIBRARY_MOST);
+    const char *address = NULL;
+    for (unsigned i = 0; i < MANY; i++) {
+        address = load_plugin(write_plugin(i, library_bytes, size));
+    }
+    clear_plugins(MANY);
+    open_with((fief_config){0});
+    come_from(address);
 }
 
 /* ---- two at once ---- */
@@ -542,6 +973,29 @@ static void handler_before(void)
     install(host_handler, 0);
     open_with((fief_config){0});
     touch_what_is_dead();
+}
+
+static void handler_before_lets_it_come_again(void)
+{
+    install(host_handler, SA_NODEFER);
+    open_with((fief_config){0});
+    touch_what_is_dead();
+}
+
+/* Ignored, what the machine raises ends the process all the same. */
+static void faults_are_ignored(void)
+{
+    (void)signal(SIGSEGV, SIG_IGN);
+    open_with((fief_config){0});
+    touch_what_is_dead();
+}
+
+static void sent_and_ignored(void)
+{
+    (void)signal(SIGSEGV, SIG_IGN);
+    open_with((fief_config){0});
+    (void)kill(getpid(), SIGSEGV);
+    _exit(7);
 }
 
 static void handler_after(void)
@@ -758,6 +1212,8 @@ static const row rows[] = {
     {"where_text writes no end", where_text_overflows, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
     {"a kind's name is garbage", kind_name_is_garbage, SIGABRT, 0,
      {"misuse[wrong-allocator]", "given back at", "SUMMARY: fief: wrong-allocator"}, NULL},
+    {"a holder's kind's name is garbage", kind_name_is_garbage_and_dangling, SIGABRT, 0,
+     {"misuse[dangling-at-reset]: a live '...", "SUMMARY: fief: dangling-at-reset"}, NULL},
     {"the runtime's name is garbage", runtime_name_is_garbage, SIGABRT, 0,
      {DOUBLE, DOUBLE_END}, NULL},
     {"a record has a stack behind all", record_has_a_far_stack, SIGABRT, 0,
@@ -770,16 +1226,67 @@ static const row rows[] = {
      {"misuse[", "SUMMARY: fief: "}, NULL},
     {"a record has an odd size", record_has_an_odd_size, SIGABRT, 0,
      {"misuse[wrong-size]", "SUMMARY: fief: wrong-size"}, NULL},
+    {"a vacant record leads nowhere", vacant_record_leads_nowhere, 0, 0, {"host: served\n"},
+     NULL},
     {"a record is all ones", record_is_all_ones, SIGABRT, 0, {"misuse[", "SUMMARY: fief: "}, NULL},
     {"clone is refused", no_clone, SIGABRT, 0, {DOUBLE, "given back at", "(", DOUBLE_END}, NULL},
     {"descriptors are short", no_descriptors, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END},
      NULL},
     {"memory is short", no_memory, SIGABRT, 0, {DOUBLE, DOUBLE_END}, NULL},
+    {"the child's stack is refused", only_one_page, SIGABRT, 0,
+     {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"shared memory is refused", no_shared_memory, SIGABRT, 0,
+     {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"descriptors were short from the start", descriptors_were_short, SIGABRT, 0,
+     {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"data is limited", data_is_limited, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"memory is short for frames", no_memory_for_frames, 0, 0, {"host: without frames\n"}, NULL},
+    {"the program's name is refused", no_link_to_itself, SIGABRT, 0,
+     {DOUBLE, "<unknown module>", DOUBLE_END}, NULL},
+    {"handlers are refused", no_signal_handlers, SIGSEGV, 0, {0}, "fief"},
+    {"the kernel has no guard markers", no_guard_markers, SIGSEGV, 0,
+     {"misuse[use-after-reset]", RESET_END}, NULL},
+    {"the kernel takes no advice", no_advice, SIGSEGV, 0, {"misuse[use-after-reset]", RESET_END},
+     NULL},
+    {"stderr would block", stderr_would_block, SIGABRT, 0, {0}, "fief"},
+    {"the working directory is gone", no_working_directory, SIGABRT, 0,
+     {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"where_text closes every file, and hangs", where_text_closes_all, SIGABRT, 0,
+     {DOUBLE, "given back at", DOUBLE_END}, NULL},
+    {"a timer rings while nobody reads", timer_rings_while_nobody_reads, SIGABRT, 0, {0}, "fief"},
+    {"a timer's handler misuses meanwhile", timer_misuses, SIGABRT, 0, {0}, "fief"},
+    {"the reader is gone, and it is known", reader_gone_before, SIGABRT, 0, {0}, "fief"},
+    {"a frame is a small number", frame_is_a_small_number, 0, 0, {"host: it ends before\n"}, NULL},
+    {"a frame is data", frame_is_data, SIGABRT, 0, {DOUBLE, DOUBLE_END},
+     TELLS_SITES ? "(test-trouble+" : NULL},
+    {"a frame is not in the file", frame_is_not_in_the_file, SIGABRT, 0, {DOUBLE, DOUBLE_END},
+     TELLS_SITES ? "(test-trouble+" : NULL},
+    {"a frame follows no call", frame_follows_no_call, SIGABRT, 0, {DOUBLE, DOUBLE_END},
+     TELLS_SITES ? "(test-trouble+" : NULL},
+#ifdef __x86_64__
+    {"called from code that was made", called_from_made_code, SIGABRT, 0,
+     {DOUBLE, "<unknown module>", DOUBLE_END}, NULL},
+#endif
+#ifdef __x86_64__
+    {"code that was made touches dead memory", made_code_touches_dead, SIGSEGV, 0,
+     {"misuse[use-after-reset]", "used at", "<unknown module>", RESET_END}, NULL},
+#endif
+    {"the evidence is full", evidence_is_full, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END},
+     NULL},
+    {"a file is cut after it was loaded", plugin_is_cut, 0, 0,
+     {"host: by its offset\nhost: by its offset\nhost: by its offset\nhost: by its offset\n"
+      "host: by its offset\n"}, "double-free"},
+    {"more files than are remembered", many_files, SIGABRT, 0, {DOUBLE, DOUBLE_END}, ".so+0x"},
     {"a timer rings while it waits", timer_rings_while_it_waits, SIGABRT, 0,
      {DOUBLE, DOUBLE_END}, NULL},
     {"two threads at once", two_threads, SIGABRT, 0, {DOUBLE, "given back at", DOUBLE_END}, NULL},
     {"the host's handler is older", handler_before, 0, 7,
      {"misuse[use-after-reset]", RESET_END, "host: its address\n"}, NULL},
+    {"the host's handler is older, and may nest", handler_before_lets_it_come_again, 0, 7,
+     {"misuse[use-after-reset]", RESET_END, "host: its address\n"}, NULL},
+    {"the host ignores faults", faults_are_ignored, SIGSEGV, 0,
+     {"misuse[use-after-reset]", RESET_END}, NULL},
+    {"the signal was sent, and is ignored", sent_and_ignored, 0, 7, {0}, "fief"},
     {"the host's handler is newer", handler_after, 0, 7,
      {"misuse[use-after-reset]", RESET_END, "host: its address\n"}, NULL},
     {"the host's handler calls ours", handler_after_chains, SIGSEGV, 0,

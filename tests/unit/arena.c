@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static fief_runtime *rt;
 static witness seen;
@@ -538,4 +539,55 @@ Test(arena, copies_and_long_strings)
     cr_expect(memcmp(printed, "-1:x", 4) == 0 && strcmp(printed + LONG + 2, "x:z") == 0);
     cr_expect_str_eq(fief_arena_strdup(a, ""), "");
     cr_expect_str_eq(fief_arena_printf(a, "%s", ""), "");
+}
+
+static char *print_list(fief_arena *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = fief_arena_vprintf(a, format, args);
+    va_end(args);
+    return text;
+}
+
+Test(arena, prints_what_a_list_of_arguments_says)
+{
+    fief_arena *a = fief_arena_open(rt, NULL);
+    const char *text = print_list(a, "%s and %d", "one", 2);
+    cr_assert_not_null(text);
+    cr_expect_str_eq(text, "one and 2");
+    cr_expect_eq(strlen(print_list(a, "%05000d", 1)), 5000);
+    fief_arena_close(a);
+}
+
+/* Its records, where blocks are seen, take much of what descriptors there are. */
+Test(arena, a_large_callers_buffer_is_used_and_given_back)
+{
+    enum { SIZE = 1 << 20, BLOCK = 100000, ROUNDS = 12 };
+    unsigned char *bytes = malloc(SIZE);
+    for (int round = 0; round < ROUNDS; round++) {
+        fief_arena *a =
+            fief_arena_open(rt, &(fief_arena_config){.buffer = bytes, .buffer_size = SIZE});
+        cr_assert_not_null(a, "in round %d", round);
+        for (size_t i = 0; i < SIZE / BLOCK - 1; i++) {
+            unsigned char *block = fief_arena_alloc(a, BLOCK);
+            cr_expect(block >= bytes && block + BLOCK <= bytes + SIZE);
+            memset(block, 1, BLOCK);
+        }
+        fief_arena_close(a);
+        memset(bytes, 2, SIZE);
+    }
+    free(bytes);
+}
+
+/* Where blocks are seen it would need a quarter of its size in records. */
+Test(arena, a_buffer_larger_than_all_descriptors_is_refused_where_blocks_are_seen)
+{
+    size_t size = (size_t)1 << 30;
+    void *bytes = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    cr_assert_neq(bytes, MAP_FAILED);
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.buffer = bytes, .buffer_size = size});
+    cr_expect_eq(a == NULL, is_guarded());
+    fief_arena_close(a);
+    (void)munmap(bytes, size);
 }

@@ -333,3 +333,166 @@ Test(dangling, a_report_tells_the_other_shapes)
     fief_unit_end(rt, unit);
     (void)fief_close(rt);
 }
+
+/* Five shapes are told apart; pointers of others are counted. */
+Test(dangling, more_shapes_than_a_report_tells)
+{
+    enum { FIELDS = 8 };
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    void *node = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    void **holder = fief_new(rt, CACHE, FIEF_DYNAMIC, 100 * sizeof *holder);
+    for (size_t i = 0; i < FIELDS; i++) {
+        holder[10 + i] = node;
+    }
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(dangling.shapes, FIEF_SHAPES_MAX);
+        cr_expect_eq(dangling.more, FIELDS - FIEF_SHAPES_MAX);
+        cr_expect_not_null(strstr(text, "also: 3 of other shapes"), "%s", text);
+        cr_expect_not_null(strstr(json, "\"others\":7"), "%s", json);
+    }
+    fief_free(rt, CACHE, memset(holder, 0, 100 * sizeof *holder), 100 * sizeof *holder);
+    fief_unit_end(rt, unit);
+    (void)fief_close(rt);
+}
+
+/* One field, and targets of two kinds; one kind of holder, and two roots. */
+Test(dangling, shapes_differ_by_the_targets_kind_and_the_roots_name)
+{
+    static void *roots[2];
+    fief_runtime *rt = open_one();
+    cr_assert(fief_root_add(rt, &roots[0], sizeof roots[0], "one"));
+    cr_assert(fief_root_add(rt, &roots[1], sizeof roots[1], NULL));
+    fief_unit unit = fief_unit_begin(rt);
+    object *holders[2] = {new_object(rt, OBJECT), new_object(rt, OBJECT)};
+    holders[0]->first = roots[0] = roots[1] = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    holders[1]->first = fief_temp(rt, char, 16);
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(dangling.shapes, 4);
+        cr_expect_not_null(strstr(text, "of a root+0"), "%s", text);
+        cr_expect_not_null(strstr(text, "of one+0"), "%s", text);
+    }
+    holders[0]->first = holders[1]->first = roots[0] = roots[1] = NULL;
+    fief_unit_end(rt, unit);
+    for (int i = 0; i < 2; i++) {
+        fief_free(rt, OBJECT, holders[i], sizeof(object));
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Pages full of them are read as a whole. */
+Test(dangling, pages_of_blocks_without_pointers_hold_none)
+{
+    enum { MANY = 4000 };
+    static object *plain[MANY];
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    void *node = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    for (size_t i = 0; i < MANY; i++) {
+        plain[i] = new_object(rt, BYTES);
+        plain[i]->first = plain[i]->third = node;
+    }
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, 0, "%s", text);
+    for (size_t i = 0; i < MANY; i++) {
+        fief_free(rt, BYTES, plain[i], sizeof(object));
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Blocks of the heap that serve for a full arena's die with it, and with what they point at. */
+Test(dangling, what_serves_for_an_arena_dies_with_its_targets)
+{
+    enum { MANY = 4000 };
+    fief_runtime *rt = open_one();
+    fief_arena *a = fief_arena_open(rt, &(fief_arena_config){.max_bytes = 8});
+    object *newest = NULL;
+    for (size_t i = 0; i < MANY; i++) {
+        object *older = newest;
+        cr_assert_not_null(newest = fief_arena_make(a, object, 1));
+        newest->first = newest->third = older;
+    }
+    fief_arena_reset(a);
+    cr_expect_eq(reports, 0, "%s", text);
+    fief_arena_close(a);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* What a resize left behind is dead before its arena is; a block of no size has one address. */
+Test(dangling, dead_and_empty_targets)
+{
+    fief_runtime *rt = open_one();
+    object *holder = new_object(rt, OBJECT);
+    fief_arena *a = fief_arena_open(rt, NULL);
+    char *left = fief_arena_alloc(a, 100);
+    cr_assert_not_null(fief_arena_alloc(a, 8));
+    cr_assert_not_null(fief_arena_resize(a, left, 100, 5000));
+    holder->first = left + 8;
+    fief_arena_reset(a);
+    cr_expect_eq(reports, 0, "%s", text);
+    holder->first = fief_arena_alloc(a, 0);
+    fief_arena_reset(a);
+    cr_expect_eq(reports, is_guarded() ? 1 : 0);
+    holder->first = NULL;
+    fief_arena_close(a);
+    fief_free(rt, OBJECT, holder, sizeof *holder);
+    (void)fief_close(rt);
+}
+
+/* Roots may lie anywhere, and be shorter than a pointer. */
+Test(dangling, a_crooked_root_is_read_by_its_whole_words)
+{
+    static _Alignas(8) char bytes[64];
+    fief_runtime *rt = open_one();
+    cr_assert(fief_root_add(rt, bytes + 1, 3, "short"));
+    cr_assert(fief_root_add(rt, bytes + 17, 40, "crooked"));
+    fief_unit unit = fief_unit_begin(rt);
+    void *node = fief_new(rt, NODE, FIEF_TEMPORARY, 16);
+    memcpy(bytes, &node, sizeof node);
+    memcpy(bytes + 24, &node, sizeof node);
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        cr_expect_eq(reports, 1);
+        cr_expect_str_eq(dangling.shape[0].holder, "crooked");
+        cr_expect_eq(dangling.shapes, 1);
+    }
+    memset(bytes, 0, sizeof bytes);
+    fief_unit_end(rt, unit);
+    (void)fief_close(rt);
+}
+
+/* Holders and targets that the library knows nothing of, or whose lives nobody promised. */
+Test(dangling, a_store_of_strangers)
+{
+    static _Alignas(16) char bytes[4096];
+    static object *table[2], *other[2], stranger;
+    fief_runtime *rt = open_one();
+    cr_assert(fief_root_add(rt, other, sizeof other, "other"));
+    cr_assert(fief_root_add(rt, table, sizeof table, "table"));
+    fief_unit unit = fief_unit_begin(rt);
+    object *node = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *node);
+    fief_arena *a =
+        fief_arena_open(rt, &(fief_arena_config){.buffer = bytes, .buffer_size = sizeof bytes});
+    object *held = fief_arena_make(a, object, 1), *dynamic = new_object(rt, WEAK);
+    object *dead = new_object(rt, WEAK);
+    fief_free(rt, WEAK, dead, sizeof *dead);
+    fief_store(rt, held, &held->first, node);       /* in the host's own buffer */
+    fief_store(rt, &stranger, &stranger.first, node);
+    fief_store(rt, dynamic, &dynamic->first, &stranger);
+    fief_store(rt, dynamic, &dynamic->third, dead); /* and what is dead already is no target */
+    cr_expect_eq(reports, 0, "%s", text);
+    fief_store(rt, other, &other[1], node);
+    if (is_guarded()) {
+        cr_expect_eq(reports, 1);
+        cr_expect_eq(dangling.holder, other);
+        cr_expect_str_eq(dangling.shape[0].holder, "other");
+    }
+    memset(other, 0, sizeof other);
+    memset(held, 0, sizeof *held);
+    fief_unit_end(rt, unit);
+    fief_arena_close(a);
+    fief_free(rt, WEAK, dynamic, sizeof *dynamic);
+    (void)fief_close(rt);
+}

@@ -120,3 +120,132 @@ Test(fences, more_of_them_than_may_be_dead_at_a_time)
     cr_expect_eq(saw.count, 0);
     cr_expect_eq(fief_close(rt), 0);
 }
+
+/* Until the reserve is full: then no block is made, and none is lost. */
+Test(fences, a_block_shrinks_where_there_is_no_room_for_another)
+{
+    enum { SIZE = 3000, MANY = 400 };
+    void *blocks[MANY];
+    bool has_fences = strcmp(fief_mode(), "debug-poisoned") == 0;
+    saw.count = 0;
+    fief_runtime *rt = fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .user = &saw,
+                                                .reserve_bytes = 4 << 20,
+                                                .on_misuse = witness_misuse});
+    size_t count = 0;
+    while (count < MANY && (blocks[count] = fief_new(rt, BACK, FIEF_DYNAMIC, SIZE)) != NULL) {
+        fill(blocks[count++], SIZE, 1);
+    }
+    cr_expect(!has_fences || count < MANY);
+    for (size_t i = 0; i < count; i++) {
+        void *smaller = fief_resize(rt, BACK, blocks[i], SIZE, 100);
+        cr_assert_not_null(smaller);
+        cr_expect(!has_fences || smaller == blocks[i]);
+        cr_expect(holds(smaller, 100, 1));
+        blocks[i] = smaller;
+    }
+    (void)fief_check(rt);
+    for (size_t i = 0; i < count; i++) {
+        fief_free(rt, BACK, blocks[i], 100);
+    }
+    cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* ---- what the host's callbacks make while a block with a fence is being made ---- */
+
+static fief_runtime *busy;
+static void *made[2];
+static bool may_make;
+
+static void make_two(void)
+{
+    for (int i = 0; i < 2 && may_make && made[i] == NULL; i++) {
+        made[i] = fief_heap_alloc(fief_runtime_heap(busy), 40);
+    }
+}
+
+static bool make_when_full(fief_runtime *rt, size_t size, void *user)
+{
+    (void)rt;
+    (void)size;
+    (void)user;
+    make_two();
+    return false;
+}
+
+static uint64_t make_when_asked(void *user)
+{
+    (void)user;
+    make_two();
+    return 1;
+}
+
+static bool make_when_misused(const fief_misuse *misuse, void *user)
+{
+    make_two();
+    return witness_misuse(misuse, user);
+}
+
+/* They lie side by side, where blocks with a fence have a span each; and are of no kind. */
+static void expect_two_plain(unsigned kind, size_t of_kind)
+{
+    may_make = false;
+    cr_assert(made[0] != NULL && made[1] != NULL);
+    cr_expect_eq((uintptr_t)made[0] >> 16, (uintptr_t)made[1] >> 16);
+    fief_count count = fief_stats_kind(busy, kind);
+    cr_expect_eq(count.blocks, of_kind, "%zu blocks", count.blocks);
+    for (int i = 0; i < 2; i++) {
+        fief_heap_free(fief_runtime_heap(busy), made[i], 40);
+        made[i] = NULL;
+    }
+}
+
+static fief_config busy_config(void)
+{
+    saw.count = 0;
+    made[0] = made[1] = NULL;
+    may_make = false;
+    return (fief_config){.kinds = kinds, .kind_count = KINDS, .user = &saw, .count_blocks = true,
+                         .reserve_bytes = small_reserve, .on_misuse = make_when_misused};
+}
+
+Test(fences, what_a_full_runtimes_host_makes_has_none)
+{
+    fief_config config = busy_config();
+    config.on_full = make_when_full;
+    config.limits[FIEF_POOL] = 10;
+    busy = fief_open(&config);
+    may_make = true;
+    cr_expect_null(fief_new(busy, POOLED, FIEF_DYNAMIC, 48));
+    expect_two_plain(POOLED, 0);
+    cr_expect_eq(fief_close(busy), 0);
+}
+
+Test(fences, what_is_made_where_the_host_is_asked_for_its_line_has_none)
+{
+    fief_config config = busy_config();
+    config.where = make_when_asked;
+    busy = fief_open(&config);
+    may_make = true;
+    void *slot = fief_new(busy, POOLED, FIEF_DYNAMIC, 48);
+    if (is_guarded()) {
+        expect_two_plain(POOLED, 1);
+    }
+    fief_free(busy, POOLED, slot, 48);
+    cr_expect_eq(fief_close(busy), 0);
+}
+
+Test(fences, what_a_misuses_handler_makes_has_none)
+{
+    fief_config config = busy_config();
+    busy = fief_open(&config);
+    char *block = fief_new(busy, BACK, FIEF_DYNAMIC, 200);
+    if (is_guarded()) {
+        may_make = true;
+        cr_expect_null(fief_resize(busy, BACK, block + 8, 200, 100));
+        cr_expect(witness_saw(&saw, FIEF_MISUSE_INTERIOR_FREE));
+        expect_two_plain(BACK, 1);
+    }
+    fief_free(busy, BACK, block, 200);
+    cr_expect_eq(fief_close(busy), 0);
+}

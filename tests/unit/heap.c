@@ -595,3 +595,65 @@ Test(heap, a_block_that_grew_in_place_gives_all_its_pages_back)
               fief_stats_held(rt), before);
     close_runtime();
 }
+
+/* As many small blocks as one span holds: when they are dead it goes back as a whole. */
+Test(heap, a_span_that_was_carved_to_its_end_is_given_back)
+{
+    enum { SPAN = 65536 };
+    for (size_t size = 16; size <= 512; size *= 2) {
+        static void *blocks[SPAN / 16];
+        open_runtime(16, false);
+        for (size_t i = 0; i < SPAN / size; i++) {
+            cr_assert_not_null(blocks[i] = fief_heap_alloc(h, size));
+        }
+        for (size_t i = 0; i < SPAN / size; i++) {
+            fief_heap_free(h, blocks[i], size);
+        }
+        (void)fief_trim(rt);
+        cr_expect(is_guarded() || fief_stats_held(rt) == 0, "%zu", size);
+        void *again = fief_heap_alloc(h, size);
+        cr_assert_not_null(again);
+        memset(again, 1, size);
+        fief_heap_free(h, again, size);
+        close_runtime();
+    }
+}
+
+/* Nothing lies behind it but the end of the reserve. */
+Test(heap, a_large_block_does_not_grow_past_the_reserve)
+{
+    rt = fief_open(&(fief_config){
+        .reserve_bytes = 8 << 20, .on_misuse = witness_misuse, .user = &seen});
+    h = fief_runtime_heap(rt);
+    size_t size = 2 << 20;
+    unsigned char *block = fief_heap_alloc(h, size);
+    cr_assert_not_null(block);
+    fill_ends(block, size, 1);
+    cr_expect_null(fief_heap_resize(h, block, size, 16 << 20));
+    cr_expect(ends_hold(block, size, 1));
+    cr_expect_null(fief_heap_resize(h, block, size, 8 << 20));
+    cr_expect(ends_hold(block, size, 1));
+    fief_heap_free(h, block, size);
+    close_runtime();
+}
+
+/* A caller's buffer is no mapping of ours: pages in it are copied. */
+Test(heap, a_large_block_moves_within_a_callers_buffer)
+{
+    enum { SIZE = 16 << 20, BLOCK = 1 << 20 };
+    void *bytes = malloc(SIZE);
+    rt = fief_open(&(fief_config){
+        .buffer = bytes, .buffer_size = SIZE, .on_misuse = witness_misuse, .user = &seen});
+    h = fief_runtime_heap(rt);
+    void *block = fief_heap_alloc(h, BLOCK), *behind = fief_heap_alloc(h, BLOCK);
+    cr_assert(block != NULL && behind != NULL);
+    fill(block, BLOCK, 1);
+    void *moved = fief_heap_resize(h, block, BLOCK, 2 * BLOCK);
+    cr_assert_not_null(moved);
+    cr_expect_neq(moved, block);
+    cr_expect(holds(moved, BLOCK, 1));
+    fief_heap_free(h, behind, BLOCK);
+    fief_heap_free(h, moved, 2 * BLOCK);
+    close_runtime();
+    free(bytes);
+}

@@ -309,3 +309,22 @@ Test(pool, a_trim_after_a_walk_leaves_living_slots_alone)
     fief_pool_close(p);
     cr_expect_eq(fief_close(own), 0);
 }
+
+/* Only a guarded build keeps what has died apart. */
+Test(pool, what_died_with_its_unit_is_no_slot)
+{
+    witness saw = {0};
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .on_misuse = witness_misuse, .user = &saw});
+    fief_pool *p = fief_pool_open(rt, "slots", 48);
+    fief_unit unit = fief_unit_begin(rt);
+    void *dead = fief_temp(rt, char, 48);
+    fief_unit_end(rt, unit);
+    if (is_guarded()) {
+        fief_pool_give(p, dead);
+        cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+        cr_expect_not_null(strstr(saw.text, "a span that died"), "%s", saw.text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(saw.count, 0);
+}

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -300,4 +301,72 @@ Test(reports, a_misuse_names_the_hosts_own_line)
         cr_expect((uintptr_t)place > (uintptr_t)uses[i], "use %zu: at %p", i, used_at);
     }
     cr_expect_eq(fief_close(rt), 0);
+}
+
+/* More kinds than a report has rows for, each with a name that takes much of it. */
+static void leak_long_names(void)
+{
+    enum { MANY = 300, LONG = 600 };
+    static char names[MANY][LONG];
+    static fief_kind kinds[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        memset(names[i], 'k', LONG - 1);
+        (void)snprintf(names[i], 8, "%06u", i);
+        names[i][6] = 'k';
+        kinds[i] = (fief_kind){.name = names[i], .any = FIEF_HEAP};
+    }
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                .kinds = kinds,
+                                                .kind_count = MANY,
+                                                .count_blocks = true});
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)fief_new(rt, i, FIEF_DYNAMIC, 16);
+    }
+    _exit(fief_close(rt) == MANY ? 0 : 1);
+}
+
+static void leak_without_memory(void)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+    (void)setrlimit(RLIMIT_AS, &(struct rlimit){1, 1});
+    _exit(fief_close(rt) == 1 ? 0 : 1);
+}
+
+Test(reports, leaks_that_fill_the_text_are_cut)
+{
+    cr_expect_eq(run_apart(leak_long_names), 0);
+    expect_line("closed with 300 blocks, 4800 bytes alive\n");
+}
+
+Test(reports, leaks_are_told_without_memory)
+{
+    cr_expect_eq(run_apart(leak_without_memory), 0);
+    expect_line("fief: misuse[leak], and no memory to tell more\n");
+}
+
+/* The block that was made first of a row need not be the one that lies first. */
+static void leak_out_of_order(void)
+{
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .quarantine_bytes = 1});
+    void *blocks[4];
+    for (int i = 0; i < 4; i++) {
+        if (i == 3) {
+            fief_free(rt, FIEF_KIND_LIST, blocks[0], 320);
+        }
+        blocks[i] = fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+    }
+    bool reused = blocks[3] == blocks[0];
+    (void)fief_close(rt);
+    _exit(reused ? 0 : 1);
+}
+
+Test(reports, the_first_of_a_row_is_the_oldest)
+{
+    if (is_guarded()) {
+        cr_expect_eq(run_apart(leak_out_of_order), 0, "the block was not made again");
+        expect_line("        3       960  list             heap ");
+        expect_line("(first: op 2)");
+    }
 }

@@ -558,15 +558,73 @@ static void *use_every_verb(void *words)
     return NULL;
 }
 
+static void visit_nothing(void *slot, void *argument)
+{
+    (void)slot;
+    (void)argument;
+}
+
+static void *use_every_heaps_verb(void *words)
+{
+    fief_heap *heap = fief_runtime_heap(rt);
+    size_t *count = words;
+    void *block = words; /* nobody looks at it */
+    (void)fief_heap_alloc_aligned(heap, 8, 64), count[0]++;
+    (void)fief_heap_resize(heap, NULL, 0, 8), count[0]++;
+    fief_heap_free(heap, block, 8), count[0]++;
+    (void)fief_malloc(rt, 8), count[0]++;
+    (void)fief_heap_alloc_unsized_aligned(heap, 8, 64), count[0]++;
+    (void)fief_realloc(rt, block, 8), count[0]++;
+    fief_release(rt, block), count[0]++;
+    fief_free(rt, FIEF_KIND_STRING, block, 8), count[0]++;
+    (void)fief_memdup(rt, FIEF_DYNAMIC, words, 8), count[0]++;
+    (void)fief_strndup(rt, FIEF_DYNAMIC, "text", 2), count[0]++;
+    (void)fief_printf(rt, FIEF_DYNAMIC, "%d", 1), count[0]++;
+    fief_free_string(rt, block), count[0]++;
+    return NULL;
+}
+
+static fief_pool *shared_pool;
+static fief_arena *shared_arena;
+
+static void *use_every_hosts_allocator(void *words)
+{
+    size_t *count = words;
+    (void)fief_pool_take(shared_pool), count[0]++;
+    fief_pool_give(shared_pool, words), count[0]++;
+    (void)fief_pool_walk(shared_pool, visit_nothing, NULL), count[0]++;
+    (void)fief_pool_trim(shared_pool), count[0]++;
+    fief_pool_close(shared_pool), count[0]++;
+    (void)fief_arena_cleanup(shared_arena, free, NULL), count[0]++;
+    fief_arena_reset(shared_arena), count[0]++;
+    fief_arena_close(shared_arena), count[0]++;
+    (void)fief_pool_open(rt, "pool", 8), count[0]++;
+    (void)fief_arena_open(rt, NULL), count[0]++;
+    (void)fief_stack_open(rt, NULL), count[0]++;
+    if (is_guarded()) { /* elsewhere nobody looks at stores */
+        void *field = NULL;
+        fief_store(rt, &field, &field, words), count[0]++;
+        cr_expect_null(field);
+    }
+    return NULL;
+}
+
 Test(runtime, no_verb_serves_another_thread)
 {
-    pthread_t thread;
-    size_t verbs = 0;
+    void *(*const uses[])(void *) = {use_every_verb, use_every_heaps_verb,
+                                     use_every_hosts_allocator};
     open_with(NULL, 0, true);
-    cr_assert_eq(pthread_create(&thread, NULL, use_every_verb, &verbs), 0);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
-    cr_expect_eq(seen.count, verbs);
-    cr_expect_eq(seen.last, FIEF_MISUSE_WRONG_THREAD);
+    shared_pool = fief_pool_open(rt, "shared", 40);
+    shared_arena = fief_arena_open(rt, NULL);
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        pthread_t thread;
+        size_t verbs = 0;
+        seen.count = 0;
+        cr_assert_eq(pthread_create(&thread, NULL, uses[i], &verbs), 0);
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        cr_expect_eq(seen.count, verbs, "use %zu: %zu of %zu", i, seen.count, verbs);
+        cr_expect_eq(seen.last, FIEF_MISUSE_WRONG_THREAD);
+    }
     seen.count = 0;
     close_runtime();
 }
@@ -640,4 +698,10 @@ Test(runtime, a_failed_open_leaves_the_callers_memory_usable)
                                             .vm_arena = &modest,
                                             .frame_stack = &hopeless}));
     memset(whole, 1, sizeof whole);
+}
+
+Test(runtime, what_is_no_class_has_no_explanation)
+{
+    cr_expect_str_eq(fief_misuse_name((fief_misuse_class)999), "unknown");
+    cr_expect_str_eq(fief_misuse_explain((fief_misuse_class)999), "");
 }

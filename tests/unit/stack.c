@@ -458,3 +458,43 @@ Test(stack, cleanups_run_at_the_rewind_and_at_the_pop)
     a_pop_below_a_cleanup_runs_it_in_every_mode();
     a_mark_between_cleanups_survives_a_span_that_was_left();
 }
+
+static size_t cleanups_run;
+
+static void count_cleanup(void *unused)
+{
+    (void)unused;
+    cleanups_run++;
+}
+
+/* Cleanups take room, in a span that is full, where an older mark's window had ended. */
+static void rewind_below_popped_cleanups(size_t size, size_t above)
+{
+    static _Alignas(16) char bytes[5000];
+    fief_stack *s =
+        fief_stack_open(rt, &(fief_arena_config){.buffer = bytes, .buffer_size = size});
+    cr_assert_not_null(fief_stack_push(s, 43));
+    cr_assert(fief_arena_cleanup(&s->arena, count_cleanup, NULL));
+    fief_mark mark = fief_stack_mark(s);
+    cr_assert(fief_arena_cleanup(&s->arena, count_cleanup, NULL));
+    void *block = fief_stack_push(s, 4000);
+    for (size_t i = 0; i < above; i++) {
+        cr_assert(fief_arena_cleanup(&s->arena, count_cleanup, NULL));
+    }
+    cleanups_run = 0;
+    cr_expect(fief_stack_pop(s, block, 4000));
+    cr_expect_eq(cleanups_run, above);
+    fief_stack_rewind(s, mark);
+    cr_expect_eq(cleanups_run, above + 1, "%zu bytes, %zu cleanups", size, above);
+    fief_stack_close(s);
+    cr_expect_eq(cleanups_run, above + 2);
+}
+
+Test(stack, a_cleanup_below_a_pop_runs_at_the_rewind_below_it)
+{
+    for (size_t above = 0; above < 6; above++) {
+        for (size_t size = 4040; size < 4140; size += 8) {
+            rewind_below_popped_cleanups(size, above);
+        }
+    }
+}
