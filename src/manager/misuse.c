@@ -131,7 +131,7 @@ static size_t put_in_child(void *argument, void *buffer, size_t size)
     return a->writer.length < size ? a->writer.length : size - 1;
 }
 
-/* In this process, as far as it comes: whole lines, since what may be damaged is read by one put. */
+/* In this process, as far as it comes: whole lines, as one put reads what may be damaged. */
 static bool put_plainly(attempt *a)
 {
     a->means = REPORT_PLAIN;
