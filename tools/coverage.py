@@ -193,8 +193,8 @@ def read_exceptions(path):
 
 
 def named_lines(figures, root, file, what):
-    """The lines that an exception speaks of; with a line of text goes the brace that ends its block,
-    which is counted where nothing comes back to it."""
+    """The lines that an exception speaks of; with a line of text goes the brace behind it, which is
+    counted where nothing comes back to it."""
     if what.endswith("()"):
         return figures.extent(file, what[:-2])
     source = root / file
