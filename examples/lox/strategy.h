@@ -1,0 +1,154 @@
+/* strategy: which block lives where, and the verbs that ask for one.
+ *
+ *     mem_new, mem_resize, mem_free ──┬── direct: fief_new, fief_resize, fief_free
+ *                                     └── all-heap: each block by itself, from libc or fief's heap
+ *
+ * Everything that the interpreter allocates passes here, under one of the kinds below. Nobody tests
+ * for NULL: where memory is short, mem_fail leaves by longjmp for the place that says so in Lox.
+ *
+ * `--strategy all-heap` is the other side of every comparison. There the blocks of a unit and those
+ * of the VM are listed, so that they can be freed one by one when the unit, or the VM, ends. */
+#ifndef LOX_STRATEGY_H
+#define LOX_STRATEGY_H
+
+#include <setjmp.h>
+
+#include <fief/fief.h>
+
+typedef enum kind {
+    KIND_NATIVE,
+    KIND_NAME,
+    KIND_LITERAL,
+    KIND_STRING,
+    KIND_FUNCTION,
+    KIND_CODE,
+    KIND_CONSTANTS,
+    KIND_CACHES,
+    KIND_LINES,
+    KIND_CLOSURE_1,
+    KIND_CLOSURE_4,
+    KIND_CLOSURE,
+    KIND_UPVALUE,
+    KIND_CLASS,
+    KIND_INSTANCE_1,
+    KIND_INSTANCE_2,
+    KIND_INSTANCE_4,
+    KIND_INSTANCE_8,
+    KIND_FIELDS,
+    KIND_BOUND,
+    KIND_TABLE,
+    KIND_GLOBALS,
+    KIND_GRAY,
+    KIND_FRAME,
+    KIND_VALUES,
+    KIND_SOURCE,
+    KIND_TOKEN,
+    KIND_NODE,
+    KIND_SYMBOL,
+    KIND_SCOPE,
+    KIND_PATCH,
+    KIND_DIAGNOSTIC,
+    KINDS
+} kind;
+
+extern const fief_kind lox_kinds[KINDS];
+extern const fief_kind lox_heap_kinds[KINDS];
+
+typedef struct listed {
+    void *block;
+    size_t size;
+    kind kind;
+} listed;
+
+typedef struct block_list {
+    listed *items;
+    size_t count, capacity;
+} block_list;
+
+typedef struct memory {
+    bool direct;        /* fief's strategies, and not all-heap */
+    fief_runtime *rt;   /* NULL: libc */
+    fief_unit unit;     /* the open one; direct only */
+    bool in_unit;
+    size_t limit, now, peak; /* libc: bytes asked for; nobody else counts them */
+    block_list of_unit, of_vm;
+    bool (*collect)(void *user); /* true: something was freed, try again */
+    void *user;
+    jmp_buf *on_empty;
+} memory;
+
+typedef struct memory_options {
+    bool all_heap;
+    bool on_fief; /* all-heap on fief's heap instead of libc */
+    bool count_blocks;
+    size_t limit;
+} memory_options;
+
+/* False, with a line on stderr, when the memory cannot be opened. */
+bool mem_open(memory *m, const memory_options *options);
+/* Ends everything. `dropped`: live objects were left on purpose. Returns the blocks that leaked. */
+size_t mem_close(memory *m, bool dropped);
+/* Do blocks of dynamic lifetime have to be freed one by one before mem_close? */
+bool mem_must_free_all(const memory *m);
+
+void mem_unit_begin(memory *m);
+void mem_unit_end(memory *m);
+
+_Noreturn void mem_fail(memory *m);
+void *mem_new_listed(memory *m, kind kind, unsigned context, size_t size);
+void mem_free_listed(memory *m, kind kind, void *block, size_t size);
+void *mem_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size);
+/* The same, but NULL where memory is short: for the collector, which must not fail. */
+void *mem_try_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size);
+/* A block of the open unit with room for more: a copy; the old one dies with the unit. */
+void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_t new_size);
+
+/* A zeroed block of `kind` for `context`. */
+static inline void *mem_new(memory *m, kind kind, unsigned context, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        void *block = fief_new(m->rt, kind, context, size);
+        if (FIEF_LIKELY(block != NULL)) {
+            return block;
+        }
+        mem_fail(m);
+    }
+    return mem_new_listed(m, kind, context, size);
+}
+
+/* A block of dynamic lifetime back; size as it was asked for. */
+static inline void mem_free(memory *m, kind kind, void *block, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        fief_free(m->rt, kind, block, size);
+    } else {
+        mem_free_listed(m, kind, block, size);
+    }
+}
+
+/* The value stack's room: not zeroed. It lives until the VM ends. */
+void *mem_new_values(memory *m, size_t size);
+void mem_free_values(memory *m, void *block, size_t size);
+
+static inline void *mem_push_frame(memory *m, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        void *block = fief_new(m->rt, KIND_FRAME, FIEF_DYNAMIC, size);
+        if (FIEF_LIKELY(block != NULL)) {
+            return block;
+        }
+        mem_fail(m);
+    }
+    return mem_new_listed(m, KIND_FRAME, FIEF_DYNAMIC, size);
+}
+
+static inline void mem_pop_frame(memory *m, void *frame, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        (void)fief_stack_pop(fief_frame_stack(m->rt), frame, size);
+    } else {
+        mem_free_listed(m, KIND_FRAME, frame, size);
+    }
+}
+
+#endif
