@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { USAGE_ERROR = 64, FRAMES_MOST = 1000000 };
+enum { USAGE_ERROR = 64, COUNT_MOST = 1000000 };
 
 typedef struct options {
     vm_options vm;
     bool wants_stats;
+    unsigned repeat;  /* the whole life of a VM; for measuring */
     const char *code; /* of -e */
     int files;        /* index in argv */
 } options;
@@ -31,6 +32,7 @@ static const char usage[] =
     "  --strategy arenas     each kind where it belongs (the default)\n"
     "  --strategy all-heap   each block for itself, from libc's malloc\n"
     "  --heap libc|fief      whose heap all-heap means (libc)\n"
+    "  --repeat N            runs it all N times, with a new VM each time\n"
     "  --dump                prints the bytecode before it runs\n"
     "status: 0; 64 usage, 65 compile error, 70 runtime error, 74 input or output\n";
 
@@ -65,13 +67,13 @@ static bool parse_word(const char *text, const char *no, const char *yes, bool *
     return *ret_is_yes || strcmp(text, no) == 0;
 }
 
-static bool parse_frames(const char *text, unsigned *ret_frames)
+static bool parse_count(const char *text, unsigned *ret_count)
 {
     size_t count;
-    if (!parse_bytes(text, &count) || count > FRAMES_MOST) {
+    if (!parse_bytes(text, &count) || count > COUNT_MOST) {
         return false;
     }
-    *ret_frames = (unsigned)count;
+    *ret_count = (unsigned)count;
     return true;
 }
 
@@ -99,7 +101,9 @@ static verdict take_value(options *o, const char *name, const char *value)
     } else if (strcmp(name, "--limit") == 0) {
         good = parse_bytes(value, &m->limit);
     } else if (strcmp(name, "--frames") == 0) {
-        good = parse_frames(value, &o->vm.frames);
+        good = parse_count(value, &o->vm.frames);
+    } else if (strcmp(name, "--repeat") == 0) {
+        good = parse_count(value, &o->repeat);
     } else if (strcmp(name, "--strategy") == 0) {
         good = parse_word(value, "arenas", "all-heap", &m->all_heap);
     } else if (strcmp(name, "--heap") == 0) {
@@ -174,6 +178,30 @@ static int finish(vm *vm, const options *o, outcome result)
     return (int)result;
 }
 
+static int run_once(const options *o, int argc, char **argv)
+{
+    static vm vm;
+    if (!vm_open(&vm, &o->vm)) {
+        return OUTCOME_RUNTIME_ERROR;
+    }
+    return finish(&vm, o, run_all(&vm, o, argc, argv));
+}
+
+/* More than one VM: they live in a range that is kept, as a host's would that opens many. */
+static int run_repeatedly(options *o, int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    if (o->repeat > 1) {
+        o->vm.frees_all = true;
+        o->vm.memory.range = fief_range_open(0);
+    }
+    do {
+        status = run_once(o, argc, argv);
+    } while (status == EXIT_SUCCESS && o->repeat-- > 1);
+    fief_range_close(o->vm.memory.range);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -185,9 +213,5 @@ int main(int argc, char **argv)
         return USAGE_ERROR;
     }
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error like others */
-    static vm vm;
-    if (!vm_open(&vm, &o.vm)) {
-        return OUTCOME_RUNTIME_ERROR;
-    }
-    return finish(&vm, &o, run_all(&vm, &o, argc, argv));
+    return run_repeatedly(&o, argc, argv);
 }

@@ -33,9 +33,11 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     size_t size = string_size(length);
     gc_before(vm, size);
     strings_reserve(vm, &vm->strings);
-    string *s = new_block(vm, KIND_STRING, FIEF_DYNAMIC, size);
+    string *s = new_block(vm, string_kind(size), FIEF_DYNAMIC, size);
+    s->head.header = 0;
     s->length = (uint32_t)length;
     s->hash = hash;
+    s->text[length] = '\0';
     adopt(vm, &s->head, OBJECT_STRING);
     return s;
 }
@@ -246,6 +248,12 @@ static void give(vm *vm, kind kind, void *block, size_t size)
     free_block(vm, kind, block, size);
 }
 
+static void string_free(vm *vm, string *s)
+{
+    size_t size = string_size(s->length);
+    give(vm, string_kind(size), s, size);
+}
+
 static void function_free(vm *vm, function *f)
 {
     const chunk *c = &f->chunk;
@@ -286,7 +294,7 @@ static void class_free(vm *vm, class *c)
 void object_free(vm *vm, object *o)
 {
     switch (type_of(o)) {
-    case OBJECT_STRING: give(vm, KIND_STRING, o, string_size(((string *)o)->length)); break;
+    case OBJECT_STRING: string_free(vm, (string *)o); break;
     case OBJECT_FUNCTION: function_free(vm, (function *)o); break;
     case OBJECT_NATIVE: break; /* the VM arena's */
     case OBJECT_CLOSURE: closure_free(vm, (closure *)o); break;

@@ -341,7 +341,7 @@ static uint32_t add_capture(parser *p, scope *s, uint8_t index, bool is_local)
 }
 
 /* From the function that has the local inwards to s, one upvalue each. Not recursive: functions
- * may be nested thousands deep, and a name that none of them knows is looked up through them all. */
+ * may be nested thousands deep, and a name that none of them knows is looked up in all of them. */
 static bool resolve_capture(parser *p, scope *s, const token *name, uint32_t *ret_index)
 {
     scope *owner = s->outer;

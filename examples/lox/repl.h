@@ -1,4 +1,4 @@
-/* repl: a line, its result, the next one. With history where the build found libedit or readline. */
+/* repl: a line, its result, the next one. History: where the build found libedit or readline. */
 #ifndef LOX_REPL_H
 #define LOX_REPL_H
 

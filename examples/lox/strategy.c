@@ -17,6 +17,17 @@ const fief_kind lox_kinds[KINDS] = {
     [KIND_NAME] = {"name", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_LITERAL] = {"literal", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_STRING] = {"string", 0, .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
+#define POOLED_STRING(size)                                                                       \
+    [KIND_STRING_##size] = {"string of " #size, size, .any = FIEF_POOL, .traits = FIEF_NO_POINTERS}
+    POOLED_STRING(640),
+    POOLED_STRING(768),
+    POOLED_STRING(1024),
+    POOLED_STRING(1280),
+    POOLED_STRING(1536),
+    POOLED_STRING(2048),
+    POOLED_STRING(2560),
+    POOLED_STRING(3072),
+    POOLED_STRING(4096),
     [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS},
     [KIND_CODE] = {"code", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
     [KIND_CONSTANTS] = {"constants", 0, .in = CODE_CONTEXTS},
@@ -51,7 +62,17 @@ const fief_kind lox_kinds[KINDS] = {
 
 const fief_kind lox_heap_kinds[KINDS] = {
     ON_HEAP(KIND_NATIVE, "native"), ON_HEAP(KIND_NAME, "name"), ON_HEAP(KIND_LITERAL, "literal"),
-    ON_HEAP(KIND_STRING, "string"), ON_HEAP(KIND_FUNCTION, "function"),
+    ON_HEAP(KIND_STRING, "string"),
+    ON_HEAP(KIND_STRING_640, "string of 640"),
+    ON_HEAP(KIND_STRING_768, "string of 768"),
+    ON_HEAP(KIND_STRING_1024, "string of 1024"),
+    ON_HEAP(KIND_STRING_1280, "string of 1280"),
+    ON_HEAP(KIND_STRING_1536, "string of 1536"),
+    ON_HEAP(KIND_STRING_2048, "string of 2048"),
+    ON_HEAP(KIND_STRING_2560, "string of 2560"),
+    ON_HEAP(KIND_STRING_3072, "string of 3072"),
+    ON_HEAP(KIND_STRING_4096, "string of 4096"),
+    ON_HEAP(KIND_FUNCTION, "function"),
     ON_HEAP(KIND_CODE, "code"), ON_HEAP(KIND_CONSTANTS, "constants"),
     ON_HEAP(KIND_CACHES, "caches"), ON_HEAP(KIND_LINES, "lines"),
     ON_HEAP(KIND_CLOSURE_1, "closure"), ON_HEAP(KIND_CLOSURE_4, "closure of 4"),
@@ -77,6 +98,13 @@ static bool on_full(fief_runtime *rt, size_t size, void *user)
     return m->collect != NULL && m->collect(m->user);
 }
 
+static bool is_release(void)
+{
+    return strcmp(fief_mode(), "release") == 0;
+}
+
+enum { LEAST_LIMIT = 4096 }; /* of fief's; the VM does not boot with so little anyway */
+
 bool mem_open(memory *m, const memory_options *options)
 {
     m->direct = !options->all_heap;
@@ -89,9 +117,11 @@ bool mem_open(memory *m, const memory_options *options)
     config.name = "lox";
     config.kinds = options->all_heap ? lox_heap_kinds : lox_kinds;
     config.kind_count = KINDS;
-    config.limit_bytes = options->limit;
+    config.limit_bytes = options->limit != 0 && options->limit < LEAST_LIMIT ? LEAST_LIMIT
+                                                                             : options->limit;
     config.align = 8;
     config.count_blocks = options->count_blocks;
+    config.range = options->range;
     config.on_full = on_full;
     config.user = m;
     config.error = &error;
@@ -105,7 +135,7 @@ bool mem_open(memory *m, const memory_options *options)
 /* Only a release build lets go of live blocks without a word: others are there to tell. */
 bool mem_must_free_all(const memory *m)
 {
-    return !m->direct || strcmp(fief_mode(), "release") != 0;
+    return !m->direct || !is_release();
 }
 
 static void list_close(memory *m, block_list *list);
@@ -155,6 +185,12 @@ static void libc_count(memory *m, size_t size)
     m->peak = m->now > m->peak ? m->now : m->peak;
 }
 
+/* All of its bytes are written anyway. */
+static bool is_string(kind kind)
+{
+    return kind >= KIND_STRING && kind <= KIND_STRING_4096;
+}
+
 static void *heap_new(memory *m, kind kind, size_t size)
 {
     if (m->rt != NULL) {
@@ -163,7 +199,8 @@ static void *heap_new(memory *m, kind kind, size_t size)
     if (!libc_has(m, size)) {
         return NULL;
     }
-    void *block = calloc(1, size != 0 ? size : 1);
+    size_t whole = size != 0 ? size : 1;
+    void *block = is_string(kind) ? malloc(whole) : calloc(1, whole);
     if (block != NULL) {
         libc_count(m, size);
     }
@@ -277,7 +314,10 @@ void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_
 
 void *mem_new_values(memory *m, size_t size)
 {
-    void *block = m->direct ? fief_stack_push(fief_frame_stack(m->rt), size) : malloc(size);
+    if (!m->direct) {
+        return mem_new_listed(m, KIND_VALUES, FIEF_DYNAMIC, size);
+    }
+    void *block = fief_stack_push(fief_frame_stack(m->rt), size);
     if (block == NULL) {
         mem_fail(m);
     }
@@ -289,7 +329,7 @@ void mem_free_values(memory *m, void *block, size_t size)
     if (m->direct) {
         (void)fief_stack_pop(fief_frame_stack(m->rt), block, size);
     } else {
-        free(block);
+        mem_free_listed(m, KIND_VALUES, block, size);
     }
 }
 

@@ -20,6 +20,15 @@ typedef enum kind {
     KIND_NAME,
     KIND_LITERAL,
     KIND_STRING,
+    KIND_STRING_640,
+    KIND_STRING_768,
+    KIND_STRING_1024,
+    KIND_STRING_1280,
+    KIND_STRING_1536,
+    KIND_STRING_2048,
+    KIND_STRING_2560,
+    KIND_STRING_3072,
+    KIND_STRING_4096,
     KIND_FUNCTION,
     KIND_CODE,
     KIND_CONSTANTS,
@@ -50,6 +59,8 @@ typedef enum kind {
     KIND_DIAGNOSTIC,
     KINDS
 } kind;
+
+enum { STRING_POOLED_MOST = 4096 };
 
 extern const fief_kind lox_kinds[KINDS];
 extern const fief_kind lox_heap_kinds[KINDS];
@@ -82,6 +93,7 @@ typedef struct memory_options {
     bool on_fief; /* all-heap on fief's heap instead of libc */
     bool count_blocks;
     size_t limit;
+    fief_range *range; /* to live in; NULL: one of its own */
 } memory_options;
 
 /* False, with a line on stderr, when the memory cannot be opened. */
@@ -124,6 +136,19 @@ static inline void mem_free(memory *m, kind kind, void *block, size_t size)
     } else {
         mem_free_listed(m, kind, block, size);
     }
+}
+
+/* Strings of a few KiB are the usual garbage of a loop that builds a text: pools hand the warmest
+ * slot out again, where the heap would search its bitmap. The others are the heap's. */
+static inline kind string_kind(size_t size)
+{
+    enum { STEP = 128 };
+    static const uint8_t classes[STRING_POOLED_MOST / STEP] = {
+        0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6,
+        7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9,
+    };
+    unsigned class_ = size <= STRING_POOLED_MOST ? classes[(size - 1) / STEP] : 0;
+    return class_ == 0 ? KIND_STRING : (kind)(KIND_STRING_640 + class_ - 1);
 }
 
 /* The value stack's room: not zeroed. It lives until the VM ends. */

@@ -72,7 +72,7 @@ static void free_all(vm *vm)
  * release build leaves the objects where they are: their pages go back as a whole. */
 size_t vm_close(vm *vm)
 {
-    bool frees = mem_must_free_all(&vm->memory);
+    bool frees = vm->options.frees_all || mem_must_free_all(&vm->memory);
     unwind(vm);
     if (vm->stack != NULL) {
         mem_free_values(&vm->memory, vm->stack, stack_size(vm));

@@ -52,7 +52,8 @@ typedef struct vm_options {
     unsigned frames; /* calls at once, at most; 0: as many as clox has */
     bool gc_stress;
     bool code_is_collected; /* of the REPL: a line's code may be garbage soon */
-    bool dump;              /* bytecode, to stderr */
+    bool dump;              /* bytecode, to stdout */
+    bool frees_all;         /* at the close, though the process ends with it */
 } vm_options;
 
 /* What the collector works with. `limit` is in bytes of dynamic objects, as they were asked for. */
