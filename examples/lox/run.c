@@ -393,6 +393,7 @@ static outcome execute(vm *vm)
     const uint8_t *ip;
     value *top, *slots;
     const chunk *code;
+    value *const globals = vm->globals; /* a program that runs has no new ones */
     LOAD();
     LOOP_BEGIN()
     CASE(CONSTANT): *top++ = code->constants[READ_WORD()]; NEXT();
@@ -407,7 +408,7 @@ static outcome execute(vm *vm)
     CASE(SET_UPVALUE): *frame->closure->upvalues[*ip++]->location = top[-1]; NEXT();
     CASE(GET_GLOBAL): {
         uint32_t index = READ_WORD();
-        value v = vm->globals[index];
+        value v = globals[index];
         if (v == VALUE_EMPTY) {
             SAVE();
             undefined(vm, ERROR_UNDEFINED_VARIABLE, vm->global_names[index]);
@@ -418,15 +419,15 @@ static outcome execute(vm *vm)
     }
     CASE(SET_GLOBAL): {
         uint32_t index = READ_WORD();
-        if (vm->globals[index] == VALUE_EMPTY) {
+        if (globals[index] == VALUE_EMPTY) {
             SAVE();
             undefined(vm, ERROR_UNDEFINED_VARIABLE, vm->global_names[index]);
             return OUTCOME_RUNTIME_ERROR;
         }
-        vm->globals[index] = top[-1];
+        globals[index] = top[-1];
         NEXT();
     }
-    CASE(DEFINE_GLOBAL): vm->globals[READ_WORD()] = *--top; NEXT();
+    CASE(DEFINE_GLOBAL): globals[READ_WORD()] = *--top; NEXT();
     CASE(GET_PROPERTY): {
         cache *c = &code->caches[READ_WORD()];
         value v = cached_field(top[-1], c);

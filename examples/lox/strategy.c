@@ -108,6 +108,7 @@ enum { LEAST_LIMIT = 4096 }; /* of fief's; the VM does not boot with so little a
 bool mem_open(memory *m, const memory_options *options)
 {
     m->direct = !options->all_heap;
+    m->counts_kinds = options->count_blocks || options->limit != 0 || !is_release();
     m->limit = options->limit != 0 ? options->limit : SIZE_MAX;
     if (options->all_heap && !options->on_fief) {
         return true;

@@ -78,6 +78,7 @@ typedef struct block_list {
 
 typedef struct memory {
     bool direct;        /* fief's strategies, and not all-heap */
+    bool counts_kinds;  /* a guarded build, a limit or --stats */
     fief_runtime *rt;   /* NULL: libc */
     fief_unit unit;     /* the open one; direct only */
     bool in_unit;
@@ -155,10 +156,12 @@ static inline kind string_kind(size_t size)
 void *mem_new_values(memory *m, size_t size);
 void mem_free_values(memory *m, void *block, size_t size);
 
+/* A frame, not zeroed: all of it is set. Past the table, where nobody counts by kind. */
 static inline void *mem_push_frame(memory *m, size_t size)
 {
     if (FIEF_LIKELY(m->direct)) {
-        void *block = fief_new(m->rt, KIND_FRAME, FIEF_DYNAMIC, size);
+        void *block = m->counts_kinds ? fief_new(m->rt, KIND_FRAME, FIEF_DYNAMIC, size)
+                                      : fief_stack_push(fief_frame_stack(m->rt), size);
         if (FIEF_LIKELY(block != NULL)) {
             return block;
         }
