@@ -45,7 +45,7 @@ typedef enum error_id {
     ERROR_COUNT
 } error_id;
 
-enum { FRAMES_USUAL = 64, VALUES_PER_FRAME = 256, TEMPORARY_ROOTS = 4 };
+enum { FRAMES_USUAL = 64, VALUES_PER_FRAME = 256, TEMPORARY_ROOTS = 4, OBJECTS_AHEAD = 8 };
 
 typedef struct vm_options {
     memory_options memory;
@@ -62,6 +62,8 @@ typedef struct collector {
     object *newborn;  /* functions of the open unit: not swept before it is over */
     object **gray;
     size_t gray_count, gray_capacity;
+    object *ahead[OBJECTS_AHEAD]; /* found, and not yet looked at */
+    unsigned ahead_at;
     bool gray_overflowed; /* the objects have to be looked through for gray ones */
     bool is_running, is_stressed;
     size_t bytes, limit, collections, freed;
