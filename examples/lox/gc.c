@@ -209,6 +209,7 @@ void gc_collect(vm *vm)
     mark_all(vm);
     strings_sweep(&vm->strings);
     sweep(vm);
+    mem_trim(&vm->memory);
     gc->collections++;
     size_t limit = gc->bytes * GROWTH > LIMIT_LEAST ? gc->bytes * GROWTH : LIMIT_LEAST;
     gc->limit = gc->is_stressed ? 0 : limit;

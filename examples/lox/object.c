@@ -33,7 +33,9 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     size_t size = string_size(length);
     gc_before(vm, size);
     strings_reserve(vm, &vm->strings);
-    string *s = new_block(vm, string_kind(size), FIEF_DYNAMIC, size);
+    string *s = mem_new_string(&vm->memory, size);
+    s->head.header = 0;
+    s->text[length] = '\0';
     s->head.header = 0;
     s->length = (uint32_t)length;
     s->hash = hash;
@@ -251,7 +253,8 @@ static void give(vm *vm, kind kind, void *block, size_t size)
 static void string_free(vm *vm, string *s)
 {
     size_t size = string_size(s->length);
-    give(vm, string_kind(size), s, size);
+    vm->gc.bytes -= size;
+    mem_free_string(&vm->memory, s, size);
 }
 
 static void function_free(vm *vm, function *f)

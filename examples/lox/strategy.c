@@ -313,6 +313,27 @@ void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_
     return larger;
 }
 
+fief_pool *mem_string_pool(memory *m, kind kind)
+{
+    fief_pool **pool = &m->strings[kind - KIND_STRING_640];
+    if (*pool == NULL) {
+        *pool = fief_pool_open(m->rt, lox_kinds[kind].name, lox_kinds[kind].size);
+    }
+    if (*pool == NULL) {
+        mem_fail(m);
+    }
+    return *pool;
+}
+
+void mem_trim(memory *m)
+{
+    for (size_t i = 0; i < sizeof m->strings / sizeof m->strings[0]; i++) {
+        if (m->strings[i] != NULL) {
+            fief_pool_trim(m->strings[i]);
+        }
+    }
+}
+
 void *mem_new_values(memory *m, size_t size)
 {
     if (!m->direct) {

@@ -81,6 +81,7 @@ typedef struct memory {
     bool counts_kinds;  /* a guarded build, a limit or --stats */
     fief_runtime *rt;   /* NULL: libc */
     fief_unit unit;     /* the open one; direct only */
+    fief_pool *strings[KIND_STRING_4096 - KIND_STRING]; /* where kinds are not counted */
     bool in_unit;
     size_t limit, now, peak; /* libc: bytes asked for; nobody else counts them */
     block_list of_unit, of_vm;
@@ -155,6 +156,38 @@ static inline kind string_kind(size_t size)
 /* The value stack's room: not zeroed. It lives until the VM ends. */
 void *mem_new_values(memory *m, size_t size);
 void mem_free_values(memory *m, void *block, size_t size);
+
+fief_pool *mem_string_pool(memory *m, kind kind);
+/* After a sweep: the pages of strings that are all gone can serve others. */
+void mem_trim(memory *m);
+
+/* A string's block, not zeroed: all of it is written. Where nobody counts by kind it comes straight
+ * from the allocator that the table names, or from a pool that can be trimmed. */
+static inline void *mem_new_string(memory *m, size_t size)
+{
+    kind kind = string_kind(size);
+    if (!m->direct || m->counts_kinds) {
+        return mem_new(m, kind, FIEF_DYNAMIC, size);
+    }
+    void *block = kind == KIND_STRING ? fief_heap_alloc(fief_runtime_heap(m->rt), size)
+                                      : fief_pool_take(mem_string_pool(m, kind));
+    if (block == NULL) {
+        mem_fail(m);
+    }
+    return block;
+}
+
+static inline void mem_free_string(memory *m, void *block, size_t size)
+{
+    kind kind = string_kind(size);
+    if (!m->direct || m->counts_kinds) {
+        mem_free(m, kind, block, size);
+    } else if (kind == KIND_STRING) {
+        fief_heap_free(fief_runtime_heap(m->rt), block, size);
+    } else {
+        fief_pool_give(mem_string_pool(m, kind), block);
+    }
+}
 
 /* A frame, not zeroed: all of it is set. Past the table, where nobody counts by kind. */
 static inline void *mem_push_frame(memory *m, size_t size)
