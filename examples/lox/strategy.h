@@ -1,0 +1,215 @@
+/* strategy: which block lives where, and the verbs that ask for one.
+ *
+ *     mem_new, mem_resize, mem_free ──┬── direct: fief_new, fief_resize, fief_free
+ *                                     └── all-heap: each block by itself, from libc or fief's heap
+ *
+ * Everything that the interpreter allocates passes here, under one of the kinds below. Nobody tests
+ * for NULL: where memory is short, mem_fail leaves by longjmp for the place that says so in Lox.
+ *
+ * `--strategy all-heap` is the other side of every comparison. There the blocks of a unit and those
+ * of the VM are listed, so that they can be freed one by one when the unit, or the VM, ends. */
+#ifndef LOX_STRATEGY_H
+#define LOX_STRATEGY_H
+
+#include <setjmp.h>
+
+#include <fief/fief.h>
+
+typedef enum kind {
+    KIND_NATIVE,
+    KIND_NAME,
+    KIND_LITERAL,
+    KIND_STRING,
+    KIND_STRING_640,
+    KIND_STRING_768,
+    KIND_STRING_1024,
+    KIND_STRING_1280,
+    KIND_STRING_1536,
+    KIND_STRING_2048,
+    KIND_STRING_2560,
+    KIND_STRING_3072,
+    KIND_STRING_4096,
+    KIND_FUNCTION,
+    KIND_CODE,
+    KIND_CONSTANTS,
+    KIND_CACHES,
+    KIND_LINES,
+    KIND_CLOSURE_1,
+    KIND_CLOSURE_4,
+    KIND_CLOSURE,
+    KIND_UPVALUE,
+    KIND_CLASS,
+    KIND_INSTANCE_1,
+    KIND_INSTANCE_2,
+    KIND_INSTANCE_4,
+    KIND_INSTANCE_8,
+    KIND_FIELDS,
+    KIND_BOUND,
+    KIND_TABLE,
+    KIND_GLOBALS,
+    KIND_GRAY,
+    KIND_FRAME,
+    KIND_VALUES,
+    KIND_SOURCE,
+    KIND_TOKEN,
+    KIND_NODE,
+    KIND_SYMBOL,
+    KIND_SCOPE,
+    KIND_PATCH,
+    KIND_DIAGNOSTIC,
+    KINDS
+} kind;
+
+enum { STRING_POOLED_MOST = 4096 };
+
+extern const fief_kind lox_kinds[KINDS];
+extern const fief_kind lox_heap_kinds[KINDS];
+
+typedef struct listed {
+    void *block;
+    size_t size;
+    kind kind;
+} listed;
+
+typedef struct block_list {
+    listed *items;
+    size_t count, capacity;
+} block_list;
+
+typedef struct memory {
+    bool direct;        /* fief's strategies, and not all-heap */
+    bool counts_kinds;  /* a guarded build, a limit or --stats */
+    fief_runtime *rt;   /* NULL: libc */
+    fief_unit unit;     /* the open one; direct only */
+    fief_pool *strings[KIND_STRING_4096 - KIND_STRING]; /* where kinds are not counted */
+    bool in_unit;
+    size_t limit, now, peak; /* libc: bytes asked for; nobody else counts them */
+    block_list of_unit, of_vm;
+    bool (*collect)(void *user); /* true: something was freed, try again */
+    void *user;
+    jmp_buf *on_empty;
+} memory;
+
+typedef struct memory_options {
+    bool all_heap;
+    bool on_fief; /* all-heap on fief's heap instead of libc */
+    bool count_blocks;
+    size_t limit;
+    fief_range *range; /* to live in; NULL: one of its own */
+} memory_options;
+
+/* False, with a line on stderr, when the memory cannot be opened. */
+bool mem_open(memory *m, const memory_options *options);
+/* Ends everything. `dropped`: live objects were left on purpose. Returns the blocks that leaked. */
+size_t mem_close(memory *m, bool dropped);
+/* Do blocks of dynamic lifetime have to be freed one by one before mem_close? */
+bool mem_must_free_all(const memory *m);
+
+void mem_unit_begin(memory *m);
+void mem_unit_end(memory *m);
+
+_Noreturn void mem_fail(memory *m);
+void *mem_new_listed(memory *m, kind kind, unsigned context, size_t size);
+void mem_free_listed(memory *m, kind kind, void *block, size_t size);
+void *mem_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size);
+/* The same, but NULL where memory is short: for the collector, which must not fail. */
+void *mem_try_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size);
+/* A block of the open unit with room for more: a copy; the old one dies with the unit. */
+void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_t new_size);
+
+/* A zeroed block of `kind` for `context`. */
+static inline void *mem_new(memory *m, kind kind, unsigned context, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        void *block = fief_new(m->rt, kind, context, size);
+        if (FIEF_LIKELY(block != NULL)) {
+            return block;
+        }
+        mem_fail(m);
+    }
+    return mem_new_listed(m, kind, context, size);
+}
+
+/* A block of dynamic lifetime back; size as it was asked for. */
+static inline void mem_free(memory *m, kind kind, void *block, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        fief_free(m->rt, kind, block, size);
+    } else {
+        mem_free_listed(m, kind, block, size);
+    }
+}
+
+/* Strings of a few KiB are the usual garbage of a loop that builds a text: pools hand the warmest
+ * slot out again, where the heap would search its bitmap. The others are the heap's. */
+static inline kind string_kind(size_t size)
+{
+    enum { STEP = 128 };
+    static const uint8_t classes[STRING_POOLED_MOST / STEP] = {
+        0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6,
+        7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9,
+    };
+    unsigned class_ = size <= STRING_POOLED_MOST ? classes[(size - 1) / STEP] : 0;
+    return class_ == 0 ? KIND_STRING : (kind)(KIND_STRING_640 + class_ - 1);
+}
+
+/* The value stack's room: not zeroed. It lives until the VM ends. */
+void *mem_new_values(memory *m, size_t size);
+void mem_free_values(memory *m, void *block, size_t size);
+
+fief_pool *mem_string_pool(memory *m, kind kind);
+/* After a sweep: the pages of strings that are all gone can serve others. */
+void mem_trim(memory *m);
+
+/* A string's block, not zeroed: all of it is written. Where nobody counts by kind it comes straight
+ * from the allocator that the table names, or from a pool that can be trimmed. */
+static inline void *mem_new_string(memory *m, size_t size)
+{
+    kind kind = string_kind(size);
+    if (!m->direct || m->counts_kinds) {
+        return mem_new(m, kind, FIEF_DYNAMIC, size);
+    }
+    void *block = kind == KIND_STRING ? fief_heap_alloc(fief_runtime_heap(m->rt), size)
+                                      : fief_pool_take(mem_string_pool(m, kind));
+    if (block == NULL) {
+        mem_fail(m);
+    }
+    return block;
+}
+
+static inline void mem_free_string(memory *m, void *block, size_t size)
+{
+    kind kind = string_kind(size);
+    if (!m->direct || m->counts_kinds) {
+        mem_free(m, kind, block, size);
+    } else if (kind == KIND_STRING) {
+        fief_heap_free(fief_runtime_heap(m->rt), block, size);
+    } else {
+        fief_pool_give(mem_string_pool(m, kind), block);
+    }
+}
+
+/* A frame, not zeroed: all of it is set. Past the table, where nobody counts by kind. */
+static inline void *mem_push_frame(memory *m, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        void *block = m->counts_kinds ? fief_new(m->rt, KIND_FRAME, FIEF_DYNAMIC, size)
+                                      : fief_stack_push(fief_frame_stack(m->rt), size);
+        if (FIEF_LIKELY(block != NULL)) {
+            return block;
+        }
+        mem_fail(m);
+    }
+    return mem_new_listed(m, KIND_FRAME, FIEF_DYNAMIC, size);
+}
+
+static inline void mem_pop_frame(memory *m, void *frame, size_t size)
+{
+    if (FIEF_LIKELY(m->direct)) {
+        (void)fief_stack_pop(fief_frame_stack(m->rt), frame, size);
+    } else {
+        mem_free_listed(m, KIND_FRAME, frame, size);
+    }
+}
+
+#endif

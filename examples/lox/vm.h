@@ -1,0 +1,151 @@
+/* vm: one interpreter. Everything hangs from here; there are no globals.
+ *
+ *     stack  | callee | arguments, locals | operands ... | callee | ...
+ *              ^frame->values                              ^the next frame's
+ * Frames are blocks of the frame stack, newest on top; the values lie in one block below them. */
+#ifndef LOX_VM_H
+#define LOX_VM_H
+
+#include "object.h"
+#include "strategy.h"
+
+typedef enum outcome {
+    OUTCOME_OK = 0,
+    OUTCOME_COMPILE_ERROR = 65,
+    OUTCOME_RUNTIME_ERROR = 70,
+    OUTCOME_IO_ERROR = 74
+} outcome;
+
+typedef struct frame {
+    closure *closure;
+    const uint8_t *ip; /* where to go on; of the running frame only when it was saved */
+    value *values;     /* slot 0 */
+    struct frame *caller;
+} frame;
+
+#define ERRORS(X)                                                                                 \
+    X(UNDEFINED_VARIABLE, "Undefined variable '%.*s'.")                                           \
+    X(UNDEFINED_PROPERTY, "Undefined property '%.*s'.")                                           \
+    X(NO_PROPERTIES, "Only instances have properties.")                                           \
+    X(NO_FIELDS, "Only instances have fields.")                                                   \
+    X(NO_METHODS, "Only instances have methods.")                                                 \
+    X(NOT_CALLABLE, "Can only call functions and classes.")                                       \
+    X(ARITY, "Expected %u arguments but got %u.")                                                 \
+    X(STACK_OVERFLOW, "Stack overflow.")                                                          \
+    X(NOT_NUMBERS, "Operands must be numbers.")                                                   \
+    X(NOT_A_NUMBER, "Operand must be a number.")                                                  \
+    X(NOT_ADDABLE, "Operands must be two numbers or two strings.")                                \
+    X(SUPERCLASS, "Superclass must be a class.")                                                  \
+    X(NO_MEMORY, "Out of memory.")
+
+typedef enum error_id {
+#define ERROR_ENUM(name, text) ERROR_##name,
+    ERRORS(ERROR_ENUM)
+#undef ERROR_ENUM
+    ERROR_COUNT
+} error_id;
+
+enum { FRAMES_USUAL = 64, VALUES_PER_FRAME = 256, TEMPORARY_ROOTS = 4, OBJECTS_AHEAD = 8 };
+
+typedef struct vm_options {
+    memory_options memory;
+    unsigned frames; /* calls at once, at most; 0: as many as clox has */
+    bool gc_stress;
+    bool code_is_collected; /* of the REPL: a line's code may be garbage soon */
+    bool dump;              /* bytecode, to stdout */
+    bool frees_all;         /* at the close, though the process ends with it */
+} vm_options;
+
+/* What the collector works with. `limit` is in bytes of dynamic objects, as they were asked for. */
+typedef struct collector {
+    object *objects;  /* every dynamic one */
+    object *newborn;  /* functions of the open unit: not swept before it is over */
+    object **gray;
+    size_t gray_count, gray_capacity;
+    object *ahead[OBJECTS_AHEAD]; /* found, and not yet looked at */
+    unsigned ahead_at;
+    bool gray_overflowed; /* the objects have to be looked through for gray ones */
+    bool is_running, is_stressed;
+    size_t bytes, limit, collections, freed;
+} collector;
+
+struct vm {
+    memory memory;
+    vm_options options;
+    value *stack, *stack_end;
+    value *top; /* one past the newest value; saved where objects may be made */
+    frame *frame;
+    unsigned depth;
+    upvalue *open; /* the highest slot first */
+    collector gc;
+    value roots[TEMPORARY_ROOTS];
+    unsigned root_count;
+    string_set strings;
+    table global_indices; /* name -> index */
+    value *globals;
+    string **global_names;
+    uint32_t global_count, global_capacity;
+    uint64_t versions; /* of classes, given out so far */
+    string *init_name;
+    const char *opcode_names[OPCODE_COUNT];
+    const char *errors[ERROR_COUNT];
+    uint32_t line; /* of the compiler, for errors that have no other */
+    bool is_compiling;
+};
+
+bool vm_open(vm *vm, const vm_options *options);
+/* Returns the number of blocks that leaked. */
+size_t vm_close(vm *vm);
+
+outcome vm_interpret(vm *vm, const char *source, size_t size);
+/* The same of a file, whose text is read into the unit. */
+outcome vm_interpret_file(vm *vm, const char *path);
+
+/* The index of a global variable, which need not be defined. */
+uint32_t vm_global(vm *vm, string *name);
+void natives_define(vm *vm);
+value native_call(native_id id);
+
+static inline void *new_block(vm *vm, kind kind, unsigned context, size_t size)
+{
+    return mem_new(&vm->memory, kind, context, size);
+}
+
+static inline void free_block(vm *vm, kind kind, void *block, size_t size)
+{
+    mem_free(&vm->memory, kind, block, size);
+}
+
+/* ---- the collector ---- */
+
+void gc_collect(vm *vm);
+/* For mem's `collect`. */
+bool gc_on_full(void *user);
+void gc_close(vm *vm);
+
+/* Before `size` more bytes of dynamic lifetime are asked for. */
+static inline void gc_before(vm *vm, size_t size)
+{
+    vm->gc.bytes += size;
+    if (FIEF_LIKELY(vm->gc.bytes <= vm->gc.limit)) {
+        return;
+    }
+    gc_collect(vm);
+}
+
+static inline void root_push(vm *vm, const void *o)
+{
+    vm->roots[vm->root_count++] = from_object(o);
+}
+
+static inline void root_pop(vm *vm)
+{
+    vm->root_count--;
+}
+
+/* ---- the compiler: source to a function, in the open unit; NULL: its errors were printed ---- */
+
+function *compile(vm *vm, const char *source, size_t size);
+void chunk_dump(vm *vm, const function *f);
+
+#endif
