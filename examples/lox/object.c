@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 
-static void adopt(vm *vm, object *o, object_type type)
+static void adopt(vm *vm, object *o, object_type type, size_t size)
 {
+    gc_count(vm, size);
     o->header |= (uint64_t)type << 48;
     set_next(o, vm->gc.objects);
     vm->gc.objects = o;
@@ -40,7 +41,7 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     s->length = (uint32_t)length;
     s->hash = hash;
     s->text[length] = '\0';
-    adopt(vm, &s->head, OBJECT_STRING);
+    adopt(vm, &s->head, OBJECT_STRING, size);
     return s;
 }
 
@@ -139,7 +140,7 @@ closure *closure_new(vm *vm, function *function)
     closure *c = new_block(vm, closure_kind(exponent), FIEF_DYNAMIC, size);
     c->function = function;
     c->head.header = (uint64_t)exponent << 58;
-    adopt(vm, &c->head, OBJECT_CLOSURE);
+    adopt(vm, &c->head, OBJECT_CLOSURE, size);
     return c;
 }
 
@@ -149,7 +150,7 @@ upvalue *upvalue_new(vm *vm, value *location)
     upvalue *u = new_block(vm, KIND_UPVALUE, FIEF_DYNAMIC, sizeof *u);
     u->location = location;
     u->closed = VALUE_NIL;
-    adopt(vm, &u->head, OBJECT_UPVALUE);
+    adopt(vm, &u->head, OBJECT_UPVALUE, sizeof *u);
     return u;
 }
 
@@ -161,7 +162,7 @@ class *class_new(vm *vm, string *name)
     class *c = new_block(vm, KIND_CLASS, FIEF_DYNAMIC, sizeof *c);
     c->name = name;
     c->version = ++vm->versions;
-    adopt(vm, &c->head, OBJECT_CLASS);
+    adopt(vm, &c->head, OBJECT_CLASS, sizeof *c);
     return c;
 }
 
@@ -182,7 +183,8 @@ instance *instance_new(vm *vm, class *class)
 {
     uint32_t count = class->fields.count;
     unsigned exponent = count <= 1 ? 1 : count == 2 ? 2 : count <= 4 ? 3 : 4;
-    gc_before(vm, INSTANCE_SIZE(1u << (exponent - 1)));
+    size_t size = INSTANCE_SIZE((size_t)1 << (exponent - 1));
+    gc_before(vm, size);
     instance *i;
     switch (exponent) {
     case 1: i = new_block(vm, KIND_INSTANCE_1, FIEF_DYNAMIC, INSTANCE_SIZE(1)); break;
@@ -196,7 +198,7 @@ instance *instance_new(vm *vm, class *class)
     for (uint32_t k = 0; k < 1u << (exponent - 1); k++) {
         i->own[k] = VALUE_EMPTY;
     }
-    adopt(vm, &i->head, OBJECT_INSTANCE);
+    adopt(vm, &i->head, OBJECT_INSTANCE, size);
     return i;
 }
 
@@ -218,6 +220,7 @@ void instance_make_room(vm *vm, instance *instance, uint32_t index)
     size_t size = room * sizeof(value);
     gc_before(vm, size);
     value *fields = new_block(vm, KIND_FIELDS, FIEF_DYNAMIC, size);
+    gc_count(vm, size);
     memcpy(fields, instance->fields, old * sizeof(value));
     for (uint32_t i = old; i < room; i++) {
         fields[i] = VALUE_EMPTY;
@@ -238,7 +241,7 @@ bound *bound_new(vm *vm, value receiver, closure *method)
     bound *b = new_block(vm, KIND_BOUND, FIEF_DYNAMIC, sizeof *b);
     b->receiver = receiver;
     b->method = method;
-    adopt(vm, &b->head, OBJECT_BOUND);
+    adopt(vm, &b->head, OBJECT_BOUND, sizeof *b);
     return b;
 }
 

@@ -17,17 +17,6 @@ const fief_kind lox_kinds[KINDS] = {
     [KIND_NAME] = {"name", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_LITERAL] = {"literal", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_STRING] = {"string", 0, .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
-#define POOLED_STRING(size)                                                                       \
-    [KIND_STRING_##size] = {"string of " #size, size, .any = FIEF_POOL, .traits = FIEF_NO_POINTERS}
-    POOLED_STRING(640),
-    POOLED_STRING(768),
-    POOLED_STRING(1024),
-    POOLED_STRING(1280),
-    POOLED_STRING(1536),
-    POOLED_STRING(2048),
-    POOLED_STRING(2560),
-    POOLED_STRING(3072),
-    POOLED_STRING(4096),
     [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS},
     [KIND_CODE] = {"code", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
     [KIND_CONSTANTS] = {"constants", 0, .in = CODE_CONTEXTS},
@@ -62,17 +51,7 @@ const fief_kind lox_kinds[KINDS] = {
 
 const fief_kind lox_heap_kinds[KINDS] = {
     ON_HEAP(KIND_NATIVE, "native"), ON_HEAP(KIND_NAME, "name"), ON_HEAP(KIND_LITERAL, "literal"),
-    ON_HEAP(KIND_STRING, "string"),
-    ON_HEAP(KIND_STRING_640, "string of 640"),
-    ON_HEAP(KIND_STRING_768, "string of 768"),
-    ON_HEAP(KIND_STRING_1024, "string of 1024"),
-    ON_HEAP(KIND_STRING_1280, "string of 1280"),
-    ON_HEAP(KIND_STRING_1536, "string of 1536"),
-    ON_HEAP(KIND_STRING_2048, "string of 2048"),
-    ON_HEAP(KIND_STRING_2560, "string of 2560"),
-    ON_HEAP(KIND_STRING_3072, "string of 3072"),
-    ON_HEAP(KIND_STRING_4096, "string of 4096"),
-    ON_HEAP(KIND_FUNCTION, "function"),
+    ON_HEAP(KIND_STRING, "string"), ON_HEAP(KIND_FUNCTION, "function"),
     ON_HEAP(KIND_CODE, "code"), ON_HEAP(KIND_CONSTANTS, "constants"),
     ON_HEAP(KIND_CACHES, "caches"), ON_HEAP(KIND_LINES, "lines"),
     ON_HEAP(KIND_CLOSURE_1, "closure"), ON_HEAP(KIND_CLOSURE_4, "closure of 4"),
@@ -186,12 +165,6 @@ static void libc_count(memory *m, size_t size)
     m->peak = m->now > m->peak ? m->now : m->peak;
 }
 
-/* All of its bytes are written anyway. */
-static bool is_string(kind kind)
-{
-    return kind >= KIND_STRING && kind <= KIND_STRING_4096;
-}
-
 static void *heap_new(memory *m, kind kind, size_t size)
 {
     if (m->rt != NULL) {
@@ -201,7 +174,7 @@ static void *heap_new(memory *m, kind kind, size_t size)
         return NULL;
     }
     size_t whole = size != 0 ? size : 1;
-    void *block = is_string(kind) ? malloc(whole) : calloc(1, whole);
+    void *block = kind == KIND_STRING || kind == KIND_VALUES ? malloc(whole) : calloc(1, whole);
     if (block != NULL) {
         libc_count(m, size);
     }
@@ -313,11 +286,13 @@ void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_
     return larger;
 }
 
-fief_pool *mem_string_pool(memory *m, kind kind)
+fief_pool *mem_string_pool(memory *m, unsigned class_)
 {
-    fief_pool **pool = &m->strings[kind - KIND_STRING_640];
+    static const uint16_t sizes[STRING_CLASSES] = {0,    640,  768,  1024, 1280,
+                                                   1536, 2048, 2560, 3072, STRING_POOLED_MOST};
+    fief_pool **pool = &m->strings[class_];
     if (*pool == NULL) {
-        *pool = fief_pool_open(m->rt, lox_kinds[kind].name, lox_kinds[kind].size);
+        *pool = fief_pool_open(m->rt, "string", sizes[class_]);
     }
     if (*pool == NULL) {
         mem_fail(m);

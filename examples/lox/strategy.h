@@ -20,15 +20,6 @@ typedef enum kind {
     KIND_NAME,
     KIND_LITERAL,
     KIND_STRING,
-    KIND_STRING_640,
-    KIND_STRING_768,
-    KIND_STRING_1024,
-    KIND_STRING_1280,
-    KIND_STRING_1536,
-    KIND_STRING_2048,
-    KIND_STRING_2560,
-    KIND_STRING_3072,
-    KIND_STRING_4096,
     KIND_FUNCTION,
     KIND_CODE,
     KIND_CONSTANTS,
@@ -60,7 +51,7 @@ typedef enum kind {
     KINDS
 } kind;
 
-enum { STRING_POOLED_MOST = 4096 };
+enum { STRING_POOLED_MOST = 4096, STRING_CLASSES = 10 };
 
 extern const fief_kind lox_kinds[KINDS];
 extern const fief_kind lox_heap_kinds[KINDS];
@@ -81,7 +72,7 @@ typedef struct memory {
     bool counts_kinds;  /* a guarded build, a limit or --stats */
     fief_runtime *rt;   /* NULL: libc */
     fief_unit unit;     /* the open one; direct only */
-    fief_pool *strings[KIND_STRING_4096 - KIND_STRING]; /* where kinds are not counted */
+    fief_pool *strings[STRING_CLASSES]; /* each opened when it is needed; [0] never */
     bool in_unit;
     size_t limit, now, peak; /* libc: bytes asked for; nobody else counts them */
     block_list of_unit, of_vm;
@@ -141,36 +132,31 @@ static inline void mem_free(memory *m, kind kind, void *block, size_t size)
 }
 
 /* Strings of a few KiB are the usual garbage of a loop that builds a text: pools hand the warmest
- * slot out again, where the heap would search its bitmap. The others are the heap's. */
-static inline kind string_kind(size_t size)
+ * slot out again, where the heap would search its bitmap. They are the host's own pools, so that
+ * they can be trimmed. Returns the pool's number; 0: the heap's. */
+static inline unsigned string_class(size_t size)
 {
     enum { STEP = 128 };
     static const uint8_t classes[STRING_POOLED_MOST / STEP] = {
         0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6,
         7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9,
     };
-    unsigned class_ = size <= STRING_POOLED_MOST ? classes[(size - 1) / STEP] : 0;
-    return class_ == 0 ? KIND_STRING : (kind)(KIND_STRING_640 + class_ - 1);
+    return size <= STRING_POOLED_MOST ? classes[(size - 1) / STEP] : 0;
 }
 
-/* The value stack's room: not zeroed. It lives until the VM ends. */
-void *mem_new_values(memory *m, size_t size);
-void mem_free_values(memory *m, void *block, size_t size);
-
-fief_pool *mem_string_pool(memory *m, kind kind);
+fief_pool *mem_string_pool(memory *m, unsigned class_);
 /* After a sweep: the pages of strings that are all gone can serve others. */
 void mem_trim(memory *m);
 
-/* A string's block, not zeroed: all of it is written. Where nobody counts by kind it comes straight
- * from the allocator that the table names, or from a pool that can be trimmed. */
+/* A string's block; not zeroed where that can be helped, since all of it is written. */
 static inline void *mem_new_string(memory *m, size_t size)
 {
-    kind kind = string_kind(size);
-    if (!m->direct || m->counts_kinds) {
-        return mem_new(m, kind, FIEF_DYNAMIC, size);
+    unsigned class_ = string_class(size);
+    if (!m->direct || (class_ == 0 && m->counts_kinds)) {
+        return mem_new(m, KIND_STRING, FIEF_DYNAMIC, size);
     }
-    void *block = kind == KIND_STRING ? fief_heap_alloc(fief_runtime_heap(m->rt), size)
-                                      : fief_pool_take(mem_string_pool(m, kind));
+    void *block = class_ == 0 ? fief_heap_alloc(fief_runtime_heap(m->rt), size)
+                              : fief_pool_take(mem_string_pool(m, class_));
     if (block == NULL) {
         mem_fail(m);
     }
@@ -179,15 +165,19 @@ static inline void *mem_new_string(memory *m, size_t size)
 
 static inline void mem_free_string(memory *m, void *block, size_t size)
 {
-    kind kind = string_kind(size);
-    if (!m->direct || m->counts_kinds) {
-        mem_free(m, kind, block, size);
-    } else if (kind == KIND_STRING) {
+    unsigned class_ = string_class(size);
+    if (!m->direct || (class_ == 0 && m->counts_kinds)) {
+        mem_free(m, KIND_STRING, block, size);
+    } else if (class_ == 0) {
         fief_heap_free(fief_runtime_heap(m->rt), block, size);
     } else {
-        fief_pool_give(mem_string_pool(m, kind), block);
+        fief_pool_give(mem_string_pool(m, class_), block);
     }
 }
+
+/* The value stack's room: not zeroed. It lives until the VM ends. */
+void *mem_new_values(memory *m, size_t size);
+void mem_free_values(memory *m, void *block, size_t size);
 
 /* A frame, not zeroed: all of it is set. Past the table, where nobody counts by kind. */
 static inline void *mem_push_frame(memory *m, size_t size)

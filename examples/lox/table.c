@@ -35,6 +35,7 @@ static void grow(vm *vm, table *t)
     uint32_t capacity = t->capacity != 0 ? 2 * t->capacity : 4;
     gc_before(vm, capacity * sizeof(entry));
     entry *entries = new_block(vm, KIND_TABLE, FIEF_DYNAMIC, capacity * sizeof *entries);
+    gc_count(vm, capacity * sizeof *entries);
     for (uint32_t i = 0; i < t->capacity; i++) {
         if (t->entries[i].key != NULL) {
             *find(entries, capacity, t->entries[i].key) = t->entries[i];

@@ -72,6 +72,7 @@ static void free_all(vm *vm)
  * release build leaves the objects where they are: their pages go back as a whole. */
 size_t vm_close(vm *vm)
 {
+    vm->memory.on_empty = NULL; /* whoever set it has returned */
     bool frees = vm->options.frees_all || mem_must_free_all(&vm->memory);
     unwind(vm);
     if (vm->stack != NULL) {

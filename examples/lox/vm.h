@@ -123,14 +123,17 @@ void gc_collect(vm *vm);
 bool gc_on_full(void *user);
 void gc_close(vm *vm);
 
-/* Before `size` more bytes of dynamic lifetime are asked for. */
+/* Before `size` more bytes of dynamic lifetime are asked for; they count once they are there. */
 static inline void gc_before(vm *vm, size_t size)
 {
-    vm->gc.bytes += size;
-    if (FIEF_LIKELY(vm->gc.bytes <= vm->gc.limit)) {
-        return;
+    if (!FIEF_LIKELY(vm->gc.bytes + size <= vm->gc.limit)) {
+        gc_collect(vm);
     }
-    gc_collect(vm);
+}
+
+static inline void gc_count(vm *vm, size_t size)
+{
+    vm->gc.bytes += size;
 }
 
 static inline void root_push(vm *vm, const void *o)

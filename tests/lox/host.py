@@ -66,6 +66,12 @@ def usage():
         got = run(*options)
         expect(" ".join(["refused:", *options]), got, 64, b"", b"lox: ")
         expect("in one line", (got[2].count(b"\n"), b"", b""), 1)
+    expect("--repeat", run("--repeat", "3", "-e", "print 1;"), 0, b"1\n1\n1\n", b"")
+    got = run("--dump", "-e", "fun f(a) { return a.b + 1; } print f;")
+    for word in (b"-- script", b"-- f", b"GET_LOCAL_PROPERTY b 1", b"ADD_NUMBER", b"PRINT"):
+        expect(f"--dump shows {word.decode()}", (word not in got[1], b"", got[2]), 0)
+    expect("--frames", run("--frames", "5000", "-e", """
+        fun f(n) { if (n == 0) return 0; return 1 + f(n - 1); } print f(4000);"""), 0, b"4000\n")
     expect("-e", run("-e", "print 1 + 2;"), 0, b"3\n", b"")
     expect("--", run("--", "-no-file"), 74, b"", b'Could not open file "-no-file".\n')
 
