@@ -1,5 +1,6 @@
 #!/bin/sh
-# The programs that have a name, for whoever watches a process from outside, as Valgrind does.
+# The programs that have a name, and what each misuse's report leaves on the way: for whoever
+# watches a process from outside, as Valgrind does.
 # usage: replay.sh DRIVER CORPUS TARGET...
 driver=$1 corpus=$2
 shift 2
@@ -7,4 +8,6 @@ for target; do
     set -- "$@" "$corpus/$target"/*.ops
     shift
 done
-exec "$driver" "$@"
+left=$(mktemp -d) || exit 1
+trap 'rm -rf "$left"' EXIT
+"$driver" --record "$left" "$@"

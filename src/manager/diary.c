@@ -530,13 +530,13 @@ static void put_misuse(scribe *s)
 
 void diary_open(core *c, const char *path)
 {
-    size_t length = path != NULL ? strlen(path) : 0;
-    if (length != 0 && length < DIARY_PATH) {
-        c->diary = space_keep(&c->space, sizeof *c->diary);
+    if (path == NULL || strlen(path) >= DIARY_PATH) {
+        return;
     }
+    c->diary = space_keep(&c->space, sizeof *c->diary);
     if (c->diary != NULL) {
         c->diary->count = 0;
-        memcpy(c->diary->path, path, length + 1);
+        memcpy(c->diary->path, path, strlen(path) + 1);
     }
 }
 

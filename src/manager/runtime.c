@@ -169,9 +169,8 @@ static runtime *move_in(fief_range *range, const fief_config *config)
 /* Only guarded builds tell sites; without a depot they go on and tell fewer. */
 static void open_evidence(core *c, const fief_config *config)
 {
-    size_t quarantine_bytes = config->quarantine_bytes;
     if (GUARD_SHUT) {
-        size_t budget = quarantine_bytes != 0 ? quarantine_bytes : quarantine_default;
+        size_t given = config->quarantine_bytes, budget = given != 0 ? given : quarantine_default;
         (void)quarantine_open(c, budget);
         (void)graves_open(&c->space, budget);
         c->depot = depot_open();
