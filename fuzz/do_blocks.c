@@ -7,7 +7,7 @@
 /* A larger request is not refused by anybody: it cannot be meant. */
 #define REFUSED_LARGEST ((size_t)PTRDIFF_MAX - FIEF_ALIGN_MAX)
 
-enum { TEXT_LARGEST = 70000, CALLOC_LARGEST = 8192 };
+enum { TEXT_LARGEST = 70000, CALLOC_LARGEST = 8192, PAGES_OF_ITS_OWN = 256 << 10 };
 static const size_t live_largest = (size_t)12 << 20; /* so that no range runs out */
 
 /* ---- helpers ---- */
@@ -491,6 +491,9 @@ void free_block(run *r, int index)
     SAY(r, "check(%s, %zu, %u, %ld);", c_block(l, index), b->size, b->seed, c_field(b));
     forget_pointers_to(r, index);
     call_free(r, l, b, c_block(l, index));
+    bool had_pages = !r->guards && b->strategy == FIEF_HEAP && b->size > PAGES_OF_ITS_OWN;
+    MUST(r, !had_pages || fief_owner(l->rt, b->start + b->size - 1) == FIEF_NO_STRATEGY,
+         "expected the pages of b%d to be nobody's", index);
     uncount_block(l, b->strategy, b->kind, b->counted);
     if (b->strategy == FIEF_HEAP) {
         l->heap_used -= b->origin == UNSIZED ? b->counted : heap_rounded(l, b->size);

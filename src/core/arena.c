@@ -338,6 +338,7 @@ void *arena_alloc(arena *a, size_t size, size_t align)
     return block;
 }
 
+/* `align` is sound. */
 note arena_note(const arena *a, size_t size, size_t align)
 {
     return (note){.verb = VERB_ARENA_ALLOC, .where = a, .size = size,

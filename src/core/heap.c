@@ -343,12 +343,19 @@ void *fief_heap_refill(fief_heap *window, size_t size)
                                   : NULL;
 }
 
+/* A note of a call whose alignment is sound. */
+static note aligned(verb makes, size_t size, size_t align)
+{
+    return (note){
+        .verb = (uint8_t)makes, .size = size, .detail = (uint8_t)__builtin_ctzl(align)};
+}
+
 void *fief_heap_alloc_aligned_slow(fief_heap *window, size_t size, size_t align)
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
-    note n = {.verb = VERB_ALLOC, .size = size, .detail = (uint8_t)__builtin_ctzl(align)};
-    return sound ? noted(h->core, heap_alloc(h, size, align), n) : NULL;
+    return sound ? noted(h->core, heap_alloc(h, size, align), aligned(VERB_ALLOC, size, align))
+                 : NULL;
 }
 
 void fief_heap_free_slow(fief_heap *window, void *block, size_t size)
@@ -532,8 +539,9 @@ void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_
 {
     heap *h = whole(window);
     bool sound = enter(h->core, CALL()) && align_is_sound(h->core, align);
-    note n = {.verb = VERB_MALLOC, .size = size, .detail = (uint8_t)__builtin_ctzl(align)};
-    return sound ? noted(h->core, heap_alloc_unsized(h, size, align), n) : NULL;
+    return sound ? noted(h->core, heap_alloc_unsized(h, size, align),
+                         aligned(VERB_MALLOC, size, align))
+                 : NULL;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
