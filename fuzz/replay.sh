@@ -8,6 +8,6 @@ for target; do
     set -- "$@" "$corpus/$target"/*.ops
     shift
 done
-left=$(mktemp -d) || exit 1
-trap 'rm -rf "$left"' EXIT
-"$driver" --record "$left" "$@"
+left=$driver.left
+mkdir -p "$left" || exit 1
+exec "$driver" --record "$left" "$@"

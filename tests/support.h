@@ -5,9 +5,20 @@
 #include <fief/fief.h>
 
 #include <string.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 /* Address space of most tests' runtimes: Valgrind pays for each page, used or not. */
 static const size_t small_reserve = (size_t)256 << 20;
+
+/* A step of a loop; Valgrind is a hundred times slower, and there the loop takes longer ones. */
+static inline unsigned at_valgrinds_pace(unsigned step, unsigned longer)
+{
+    return RUNNING_ON_VALGRIND ? longer : step;
+}
 
 /* Stands behind on_misuse: refuses the call and remembers what it was told. */
 typedef struct witness {

@@ -9,11 +9,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
 
 enum { RESERVE = 10 << 20, LIVE = 64, SHORT = 300, MEDIUM = 20000, LARGE = 270000 };
 
@@ -458,7 +453,7 @@ int main(void)
     own_kinds[FIEF_KIND_MATRIX] = (fief_kind){.name = "own", .size = 4000, .any = FIEF_POOL};
     program(0, false);
     size_t made = fake_calls();
-    size_t step = RUNNING_ON_VALGRIND ? 31 : 1; /* there, a run takes a second */
+    size_t step = at_valgrinds_pace(1, 31);
     for (size_t number = 1; number <= made; number += step) {
         program(number, false);
         program(number, true);

@@ -1029,7 +1029,7 @@ Test(limits, a_table_that_a_buffer_just_holds_is_served_or_refused)
 {
     static _Alignas(16) char bytes[1 << 20];
     size_t served = 0, refused = 0;
-    for (unsigned count = 10; count < 600; count++) {
+    for (unsigned count = 10; count < 600; count += at_valgrinds_pace(1, 47)) {
         fief_error error = {FIEF_OK, ""};
         fief_config config = {.buffer = bytes, .buffer_size = sizeof bytes, .error = &error,
                               .kinds = many_kinds(count), .kind_count = count,
@@ -1055,8 +1055,9 @@ Test(limits, a_quarantine_that_leaves_no_descriptors_is_served)
 {
     enum { SIZE = 1 << 20, FEW = 100, MANY = 190, STEP = 400 };
     static _Alignas(16) char bytes[SIZE];
+    size_t step = at_valgrinds_pace(STEP, 40 * STEP);
     for (unsigned count = FEW; count < MANY; count += 10) {
-        for (size_t quarantine = STEP; quarantine < SIZE / 8; quarantine += STEP) {
+        for (size_t quarantine = step; quarantine < SIZE / 8; quarantine += step) {
             open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes,
                                     .kinds = many_kinds(count), .kind_count = count,
                                     .quarantine_bytes = quarantine});
