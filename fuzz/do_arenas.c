@@ -86,10 +86,25 @@ void do_arena_open(run *r, const uint64_t *at)
     }
 }
 
+/* Where its blocks began, which all die with it; how many. */
+static unsigned starts_in(const life *l, int index, const unsigned char **ret_starts)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < l->top && !l->homes[index].has_buffer; i++) {
+        const block *b = &l->blocks[i];
+        if (b->origin != EMPTY && b->home == index && b->strategy == l->homes[index].strategy) {
+            ret_starts[count++] = b->start;
+        }
+    }
+    return count;
+}
+
 /* The runtime's own arenas stay: closing one resets it. */
 static void lose_all(run *r, life *l, int index, bool closes)
 {
     home *h = &l->homes[index];
+    const unsigned char *starts[BLOCKS];
+    unsigned count = starts_in(l, index, starts);
     prepare_undo(r, l, index, 0);
     size_t used = h->has_buffer ? 0 : fief_arena_used(h->arena), held = fief_stats_held(l->rt);
     SAY(r, "fief_arena_%s(%s);", closes ? "close" : "reset", c_home(l, index));
@@ -103,6 +118,10 @@ static void lose_all(run *r, life *l, int index, bool closes)
     MUST(r, stays || fief_stats_held(l->rt) + used <= held,
          "expected a%d's %zu bytes held no more, found %zu of %zu held", index, used,
          fief_stats_held(l->rt), held);
+    for (unsigned i = 0; i < count; i++) {
+        MUST(r, stays || fief_owner(l->rt, starts[i]) == FIEF_NO_STRATEGY,
+             "expected what was in a%d to be nobody's", index);
+    }
     l->strategies[h->strategy].resets += stays;
     h->is_open = stays;
     for (unsigned i = 0; i < MARKS; i++) { /* those of the empty arena, too */
@@ -346,8 +365,14 @@ void do_rewind(run *r, const uint64_t *at)
     }
     const marked *m = &l->marks[mark];
     prepare_undo(r, l, m->home, m->number);
+    fief_arena *a = l->homes[m->home].arena;
+    fief_strategy strategy = l->homes[m->home].strategy;
+    bool is_noted = m->mark.limit != a->limit || a->cursor == a->limit;
+    size_t used = is_noted ? fief_stats_strategy(l->rt, strategy).used_bytes : 0;
     SAY(r, "fief_arena_rewind(%s, m[%u][%d]);", c_home(l, m->home), l->index, mark);
-    fief_arena_rewind(l->homes[m->home].arena, m->mark);
+    fief_arena_rewind(a, m->mark);
+    size_t peak = fief_stats_strategy(l->rt, strategy).peak_bytes;
+    MUST(r, peak >= used, "expected the peak to be what was used, %zu, found %zu", used, peak);
     finish_undo(r, l, m->home, m->number);
 }
 

@@ -113,6 +113,7 @@ static void must_be_fresh(run *r, const life *l, const made *m, fief_strategy ow
          m->align, m->start);
     int other = overlapped(l, m->start, m->usable != 0 ? m->usable : m->size, l->busy);
     MUST(r, other < 0, "expected a block apart, found it over b%d", other);
+    MUST(r, !overlaps_resting(l, m->start, m->size), "expected a block apart from what was freed");
     MUST(r, !m->zeroed || is_zero(m->start, m->size), "expected the new block zeroed");
 }
 
@@ -430,6 +431,12 @@ void do_calloc(run *r, const uint64_t *at)
 }
 
 /* Many blocks of one size come, every second one goes, then the others. */
+/* What else was freed since may have driven it out. */
+static void forget_resting(life *l)
+{
+    memset(l->resting, 0, sizeof l->resting);
+}
+
 void do_churn(run *r, const uint64_t *at)
 {
     enum { MOST = 256, LARGEST = 4000, BYTES = 128 << 10 };
@@ -451,6 +458,7 @@ void do_churn(run *r, const uint64_t *at)
             memset(blocks[i], 0xA5, size < 16 ? size : 16);
         }
     }
+    forget_resting(l);
     for (unsigned turn = 0; turn < 2; turn++) {
         for (size_t i = turn; i < count; i += 2) {
             fief_heap_free(heap, blocks[i], size);
@@ -482,6 +490,16 @@ void call_free(run *r, const life *l, const block *b, const char *name)
     }
 }
 
+static void note_resting(const run *r, life *l, const block *b)
+{
+    if (!would_wait(l, b)) {
+        forget_resting(l);
+    } else if (r->guards && !l->is_loose) {
+        memmove(l->resting + 1, l->resting, (RESTING - 1) * sizeof *l->resting);
+        l->resting[0] = *b;
+    }
+}
+
 void free_block(run *r, int index)
 {
     life *l = r->now;
@@ -494,6 +512,7 @@ void free_block(run *r, int index)
     bool had_pages = !r->guards && b->strategy == FIEF_HEAP && b->size > PAGES_OF_ITS_OWN;
     MUST(r, !had_pages || fief_owner(l->rt, b->start + b->size - 1) == FIEF_NO_STRATEGY,
          "expected the pages of b%d to be nobody's", index);
+    note_resting(r, l, b);
     uncount_block(l, b->strategy, b->kind, b->counted);
     if (b->strategy == FIEF_HEAP) {
         l->heap_used -= b->origin == UNSIZED ? b->counted : heap_rounded(l, b->size);
@@ -671,6 +690,9 @@ void do_resize(run *r, const uint64_t *at)
     SAY(r, "must(kept != NULL, \"resized\"), %s = kept;", c_block(l, index));
     made m = made_resized(l, b, size);
     m.start = moved;
+    if (moved != b->start) {
+        forget_resting(l);
+    }
     settle_resized(r, index, m, prefix);
 }
 
@@ -723,6 +745,7 @@ void do_pool_close(run *r, const uint64_t *at)
     }
     SAY(r, "fief_pool_close(p[%u][%d]);", l->index, pool);
     fief_pool_close(l->pools[pool].pool);
+    forget_resting(l); /* what rests may be the pool's: all leave */
     l->pools[pool].pool = NULL;
 }
 

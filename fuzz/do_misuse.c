@@ -15,24 +15,6 @@ enum { LARGEST_WRONG = 600000 };
 
 /* ---- which blocks ---- */
 
-/* A page fence tells more than the classes here, by faults. */
-static bool is_fenced(const life *l, const block *b)
-{
-    return b->kind < l->kind_count &&
-           (l->kinds[b->kind].traits & (FIEF_FENCE_BACK | FIEF_FENCE_FRONT)) != 0;
-}
-
-static bool is_plain_dynamic(const life *l, const block *b)
-{
-    return is_dynamic(l, b) && !is_fenced(l, b);
-}
-
-/* Freed, it waits in quarantine. */
-static bool would_wait(const life *l, const block *b)
-{
-    return is_plain_dynamic(l, b) && l->quarantine > 4096 && b->counted < l->quarantine / 8 - 64;
-}
-
 static bool would_wait_and_is_wide(const life *l, const block *b)
 {
     return would_wait(l, b) && b->size > 16 && b->origin != UNSIZED && b->size <= FIEF_SMALL_MAX;

@@ -84,6 +84,7 @@ static void forget_all(life *l)
     memset(l->blocks, 0, sizeof l->blocks);
     memset(l->marks, 0, sizeof l->marks);
     memset(l->pools, 0, sizeof l->pools);
+    memset(l->resting, 0, sizeof l->resting);
     memset(l->strategies, 0, sizeof l->strategies);
     memset(l->kinds_used, 0, sizeof l->kinds_used);
     for (int i = 0; i < HOMES; i++) {

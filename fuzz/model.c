@@ -138,20 +138,47 @@ bool is_dynamic(const life *l, const block *b)
     return b->home < 0;
 }
 
+static bool overlaps(const block *b, const unsigned char *start, size_t size)
+{
+    return start + (size != 0 ? size : 1) > b->start &&
+           b->start + (b->size != 0 ? b->size : 1) > start;
+}
+
 int overlapped(const life *l, const unsigned char *start, size_t size, int but)
 {
     for (unsigned i = 0; i < l->top; i++) {
         const block *b = &l->blocks[i];
-        if (b->origin == EMPTY || (int)i == but) {
-            continue;
-        }
-        bool apart = start + (size != 0 ? size : 1) <= b->start ||
-                     b->start + (b->size != 0 ? b->size : 1) <= start;
-        if (!apart) {
+        if (b->origin != EMPTY && (int)i != but && overlaps(b, start, size)) {
             return (int)i;
         }
     }
     return -1;
+}
+
+bool is_fenced(const life *l, const block *b)
+{
+    return b->kind < l->kind_count &&
+           (l->kinds[b->kind].traits & (FIEF_FENCE_BACK | FIEF_FENCE_FRONT)) != 0;
+}
+
+bool is_plain_dynamic(const life *l, const block *b)
+{
+    return is_dynamic(l, b) && !is_fenced(l, b);
+}
+
+bool would_wait(const life *l, const block *b)
+{
+    return is_plain_dynamic(l, b) && l->quarantine > 4096 && b->counted < l->quarantine / 8 - 64;
+}
+
+bool overlaps_resting(const life *l, const unsigned char *start, size_t size)
+{
+    for (unsigned i = 0; i < RESTING; i++) {
+        if (l->resting[i].start != NULL && overlaps(&l->resting[i], start, size)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void drop_block(life *l, int index)

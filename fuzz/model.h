@@ -11,7 +11,7 @@
 #include "configs.h"
 #include "ops.h"
 
-enum { KINDS_MODELLED = 33, LOG_MAX = OPS_MAX + 16, UNITS = 8, NO_FIELD = -1 };
+enum { KINDS_MODELLED = 33, LOG_MAX = OPS_MAX + 16, UNITS = 8, RESTING = 2, NO_FIELD = -1 };
 enum { HOME_VM, HOME_UNIT, HOME_FRAMES, HOME_OWN, HOME_OWN_STACK = HOMES - 1 };
 
 typedef enum origin { EMPTY, SIZED, UNSIZED, BY_KIND, SLOT, IN_ARENA } origin;
@@ -48,7 +48,7 @@ typedef struct home {
     fief_strategy strategy;
     bool is_open, is_stack, has_cap, has_buffer;
     size_t cap;
-    uint64_t last; /* number */
+    uint64_t last;   /* number */
     unsigned opened; /* the how many-th of the life's */
     size_t logged;
     entry log[LOG_MAX];
@@ -94,8 +94,9 @@ typedef struct life {
     size_t limit, asked, heap_used;
     figures strategies[FIEF_STRATEGIES], kinds_used[KINDS_MODELLED];
     block blocks[BLOCKS];
-    unsigned live, top; /* how many; the highest in use and one more */
-    int busy;           /* a block that is being resized: not to be collected; or -1 */
+    unsigned live, top;     /* how many; the highest in use and one more */
+    block resting[RESTING]; /* the last that were freed and are in quarantine; start NULL: none */
+    int busy;               /* a block that is being resized: not to be collected; or -1 */
     unsigned full_calls;
     home homes[HOMES];
     unsigned homes_opened;
@@ -128,6 +129,12 @@ int find_empty(const life *l, uint64_t handle);
 bool is_dynamic(const life *l, const block *b);
 /* Does [start, start + size) overlap a living block? -1: no. */
 int overlapped(const life *l, const unsigned char *start, size_t size, int but);
+/* A page fence tells more than most classes, by faults. */
+bool is_fenced(const life *l, const block *b);
+bool is_plain_dynamic(const life *l, const block *b);
+/* Freed, the block waits in quarantine, where the build has one: behind RESTING - 1 others at least. */
+bool would_wait(const life *l, const block *b);
+bool overlaps_resting(const life *l, const unsigned char *start, size_t size);
 
 /* ---- counting ---- */
 

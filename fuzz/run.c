@@ -172,6 +172,8 @@ static void check_strategy(const run *r, const life *l, fief_strategy strategy)
     }
     MUST(r, count.used_bytes <= count.peak_bytes, "expected %s's peak of %zu to be at least %zu",
          name, count.peak_bytes, count.used_bytes);
+    MUST(r, strategy != FIEF_POOL || count.used_bytes >= f->asked,
+         "expected at least %zu bytes used in %s, found %zu", f->asked, name, count.used_bytes);
     MUST(r, !l->is_counted || count.blocks != FIEF_NOT_COUNTED, "expected %s's blocks counted",
          name);
 }

@@ -61,7 +61,10 @@ class Builds:
     def corpus(self, mode):
         folders = [path for path in sorted((self.root / "corpus").iterdir()) if path.is_dir()]
         for program in ("fief-fuzz", "fief-fuzz-oom"):
-            self.profiled("corpus", [self.folder(mode) / "fuzz" / program, *folders])
+            left = self.out / "records" # what a report's file is made of is src/'s, too
+            left.mkdir(parents=True, exist_ok=True)
+            self.profiled("corpus", [self.folder(mode) / "fuzz" / program, "--record", left,
+                                     *folders])
 
     def tests(self, mode):
         command = ["meson", "test", "-C", self.folder(mode), "--no-rebuild",

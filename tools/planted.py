@@ -36,8 +36,8 @@ SECONDS = {"libfuzzer": 120, "afl": 300}
 COPIED = ["src", "include", "tests", "fuzz", "corpus", "tools", "bench", "examples", "docs",
           "sanitizers", "README.md", "meson.build", "meson_options.txt"]
 # The quick ones first; then those that wait for a child, or for each call to fail.
-TESTS = ["arena", "stack", "pool", "heap", "runtime", "range", "stats", "reports", "dangling",
-         "fences", "limits", "model", "same", "json", "misuse", "faults", "trouble"]
+TESTS = ["arena", "stack", "pool", "heap", "runtime", "range", "stats", "reports", "records",
+         "dangling", "fences", "limits", "model", "same", "json", "misuse", "faults", "trouble"]
 # A build: its native file and what is changed of it. A warning about a bug is no find.
 MODES = {"release": "none", "debug": "poison"}
 ALWAYS = ["-Dwerror=false", "-Dbench=false", "-Dexamples=false", "-Dwarning_level=0"]

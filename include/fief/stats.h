@@ -21,7 +21,8 @@ typedef enum fief_strategy {
 
 typedef struct fief_count {
     size_t used_bytes;  /* lent now, in whole grains and classes; exact in every mode */
-    size_t peak_bytes;  /* its maximum */
+    size_t peak_bytes;  /* its maximum; of an arena in a release build, not what a rewind took back
+                         * before anything else happened: that is one compare and counts nothing */
     size_t asked_bytes; /* as the host asked for them; counted in guarded modes or on request */
     size_t blocks;      /* live blocks; likewise */
     size_t total_bytes; /* ever asked for; likewise */

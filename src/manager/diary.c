@@ -12,6 +12,7 @@
 
 enum {
     BLOCKS = 96,
+    MISUSED = BLOCKS - 1, /* the handle of the block that the report is about */
     ARENAS = 4,
     POOLS = 4,
     MARKS = 8,
@@ -52,11 +53,16 @@ static int find_block(const scribe *s, const void *block)
     return -1;
 }
 
-/* -1: all are in use, and the block is left out. */
+/* -1: all are in use, and the block is left out; what was misused never is. */
 static int take_block(scribe *s, const void *block, const void *where, uint64_t born)
 {
     int index = find_block(s, block);
     index = index >= 0 ? index : find_block(s, NULL);
+    if (block == s->m->block) {
+        index = MISUSED;
+    } else if (index == MISUSED) {
+        index = -1;
+    }
     if (index >= 0) {
         s->blocks[index] = (handle){block, where, born};
     }
@@ -189,7 +195,7 @@ static void put_pool(scribe *s, const void *opened, size_t slot_size)
 
 static void put_arena(scribe *s, const void *a, bool stack)
 {
-    int index = stack ? 0 : index_of(s->arenas, ARENAS, NULL);
+    int index = stack ? index_of(&s->stack, 1, NULL) : index_of(s->arenas, ARENAS, NULL);
     if (index >= 0 && a != NULL && arena_handle(s, a) < 0) {
         *(stack ? &s->stack : &s->arenas[index]) = a;
         put(&s->w, "arena_open a%d 0\n", stack ? OWN_STACK : OWN_ARENA + index);
@@ -204,8 +210,9 @@ static void put_made(scribe *s, const note *n, uint64_t number)
     if (n->verb == VERB_NEW || n->verb == VERB_COPY) {
         where = n->detail == FIEF_TEMPORARY ? &s->r->unit : NULL;
     }
-    int block =
-        in_arena && arena_handle(s, n->where) < 0 ? -1 : take_block(s, n->what, where, number);
+    int from = n->verb == VERB_TAKE ? index_of(s->pools, POOLS, n->where) : 0;
+    bool has_place = from >= 0 && (!in_arena || arena_handle(s, n->where) >= 0);
+    int block = has_place ? take_block(s, n->what, where, number) : -1;
     size_t size = size_for(n->size), align = (size_t)1 << n->detail;
     if (block < 0) {
         return;
@@ -222,7 +229,7 @@ static void put_made(scribe *s, const note *n, uint64_t number)
             block, arena_handle(s, n->where), size, align);
         return;
     case VERB_TAKE:
-        put(&s->w, "take b%d p%d\n", block, index_of(s->pools, POOLS, n->where));
+        put(&s->w, "take b%d p%d\n", block, from);
         return;
     default:
         put(&s->w, align > FIEF_ALIGN ? "%s_aligned b%d %zu %zu\n" : "%s b%d %zu\n",
@@ -237,7 +244,8 @@ static void put_earlier_block(scribe *s, const note *n, const void *block, unsig
     const core *c = &s->r->core;
     const record *r = ledger_find(&c->space, block);
     const page *entry = space_page(&c->space, block);
-    if (block == NULL || r == NULL || ledger_block(&c->space, r) != block) {
+    bool is_known = block == NULL || find_block(s, block) >= 0;
+    if (is_known || r == NULL || ledger_block(&c->space, r) != block) {
         return;
     }
     note made = {.verb = (uint8_t)maker,
@@ -252,8 +260,11 @@ static void put_earlier_block(scribe *s, const note *n, const void *block, unsig
         made.verb = VERB_ALLOC, made.detail = 0;
     }
     if (maker == VERB_ARENA_ALLOC) {
-        made.where = entry != NULL ? entry->owner : NULL;
-        put_arena(s, made.where, false);
+        made.where = entry->owner;
+        put_arena(s, made.where, page_strategy(entry) == FIEF_STACK);
+    } else if (maker == VERB_TAKE) {
+        made.where = n->verb == VERB_FREE ? n->where : entry->owner;
+        put_pool(s, made.where, made.size);
     }
     put_made(s, &made, s->first);
 }
