@@ -1,4 +1,5 @@
-/* Fief: the memory of a language interpreter. This header brings all of it. */
+/** @file
+ * Fief: the memory of a language interpreter. This header brings all of it. */
 #ifndef FIEF_FIEF_H
 #define FIEF_FIEF_H
 
