@@ -4,8 +4,8 @@
 usage: costs.py BENCH_CORE DEBUG_BUILD GUIDE      measure, and write the table into the guide
        costs.py --check BENCH_CORE GUIDE          has the guide the table that a run would give?
 
-The table stands between <!-- costs --> and <!-- end of costs -->. --check looks at all of it but the
-figures: at the rows, and that each cell has a figure where this bench measures something."""
+The table stands between <!-- costs --> and <!-- end of costs -->. --check looks at all of it but
+the figures: at the rows, and that each cell has a figure where this bench measures something."""
 import datetime
 import json
 import pathlib
@@ -64,7 +64,8 @@ def processor():
 
 
 def table(figures, caption):
-    lines = ["| strategy | what | " + " | ".join(VARIANTS) + " |", "|---|---|" + "---|" * len(VARIANTS)]
+    lines = ["| strategy | what | " + " | ".join(VARIANTS) + " |",
+             "|---|---|" + "---|" * len(VARIANTS)]
     for strategy, what, bench in ROWS:
         cells = [figure(figures.get((bench, variant))) for variant in VARIANTS.values()]
         lines.append(f"| {strategy} | {what} | " + " | ".join(cells) + " |")
@@ -72,8 +73,8 @@ def table(figures, caption):
 
 
 def caption_of(disturbed):
-    caption = (f"{datetime.date.today()}, {processor()}: medians of `./dev bench core`, written here by\n"
-               "`./dev docs --costs`.")
+    caption = (f"{datetime.date.today()}, {processor()}: medians of `./dev bench core`,\n"
+               "written here by `./dev docs --costs`.")
     return caption + (f" ({disturbed[0].upper()}{disturbed[1:]}.)" if disturbed else "")
 
 

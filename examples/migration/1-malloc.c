@@ -1,18 +1,8 @@
 /* Step 1: malloc and free, each block for itself. */
 #include "mini.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void *must(void *block)
-{
-    if (block == NULL) {
-        fputs("mini: not enough memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
-    return block;
-}
 
 /* ---- compiling ---- */
 

@@ -3,18 +3,8 @@
 
 #include "mini.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void *must(void *block)
-{
-    if (block == NULL) {
-        fputs("mini: not enough memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
-    return block;
-}
 
 /* ---- compiling ---- */
 

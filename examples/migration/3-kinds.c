@@ -4,7 +4,6 @@
 
 #include "mini.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,15 +19,6 @@ static const fief_kind kinds[KINDS] = {
     [PAIR] = {.name = "pair", .size = sizeof(pair), .any = FIEF_HEAP},
     [FRAME] = {.name = "frame", .any = FIEF_HEAP},
 };
-
-static void *must(void *block)
-{
-    if (block == NULL) {
-        fputs("mini: not enough memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
-    return block;
-}
 
 /* ---- compiling ---- */
 

@@ -3,7 +3,6 @@
 
 #include "mini.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,15 +17,6 @@ static const fief_kind kinds[KINDS] = {
     [PAIR] = {.name = "pair", .size = sizeof(pair), .any = FIEF_POOL},
     [FRAME] = {.name = "frame", .any = FIEF_STACK},
 };
-
-static void *must(void *block)
-{
-    if (block == NULL) {
-        fputs("mini: not enough memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
-    return block;
-}
 
 /* ---- compiling ---- */
 

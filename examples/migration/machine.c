@@ -5,9 +5,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 1000 };
+
+void *must(void *block)
+{
+    if (block == NULL) {
+        fputs("mini: not enough memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    return block;
+}
 
 bool fail(machine *m, const char *format, ...)
 {

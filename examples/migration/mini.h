@@ -123,6 +123,7 @@ function *compile(machine *m, const node *form);
 bool execute(machine *m, const function *f);
 void collect(machine *m);
 symbol *symbol_named(machine *m, const char *name, size_t size);
+void *must(void *block); /* ends the program where it is NULL */
 bool fail(machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The whole file's size, or false and a line on stderr; then its bytes and a NUL. */
 bool source_size(const char *path, size_t *ret_size);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs each program in each state of examples/migration: all print what its comments say. Speaks TAP.
+"""Runs each program in each state of examples/migration: all print what its comments say. TAP.
 
 usage: run.py PROGRAMS MINI...
 
