@@ -29,6 +29,7 @@ ROWS = [
     ("runtime", "open and close", "open-close"),
     ("", "the same in a kept range", "open-close-kept"),
 ]
+LARGER = {"ns": "us", "us": "ms"}
 VARIANTS = {"Fief, release": "fief", "malloc, free": "libc", "Fief, debug": "fief-debug"}
 
 
@@ -52,8 +53,8 @@ def figure(value):
     if value is None:
         return ""
     number, unit = value
-    if unit == "us" and number >= 1000:
-        number, unit = number / 1000, "ms"
+    while number >= 1000 and unit in LARGER:
+        number, unit = number / 1000, LARGER[unit]
     return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} {unit}"
 
 
