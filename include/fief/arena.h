@@ -157,8 +157,7 @@ FIEF_INLINE fief_mark fief_arena_mark(const fief_arena *arena)
     return mark;
 }
 
-/** Back to a mark of the same arena: every block allocated since dies, cleanups run newest first.
- * */
+/** Back to a mark of the same arena: every block made since dies, cleanups run newest first. */
 FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
 {
     if (FIEF_LIKELY(mark.limit == arena->limit && arena->cursor < arena->limit)) {

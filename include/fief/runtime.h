@@ -199,8 +199,8 @@ FIEF_API FIEF_NOINLINE void *fief_new_slow(fief_runtime *rt, unsigned kind,
 FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind,
                                                        void *block, size_t size);
 
-/** A zeroed block of `kind` for `context`, where the table sends it. NULL after on_full declined.
- * */
+/** A zeroed block of `kind` for `context`, where the table sends it; NULL after on_full declined.
+ * Its lifetime is the strategy's. */
 FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
