@@ -103,15 +103,20 @@ def program_of(row):
 # ---- its report ----
 
 
+def without_numbers(line):
+    """A line of a report without what differs from run to run."""
+    line = re.sub(r"==\d+==", "==1==", line)
+    line = re.sub(r"0x[0-9a-f]+", "0x...", line)
+    return re.sub(r"\bthread \d+,", "thread 1,", line)
+
+
 def report_of(rows, row):
     _, _, err, _ = rows.run(matrix.name_of(row), "mistake")
     lines = []
     for line in err.splitlines():
         if re.match(r" +#\d+ 0x", line) and pathlib.Path(row["file"]).name not in line:
             continue
-        line = re.sub(r"==\d+==", "==1==", line)
-        line = re.sub(r"0x[0-9a-f]+", "0x...", line)
-        line = re.sub(r"\bthread \d+,", "thread 1,", line)
+        line = without_numbers(line)
         source = re.match(r"( +> \d+ \| )(.*)", line)
         lines.append(source[1] + choose_or(plain(source[2])[1].strip(), 0) if source else line)
         if line.startswith("SUMMARY"):

@@ -1,6 +1,9 @@
-/* arena: blocks that die together.
+/** @file
+ * arena: blocks that die together.
+ *
  *     | lent | lent | ...free... |
  *                   ^cursor      ^limit
+ *
  * Invariant: cursor <= limit <= end of the current span; cursor is a multiple of FIEF_GRAIN.
  *
  * An arena belongs to a runtime and is used from the runtime's thread. Its blocks live until the
@@ -19,27 +22,31 @@
 
 FIEF_BEGIN
 
+/** The window of an arena: what the inline verbs work in. */
 struct fief_arena {
-    unsigned char *cursor;
-    unsigned char *limit;
-    uint64_t events; /* out-of-line events so far: what a mark is compared with */
+    unsigned char *cursor; /**< the next block begins here, or a padding further on */
+    unsigned char *limit;  /**< and ends here at the latest */
+    uint64_t events; /**< out-of-line events so far: what a mark is compared with */
 };
 
+/** How an arena is to be; all zero is the usual one. */
 typedef struct fief_arena_config {
-    const char *name;    /* for reports; borrowed for the arena's life */
-    size_t presize;      /* bytes to have ready before the first allocation */
-    size_t keep_bytes;   /* capacity kept at reset; 0 means 4 MiB */
-    size_t max_bytes;    /* cap in bytes; past it the runtime's heap serves; 0 means none */
-    void *buffer;        /* the caller's own first bytes (may be NULL); must outlive the arena */
-    size_t buffer_size;
+    const char *name;    /**< for reports; borrowed for the arena's life */
+    size_t presize;      /**< bytes to have ready before the first allocation */
+    size_t keep_bytes;   /**< capacity kept at reset; 0 means 4 MiB */
+    size_t max_bytes;    /**< cap in bytes; past it the runtime's heap serves; 0 means none */
+    void *buffer;        /**< the caller's own first bytes (may be NULL); must outlive the arena */
+    size_t buffer_size;  /**< of that, in bytes */
 } fief_arena_config;
 
-/* A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
+/** A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
 typedef struct fief_mark {
-    unsigned char *cursor;
-    const fief_arena *arena; /* not last: cursor and limit side by side are read as one vector, */
-    unsigned char *limit;    /* which has to wait for the last store to the cursor */
-    uint64_t events;
+    unsigned char *cursor; /**< the arena's, then */
+    /* Not last: cursor and limit side by side are read as one vector, which has to wait for the
+     * last store to the cursor. */
+    const fief_arena *arena; /**< whose position it is */
+    unsigned char *limit;    /**< the arena's, then */
+    uint64_t events;         /**< likewise */
 } fief_mark;
 
 FIEF_API FIEF_NOINLINE void fief_arena_close_slow(fief_arena *arena);
@@ -54,17 +61,17 @@ FIEF_API FIEF_NOINLINE char *fief_arena_vprintf_slow(fief_arena *arena, const ch
 FIEF_API FIEF_NOINLINE bool fief_arena_cleanup_slow(fief_arena *arena, void (*function)(void *),
                                                     void *argument);
 
-/* A new arena of rt, or NULL when memory is short. `config` may be NULL. Closed by
+/** A new arena of rt, or NULL when memory is short. `config` may be NULL. Closed by
  * fief_arena_close or by fief_close. */
 FIEF_API fief_arena *fief_arena_open(fief_runtime *rt, const fief_arena_config *config);
-/* Runs the cleanups, newest first, and gives everything back. NULL is fine. */
+/** Runs the cleanups, newest first, and gives everything back. NULL is fine. */
 FIEF_INLINE void fief_arena_close(fief_arena *arena)
 {
     fief_arena_close_slow(arena);
     FIEF_NO_TAIL_CALL();
 }
 
-/* Every block dies, cleanups run newest first, capacity up to keep_bytes stays. O(1) but for
+/** Every block dies, cleanups run newest first, capacity up to keep_bytes stays. O(1) but for
  * cleanups and large blocks. */
 FIEF_INLINE void fief_arena_reset(fief_arena *arena)
 {
@@ -72,7 +79,7 @@ FIEF_INLINE void fief_arena_reset(fief_arena *arena)
     FIEF_NO_TAIL_CALL();
 }
 
-/* Bytes between the first block and the cursor, over all spans, with large blocks. */
+/** Bytes between the first block and the cursor, over all spans, with large blocks. */
 FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
 FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size,
@@ -111,7 +118,7 @@ FIEF_INLINE bool fief_arena_try(fief_arena *arena, size_t size, size_t align, vo
     return false;
 }
 
-/* `size` bytes aligned to `align` (a power of two up to 64 KiB; anything else is misuse), not
+/** `size` bytes aligned to `align` (a power of two up to 64 KiB; anything else is misuse), not
  * zeroed; size 0 gives a unique pointer. NULL when memory is short or size > PTRDIFF_MAX. */
 FIEF_INLINE void *fief_arena_alloc_aligned(fief_arena *arena, size_t size, size_t align)
 {
@@ -123,13 +130,13 @@ FIEF_INLINE void *fief_arena_alloc_aligned(fief_arena *arena, size_t size, size_
     return block;
 }
 
-/* The same with the default alignment of 16. */
+/** The same with the default alignment of 16. */
 FIEF_INLINE void *fief_arena_alloc(fief_arena *arena, size_t size)
 {
     return fief_arena_alloc_aligned(arena, size, FIEF_ALIGN);
 }
 
-/* count * size bytes, checked: NULL where the product does not fit. */
+/** count * size bytes, checked: NULL where the product does not fit. */
 FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size, size_t align)
 {
     size_t bytes;
@@ -139,18 +146,18 @@ FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size,
     return fief_arena_alloc_aligned(arena, bytes, align);
 }
 
-/* `count` objects of type T, aligned for T, not zeroed. */
+/** `count` objects of type T, aligned for T, not zeroed. */
 #define fief_arena_make(arena, T, count) \
     ((T *)fief_arena_array((arena), (count), sizeof(T), FIEF_ALIGNOF(T)))
 
-/* The arena's present position. */
+/** The arena's present position. */
 FIEF_INLINE fief_mark fief_arena_mark(const fief_arena *arena)
 {
     fief_mark mark = {arena->cursor, arena, arena->limit, arena->events};
     return mark;
 }
 
-/* Back to a mark of the same arena: every block allocated since dies, cleanups run newest first. */
+/** Back to a mark of the same arena: every block made since dies, cleanups run newest first. */
 FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
 {
     if (FIEF_LIKELY(mark.limit == arena->limit && arena->cursor < arena->limit)) {
@@ -161,7 +168,7 @@ FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
     FIEF_NO_TAIL_CALL();
 }
 
-/* The block at new_size, its prefix kept: in place when it is the last one, else moved. NULL on
+/** The block at new_size, its prefix kept: in place when it is the last one, else moved. NULL on
  * failure leaves the block as it was. block NULL is an allocation. */
 FIEF_INLINE void *fief_arena_resize(fief_arena *arena, void *block, size_t old_size,
                                     size_t new_size)
@@ -171,9 +178,7 @@ FIEF_INLINE void *fief_arena_resize(fief_arena *arena, void *block, size_t old_s
     return moved;
 }
 
-/* A copy of `size` bytes; of a string; of at most `size` bytes of one; a formatted string (its
- * arguments vary, so it can't be inlined: the site of `return fief_arena_printf(...)` may be the
- * caller's). */
+/** A copy of `size` bytes, aligned to 16; NULL when memory is short. So are the next ones. */
 FIEF_INLINE void *fief_arena_memdup(fief_arena *arena, const void *bytes, size_t size)
 {
     void *copy = fief_arena_memdup_slow(arena, bytes, size);
@@ -181,6 +186,7 @@ FIEF_INLINE void *fief_arena_memdup(fief_arena *arena, const void *bytes, size_t
     return copy;
 }
 
+/** A copy of a string. */
 FIEF_INLINE char *fief_arena_strdup(fief_arena *arena, const char *string)
 {
     char *copy = fief_arena_strdup_slow(arena, string);
@@ -188,6 +194,7 @@ FIEF_INLINE char *fief_arena_strdup(fief_arena *arena, const char *string)
     return copy;
 }
 
+/** A copy of at most `size` bytes of a string, with a NUL behind them. */
 FIEF_INLINE char *fief_arena_strndup(fief_arena *arena, const char *string, size_t size)
 {
     char *copy = fief_arena_strndup_slow(arena, string, size);
@@ -195,8 +202,11 @@ FIEF_INLINE char *fief_arena_strndup(fief_arena *arena, const char *string, size
     return copy;
 }
 
+/** A formatted string. Its arguments vary, so it can't be inlined: the site of
+ * `return fief_arena_printf(...)` may be the caller's. */
 FIEF_API char *fief_arena_printf(fief_arena *arena, const char *format, ...) FIEF_PRINTF(2, 3);
 
+/** The same with its arguments in a list. */
 FIEF_INLINE char *fief_arena_vprintf(fief_arena *arena, const char *format, va_list args)
 {
     char *text = fief_arena_vprintf_slow(arena, format, args);
@@ -204,7 +214,7 @@ FIEF_INLINE char *fief_arena_vprintf(fief_arena *arena, const char *format, va_l
     return text;
 }
 
-/* Calls function(argument) when the arena is rewound past this point, reset or closed; newest
+/** Calls function(argument) when the arena is rewound past this point, reset or closed; newest
  * first. False when memory is short. */
 FIEF_INLINE bool fief_arena_cleanup(fief_arena *arena, void (*function)(void *), void *argument)
 {

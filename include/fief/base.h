@@ -1,4 +1,5 @@
-/* base: what every public header stands on: visibility, inlining, limits, status.
+/** @file
+ * base: what every public header stands on: visibility, inlining, limits, status.
  *
  * The headers have no mode in them. A host compiled once links with a release, a debug-poisoned
  * or an ASan-annotated build of the library: the inline verbs below only ever work inside a
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @cond */
 #ifdef __cplusplus
 #define FIEF_BEGIN extern "C" {
 #define FIEF_END }
@@ -32,38 +34,46 @@
 #define FIEF_KEEP_BRANCH(value) __asm__("" : "+r"(value))
 #define FIEF_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FIEF_PRINTF(at, first) __attribute__((format(printf, at, first)))
+/** @endcond */
 
+/** The library's version, as reports name it. */
 #define FIEF_VERSION "0.1.0"
 
-/* Every block is a multiple of FIEF_GRAIN bytes; FIEF_ALIGN is the default alignment. */
-enum { FIEF_GRAIN = 8, FIEF_ALIGN = 16, FIEF_ALIGN_MAX = 65536, FIEF_SMALL_MAX = 512 };
+/** Numbers of bytes that the headers and the library agree on. */
+enum {
+    FIEF_GRAIN = 8,         /**< every block is a multiple of it */
+    FIEF_ALIGN = 16,        /**< the default alignment */
+    FIEF_ALIGN_MAX = 65536, /**< the largest that may be asked for */
+    FIEF_SMALL_MAX = 512    /**< up to here the heap has a list for each size class */
+};
 
-typedef struct fief_runtime fief_runtime;
-typedef struct fief_range fief_range;
-typedef struct fief_arena fief_arena;
-typedef struct fief_stack fief_stack;
-typedef struct fief_pool fief_pool;
-typedef struct fief_heap fief_heap;
+typedef struct fief_runtime fief_runtime; /**< one interpreter's memory: runtime.h */
+typedef struct fief_range fief_range;     /**< address space that is kept: runtime.h */
+typedef struct fief_arena fief_arena;     /**< blocks that die together: arena.h */
+typedef struct fief_stack fief_stack;     /**< last in, first out: stack.h */
+typedef struct fief_pool fief_pool;       /**< slots of one size: pool.h */
+typedef struct fief_heap fief_heap;       /**< blocks that die one by one: heap.h */
 
+/** Why fief_open returned NULL. */
 typedef enum fief_status {
-    FIEF_OK,
-    FIEF_BAD_TABLE,   /* a row of the kinds table is nonsense; the sentence names it */
-    FIEF_BAD_CONFIG,  /* a number in the configuration is out of range */
-    FIEF_NO_MEMORY    /* the OS refused, at every size that was tried */
+    FIEF_OK,          /**< it did not */
+    FIEF_BAD_TABLE,   /**< a row of the kinds table is nonsense; the sentence names it */
+    FIEF_BAD_CONFIG,  /**< a number in the configuration is out of range */
+    FIEF_NO_MEMORY    /**< the OS refused, at every size that was tried */
 } fief_status;
 
-/* Filled by fief_open when it returns NULL: a status for the program, a sentence for a person. */
+/** Filled by fief_open when it returns NULL: a status for the program, a sentence for a person. */
 typedef struct fief_error {
-    fief_status status;
-    char text[200];
+    fief_status status; /**< for the program */
+    char text[200];     /**< for a person */
 } fief_error;
 
-/* A vacant slot holds the link to the next one in its own first bytes. */
+/** A vacant slot holds the link to the next one in its own first bytes. */
 typedef struct fief_vacant {
-    struct fief_vacant *next;
+    struct fief_vacant *next; /**< NULL: it is the last */
 } fief_vacant;
 
-/* size rounded up to a multiple of align (a power of two); wraps to 0 near SIZE_MAX, which the
+/** size rounded up to a multiple of align (a power of two); wraps to 0 near SIZE_MAX, which the
  * windows refuse. */
 FIEF_INLINE size_t fief_round_up(size_t size, size_t align)
 {

@@ -1,7 +1,10 @@
-/* heap: blocks that die one by one.
+/** @file
+ * heap: blocks that die one by one.
+ *
  *     size class   8  16  24 ... 512      one LIFO list of vacant blocks each (the window)
  *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
  *     large        a run of pages of its own, moved by page tables where it grows
+ *
  * Free takes the size; no block carries a header. Blocks of the unsized calls (below) come from
  * pools, one a class, and the page map finds the class back. One thread: the runtime's. Ideas:
  * mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
@@ -12,13 +15,14 @@
 
 FIEF_BEGIN
 
+/** The windows of a heap: what the inline verbs work in. */
 struct fief_heap {
-    size_t round;    /* grain - 1: 7 or 15 */
-    size_t give_max; /* largest size freed inline; 0 while the window is shut */
-    size_t live;     /* bytes lent now, in whole classes */
-    size_t peak;
-    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1]; /* never NULL */
-    fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1];
+    size_t round;    /**< grain - 1: 7 or 15 */
+    size_t give_max; /**< largest size freed inline; 0 while the window is shut */
+    size_t live;     /**< bytes lent now, in whole classes */
+    size_t peak;     /**< its maximum, up to date only where something is freed */
+    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1]; /**< by 16 bytes; never NULL */
+    fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1]; /**< by size class; empty while shut */
 };
 
 FIEF_API FIEF_NOINLINE void *fief_heap_refill(fief_heap *heap, size_t size);
@@ -29,7 +33,7 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
                                                           size_t align);
 
-/* `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
+/** `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
  * Size 0 gives a unique pointer. NULL after on_full declined, or size > PTRDIFF_MAX. */
 FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
 {
@@ -48,7 +52,7 @@ FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
     return fresh;
 }
 
-/* Frees a block of fief_heap_alloc; size as it was allocated or last resized. NULL is fine. */
+/** Frees a block of fief_heap_alloc; size as it was allocated or last resized. NULL is fine. */
 FIEF_INLINE void fief_heap_free(fief_heap *heap, void *block, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < heap->give_max && block != NULL)) {
@@ -67,7 +71,7 @@ FIEF_INLINE void fief_heap_free(fief_heap *heap, void *block, size_t size)
     FIEF_NO_TAIL_CALL();
 }
 
-/* The block at new_size, its prefix kept, in place where possible. NULL on failure leaves it as it
+/** The block at new_size, its prefix kept, in place where possible. NULL on failure leaves it as it
  * was; shrinking never fails. block NULL is an allocation. */
 FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size, size_t new_size)
 {
@@ -76,7 +80,7 @@ FIEF_INLINE void *fief_heap_resize(fief_heap *heap, void *block, size_t old_size
     return moved;
 }
 
-/* `size` bytes at an address that is a multiple of `align` (a power of two up to 64 KiB; anything
+/** `size` bytes at an address that is a multiple of `align` (a power of two up to 64 KiB; anything
  * else is misuse). Freed by fief_heap_free with its size; a resize keeps the heap's own alignment
  * only. */
 FIEF_INLINE void *fief_heap_alloc_aligned(fief_heap *heap, size_t size, size_t align)
@@ -95,7 +99,7 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized_slow(fief_heap *heap, void
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *heap, size_t size,
                                                                   size_t align);
 
-/* `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
+/** `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
@@ -112,14 +116,14 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
     return fresh;
 }
 
-/* Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
+/** Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
 FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
 {
     fief_heap_free_unsized_slow(heap, block);
     FIEF_NO_TAIL_CALL();
 }
 
-/* As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
+/** As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
  * realloc, size 0 gives a block of no bytes and not NULL. */
 FIEF_INLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block, size_t new_size)
 {
@@ -128,7 +132,7 @@ FIEF_INLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block, size_t 
     return moved;
 }
 
-/* As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
+/** As fief_heap_alloc_aligned, freed by fief_heap_free_unsized. */
 FIEF_INLINE void *fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, size_t align)
 {
     void *block = fief_heap_alloc_unsized_aligned_slow(heap, size, align);
@@ -136,8 +140,8 @@ FIEF_INLINE void *fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, 
     return block;
 }
 
-/* Bytes that may be used in a block of the unsized calls. 0 for a pointer that is no block, and for
- * sized blocks of up to 512 bytes, whose pages don't tell. */
+/** Bytes that may be used in a block of the unsized calls. 0 for a pointer that is no block, and
+ * for sized blocks of up to 512 bytes, whose pages don't tell. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);
 
 FIEF_END

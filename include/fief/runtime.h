@@ -1,4 +1,5 @@
-/* runtime: one interpreter's memory, and the strategy manager over it.
+/** @file
+ * runtime: one interpreter's memory, and the strategy manager over it.
  *
  * The host hands a table to fief_open: object kind x context -> strategy. It is checked there once
  * and resolved into rows, so that fief_new costs one indexed load more than the allocator behind
@@ -15,83 +16,91 @@
 
 FIEF_BEGIN
 
-/* What a block is for. A host may use more, up to FIEF_CONTEXTS. */
+/** What a block is for. A host may use more, up to FIEF_CONTEXTS. */
 typedef enum fief_context {
     FIEF_NATIVE,
     FIEF_LITERAL,
     FIEF_CONSTANT,
     FIEF_DYNAMIC,
     FIEF_TEMPORARY,
-    FIEF_HOST_CONTEXT, /* the first of the host's own */
+    FIEF_HOST_CONTEXT, /**< the first of the host's own */
     FIEF_CONTEXTS = 8
 } fief_context;
 
-/* What a guarded build is to know of a kind; or'ed. */
+/** What a guarded build is to know of a kind; or'ed. */
 typedef enum fief_trait {
-    FIEF_NO_POINTERS = 1, /* its blocks hold none: dangling scans pass them over */
-    FIEF_FENCE_BACK = 2,  /* debug: behind each block (pool, heap) lies an inaccessible page ... */
-    FIEF_FENCE_FRONT = 4  /* ... or before it, and a freed one is inaccessible as a whole */
+    FIEF_NO_POINTERS = 1, /**< its blocks hold none: dangling scans pass them over */
+    /** Debug: behind each block (pool, heap) lies an inaccessible page ... */
+    FIEF_FENCE_BACK = 2,
+    FIEF_FENCE_FRONT = 4 /**< ... or before it, and a freed one is inaccessible as a whole */
 } fief_trait;
 
-/* A row of the table: a kind with its strategy in any context, or context by context. */
+/** A row of the table: a kind with its strategy in any context, or context by context. */
 typedef struct fief_kind {
-    const char *name;
-    size_t size; /* 0: varies; a pool needs it */
-    fief_strategy any;
-    fief_strategy in[FIEF_CONTEXTS];
-    unsigned traits;
-    const size_t *weak;  /* offsets of fields whose pointers may dangle; they outlive the runtime */
-    unsigned weak_count;
+    const char *name;    /**< in reports and statistics; unique in the table */
+    size_t size;         /**< 0: varies; a pool needs it */
+    fief_strategy any;   /**< in every context that `in` does not name */
+    fief_strategy in[FIEF_CONTEXTS]; /**< by context */
+    unsigned traits;     /**< of fief_trait */
+    /** Offsets of fields whose pointers may dangle; they outlive the runtime. */
+    const size_t *weak;
+    unsigned weak_count; /**< how many */
 } fief_kind;
 
+/** What a runtime is to be like; all zero is a usual one, with fief_default_kinds. */
 typedef struct fief_config {
-    const char *name;           /* in reports; default "vm" */
-    const fief_kind *kinds;     /* must outlive the runtime; NULL: fief_default_kinds */
-    unsigned kind_count;
-    size_t reserve_bytes;       /* address space; default 64 GiB, halved until the OS agrees */
-    fief_range *range;          /* a kept range to live in, instead of a reserve of its own */
-    void *buffer;               /* the caller's own memory instead of a reserve */
-    size_t buffer_size;
-    size_t limit_bytes;         /* bytes asked for and alive, at most; 0: none */
-    size_t limits[FIEF_STRATEGIES];
-    size_t retain_bytes;        /* free pages kept warm rather than given to the OS; 0: 4 MiB */
-    const fief_arena_config *vm_arena, *compiler_arena, *frame_stack; /* NULL: as they come */
-    unsigned align;             /* of the heap: 16 (default) or 8 */
-    bool count_blocks;          /* exact block counts, at the cost of the inline path */
-    size_t quarantine_bytes;    /* dead blocks wait in guarded builds: 4 MiB; 1: none do */
-    unsigned stack_depth;       /* frames kept of each call in guarded builds: 4, at most 16 */
-    unsigned scan_percent;      /* of the time, for dangling scans when guarded: 10; 100: all */
-    bool color;                 /* of reports: say so where stderr is a terminal */
-    /* Guarded: a report leaves the last 256 calls in that file, as a program for ./dev replay. */
+    const char *name;           /**< in reports; default "vm" */
+    const fief_kind *kinds;     /**< must outlive the runtime; NULL: fief_default_kinds */
+    unsigned kind_count;        /**< its rows */
+    size_t reserve_bytes;       /**< address space; default 64 GiB, halved until the OS agrees */
+    fief_range *range;          /**< a kept range to live in, instead of a reserve of its own */
+    void *buffer;               /**< the caller's own memory instead of a reserve */
+    size_t buffer_size;         /**< of that, in bytes */
+    size_t limit_bytes;         /**< bytes asked for and alive, at most; 0: none */
+    size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
+    size_t retain_bytes;        /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
+    const fief_arena_config *vm_arena;       /**< NULL: as it comes */
+    const fief_arena_config *compiler_arena; /**< likewise */
+    const fief_arena_config *frame_stack;    /**< likewise */
+    unsigned align;             /**< of the heap: 16 (default) or 8 */
+    bool count_blocks;          /**< exact block counts, at the cost of the inline path */
+    size_t quarantine_bytes;    /**< dead blocks wait in guarded builds: 4 MiB; 1: none do */
+    unsigned stack_depth;       /**< frames kept of each call in guarded builds: 4, at most 16 */
+    unsigned scan_percent;      /**< of the time, for dangling scans when guarded: 10; 100: all */
+    bool color;                 /**< of reports: say so where stderr is a terminal */
+    /** Guarded: a report leaves the last 256 calls in that file, as a program for ./dev replay. */
     const char *record_ops;
-    bool no_scan, scan_stack;   /* none; with the C stack (conservatively: it keeps old words) */
-    /* The host's own location, kept beside them; it uses no runtime. As text ("script.lua:12"), in
-     * the manner of snprintf: called for a report that is printed, in a child process, so that the
-     * report can go on without it. */
+    bool no_scan;               /**< no dangling scans */
+    bool scan_stack;            /**< with the C stack (conservatively: it keeps old words) */
+    /** The host's own location, kept beside a call's frames; it uses no runtime. */
     uint64_t (*where)(void *user);
+    /** That as text ("script.lua:12"), in the manner of snprintf: called for a report that is
+     * printed, in a child process, so that the report can go on without it. */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
-    bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /* collect; true: try again */
-    bool (*on_misuse)(const fief_misuse *misuse, void *user);    /* NULL: print and abort */
-    void *user;
-    fief_error *error;          /* filled when fief_open returns NULL */
+    bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /**< collect; true: try again */
+    bool (*on_misuse)(const fief_misuse *misuse, void *user);    /**< NULL: print and abort */
+    void *user;                 /**< the host's, handed to each of its functions */
+    fief_error *error;          /**< filled when fief_open returns NULL */
 } fief_config;
 
-/* One resolved cell: the allocator that serves this kind in this context. Eight bytes, so that the
+/** One resolved cell: the allocator that serves this kind in this context. Eight bytes, so that the
  * rows of a usual table share a page with everything else that an open touches. */
 typedef struct fief_row {
-    int32_t allocator; /* bytes from the runtime to it */
-    uint16_t slot_size; /* of a pool; 0 in the rows of others */
-    uint8_t strategy;
-    bool sole; /* every context of the kind goes here: a free needs not ask where the block lives */
+    int32_t allocator; /**< bytes from the runtime to it */
+    uint16_t slot_size; /**< of a pool; 0 in the rows of others */
+    uint8_t strategy; /**< a fief_strategy */
+    /** Every context of the kind goes here: a free needs not ask where the block lives. */
+    bool sole;
 } fief_row;
 
-/* The rows follow it in memory: kind * FIEF_CONTEXTS + context. */
+/** The rows follow it in memory: kind * FIEF_CONTEXTS + context. */
 struct fief_runtime {
-    unsigned kind_count;
-    bool checks_stores;
-    fief_heap *heap;
-    fief_arena *vm, *unit;
-    fief_stack *frames;
+    unsigned kind_count; /**< rows of the table */
+    bool checks_stores;  /**< does fief_store look? */
+    fief_heap *heap;     /**< fief_runtime_heap */
+    fief_arena *vm;      /**< fief_vm_arena */
+    fief_arena *unit;    /**< fief_compiler_arena */
+    fief_stack *frames;  /**< fief_frame_stack */
 };
 
 FIEF_INLINE const fief_row *fief_row_of(const fief_runtime *rt, unsigned kind, unsigned context)
@@ -104,16 +113,16 @@ FIEF_INLINE void *fief_row_allocator(fief_runtime *rt, const fief_row *row)
     return (unsigned char *)rt + row->allocator;
 }
 
-/* A unit of compilation; plain data, returned by begin and handed to end. */
+/** A unit of compilation; plain data, returned by begin and handed to end. */
 typedef struct fief_unit {
-    fief_mark mark;
-    uint64_t outer_began; /* the arena's events when the unit around it began */
-    unsigned number;
-    unsigned outer; /* the unit around it; 0: none */
-    size_t frames;  /* the stack's height when it began: what is pushed since is popped first */
+    fief_mark mark;       /**< where it began */
+    uint64_t outer_began; /**< the arena's events when the unit around it began */
+    unsigned number;      /**< in reports: 1 is the runtime's first */
+    unsigned outer; /**< the unit around it; 0: none */
+    size_t frames;  /**< the stack's height when it began: what is pushed since is popped first */
 } fief_unit;
 
-/* The usual kinds of an interpreter, in this order. */
+/** The usual kinds of an interpreter, in this order. */
 typedef enum fief_default_kind {
     FIEF_KIND_NATIVE, FIEF_KIND_STRING, FIEF_KIND_FUNCTION, FIEF_KIND_CLOSURE, FIEF_KIND_UPVALUE,
     FIEF_KIND_CLASS, FIEF_KIND_INSTANCE, FIEF_KIND_BOUND_METHOD, FIEF_KIND_VECTOR,
@@ -121,6 +130,7 @@ typedef enum fief_default_kind {
     FIEF_KIND_TOKEN, FIEF_KIND_AST_NODE, FIEF_KIND_SYMBOL, FIEF_KIND_CALL_FRAME,
     FIEF_DEFAULT_KINDS
 } fief_default_kind;
+/** Their table. */
 FIEF_API extern const fief_kind fief_default_kinds[FIEF_DEFAULT_KINDS];
 
 FIEF_API FIEF_NOINLINE size_t fief_close_slow(fief_runtime *rt);
@@ -137,9 +147,9 @@ FIEF_API FIEF_NOINLINE void *fief_memdup_slow(fief_runtime *rt, unsigned context
 FIEF_API FIEF_NOINLINE void fief_free_string_slow(fief_runtime *rt, char *string);
 FIEF_API FIEF_NOINLINE size_t fief_check_slow(fief_runtime *rt);
 
-/* A runtime, or NULL with config->error filled. config may be NULL. */
+/** A runtime, or NULL with config->error filled. config may be NULL. */
 FIEF_API fief_runtime *fief_open(const fief_config *config);
-/* Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
+/** Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
  * dynamic lifetime that the host leaked and returns how many. NULL is fine. */
 FIEF_INLINE size_t fief_close(fief_runtime *rt)
 {
@@ -148,34 +158,37 @@ FIEF_INLINE size_t fief_close(fief_runtime *rt)
     return leaked;
 }
 
-/* Makes the calling thread the owner. */
+/** Makes the calling thread the owner. */
 FIEF_API void fief_adopt(fief_runtime *rt);
 
-/* A range: address space that outlives the runtimes which live in it, one at a time. Opening a
+/** A range: address space that outlives the runtimes which live in it, one at a time. Opening a
  * runtime in a kept range takes no system call, and its pages stay warm (config.retain_bytes of
  * them). reserve_bytes 0 means 64 GiB; NULL when the system refuses. A range may be used from any
  * thread, by one at a time. */
 FIEF_API fief_range *fief_range_open(size_t reserve_bytes);
-/* Gives the range to the system. False, and nothing done, while a runtime lives in it. NULL is
+/** Gives the range to the system. False, and nothing done, while a runtime lives in it. NULL is
  * fine. */
 FIEF_API bool fief_range_close(fief_range *range);
 
-/* The runtime's own allocators; they live as long as it does. */
+/** The runtime's own heap; it lives as long as the runtime does, as do the next three. */
 FIEF_INLINE fief_heap *fief_runtime_heap(fief_runtime *rt)
 {
     return rt->heap;
 }
 
+/** The arena of what lives as long as the VM. */
 FIEF_INLINE fief_arena *fief_vm_arena(fief_runtime *rt)
 {
     return rt->vm;
 }
 
+/** The arena of the units. */
 FIEF_INLINE fief_arena *fief_compiler_arena(fief_runtime *rt)
 {
     return rt->unit;
 }
 
+/** The stack of the call frames. */
 FIEF_INLINE fief_stack *fief_frame_stack(fief_runtime *rt)
 {
     return rt->frames;
@@ -186,7 +199,8 @@ FIEF_API FIEF_NOINLINE void *fief_new_slow(fief_runtime *rt, unsigned kind,
 FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind,
                                                        void *block, size_t size);
 
-/* A zeroed block of `kind` for `context`, where the table sends it. NULL after on_full declined. */
+/** A zeroed block of `kind` for `context`, where the table sends it; NULL after on_full declined.
+ * Its lifetime is the strategy's. */
 FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count && context < FIEF_CONTEXTS)) {
@@ -228,8 +242,8 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
     return fresh;
 }
 
-/* Frees a block of dynamic lifetime: the collector's sweep. size as given to fief_new. A block that
- * lives in an arena or the stack is misuse: ask fief_owner first. NULL is fine. */
+/** Frees a block of dynamic lifetime: the collector's sweep. size as given to fief_new. A block
+ * that lives in an arena or the stack is misuse: ask fief_owner first. NULL is fine. */
 FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t size)
 {
     if (FIEF_LIKELY(kind < rt->kind_count)) {
@@ -251,14 +265,14 @@ FIEF_INLINE void fief_free(fief_runtime *rt, unsigned kind, void *block, size_t 
     FIEF_NO_TAIL_CALL();
 }
 
-/* `count` objects of type T in the open unit, not zeroed; they die at its end. */
+/** `count` objects of type T in the open unit, not zeroed; they die at its end. */
 #define fief_temp(rt, T, count) ((T *)fief_temp_block((rt), (count), sizeof(T), FIEF_ALIGNOF(T)))
 FIEF_INLINE void *fief_temp_block(fief_runtime *rt, size_t count, size_t size, size_t align)
 {
     return fief_arena_array(rt->unit, count, size, align);
 }
 
-/* A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
+/** A block resized under its kind, its prefix kept, its tail zeroed; NULL leaves it as it was. */
 FIEF_INLINE void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size_t old_size,
                               size_t new_size)
 {
@@ -270,10 +284,10 @@ FIEF_INLINE void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size
 FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder,
                                             const void *field, const void *target);
 
-/* *field = target, where `field` is a pointer of the block `holder` (or of a root, or NULL: not
- * known). In a guarded build it is misuse where the holder's lifetime is longer than the target's:
- * a vm or dynamic block that is to hold a pointer into a unit or a frame, an outer unit's into an
- * inner one's. Refused, nothing is stored. */
+/** Stores: `*field = target`, where `field` is a pointer of the block `holder` (or of a root, or
+ * NULL: not known). In a guarded build it is misuse where the holder's lifetime is longer than the
+ * target's: a vm or dynamic block that is to hold a pointer into a unit or a frame, an outer
+ * unit's into an inner one's. Refused, nothing is stored. */
 FIEF_INLINE void fief_store(fief_runtime *rt, void *holder, void *field, void *target)
 {
     if (rt->checks_stores) {
@@ -286,13 +300,14 @@ FIEF_INLINE void fief_store(fief_runtime *rt, void *holder, void *field, void *t
     memcpy(field, &target, sizeof target);
 }
 
-/* Memory of the host's own (globals, a value stack of malloc's) that dangling scans look at until
+/** Memory of the host's own (globals, a value stack of malloc's) that dangling scans look at until
  * fief_root_remove(start). `name` is borrowed for reports. False when memory is short. In a release
  * build nothing happens. */
 FIEF_API bool fief_root_add(fief_runtime *rt, const void *start, size_t size, const char *name);
+/** That memory is looked at no more. */
 FIEF_API void fief_root_remove(fief_runtime *rt, const void *start);
 
-/* One compilation begins: its temporaries live until fief_unit_end, innermost first. */
+/** One compilation begins: its temporaries live until fief_unit_end, innermost first. */
 FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
 {
     fief_unit unit = fief_unit_begin_slow(rt);
@@ -300,7 +315,7 @@ FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
     return unit;
 }
 
-/* Its cleanups run, newest first; then its blocks die. A guarded build scans for dangling pointers
+/** Its cleanups run, newest first; then its blocks die. A guarded build scans for dangling pointers
  * between the two, since a cleanup may clear them: where on_misuse refuses the end, the cleanups
  * have run, and don't run again. The same holds for a rewind, a reset and a pop. */
 FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
@@ -309,9 +324,9 @@ FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
     FIEF_NO_TAIL_CALL();
 }
 
-/* Strings by context: native, literal and constant ones live in the vm arena, temporary ones in
- * the unit, others on the heap (freed by fief_free_string). fief_printf's arguments vary, so it
- * can't be inlined: the site of `return fief_printf(...)` may be the caller's. */
+/** A copy of a string, by context: native, literal and constant ones live in the vm arena,
+ * temporary ones in the unit, others on the heap (freed by fief_free_string). NULL when memory is
+ * short. */
 FIEF_INLINE char *fief_strdup(fief_runtime *rt, unsigned context, const char *string)
 {
     char *copy = fief_strdup_slow(rt, context, string);
@@ -319,6 +334,7 @@ FIEF_INLINE char *fief_strdup(fief_runtime *rt, unsigned context, const char *st
     return copy;
 }
 
+/** The same of at most `size` bytes of a string, with a NUL behind them. */
 FIEF_INLINE char *fief_strndup(fief_runtime *rt, unsigned context, const char *string, size_t size)
 {
     char *copy = fief_strndup_slow(rt, context, string, size);
@@ -326,6 +342,7 @@ FIEF_INLINE char *fief_strndup(fief_runtime *rt, unsigned context, const char *s
     return copy;
 }
 
+/** The same of `size` bytes. */
 FIEF_INLINE void *fief_memdup(fief_runtime *rt, unsigned context, const void *bytes, size_t size)
 {
     void *copy = fief_memdup_slow(rt, context, bytes, size);
@@ -333,19 +350,22 @@ FIEF_INLINE void *fief_memdup(fief_runtime *rt, unsigned context, const void *by
     return copy;
 }
 
+/** A formatted string, by context. Its arguments vary, so it can't be inlined: the site of
+ * `return fief_printf(...)` may be the caller's. */
 FIEF_API char *fief_printf(fief_runtime *rt, unsigned context, const char *format, ...)
     FIEF_PRINTF(3, 4);
 
+/** Frees such a string that lives on the heap. NULL is fine. */
 FIEF_INLINE void fief_free_string(fief_runtime *rt, char *string)
 {
     fief_free_string_slow(rt, string);
     FIEF_NO_TAIL_CALL();
 }
 
-/* Which strategy a pointer belongs to: any pointer whatever, foreign ones included
+/** Which strategy a pointer belongs to: any pointer whatever, foreign ones included
  * (FIEF_NO_STRATEGY). */
 FIEF_API fief_strategy fief_owner(const fief_runtime *rt, const void *pointer);
-/* In a guarded build: looks at every block, alive or waiting, and reports what was written outside
+/** In a guarded build: looks at every block, alive or waiting, and reports what was written outside
  * or after. Returns how many blocks it looked at; 0 in a release build. */
 FIEF_INLINE size_t fief_check(fief_runtime *rt)
 {
@@ -354,16 +374,16 @@ FIEF_INLINE size_t fief_check(fief_runtime *rt)
     return looked;
 }
 
-/* Gives free pages back to the OS; returns the bytes. */
+/** Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 
-/* For existing code, a file at a time: malloc's contract on the runtime's heap. The fourth is not
- * called fief_free because that one knows kinds and sizes. */
+/** For existing code, a file at a time: malloc's contract on the runtime's heap. */
 FIEF_INLINE void *fief_malloc(fief_runtime *rt, size_t size)
 {
     return fief_heap_alloc_unsized(rt->heap, size);
 }
 
+/** As calloc; NULL where the product does not fit, too. */
 FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
 {
     size_t bytes;
@@ -374,11 +394,13 @@ FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
+/** As realloc, but that size 0 gives a block of no bytes and not NULL. */
 FIEF_INLINE void *fief_realloc(fief_runtime *rt, void *block, size_t size)
 {
     return fief_heap_resize_unsized(rt->heap, block, size);
 }
 
+/** As free. It is not called fief_free because that one knows kinds and sizes. */
 FIEF_INLINE void fief_release(fief_runtime *rt, void *block)
 {
     fief_heap_free_unsized(rt->heap, block);

@@ -1,10 +1,12 @@
-/* adapt/lua: a Fief heap behind Lua 5.4's memory hook.
+/** @file
+ * adapt/lua: a Fief heap behind Lua 5.4's memory hook.
  *
- *     fief_runtime *rt = fief_open(&(fief_config){.name = "lua", .align = 8});
- *     lua_State *L = lua_newstate(fief_lua_alloc, fief_runtime_heap(rt));
- *     ...
- *     lua_close(L);
- *     leaked = fief_close(rt);                     0: Lua gave everything back
+ * @code{.c}
+ * fief_runtime *rt = fief_open(&(fief_config){.name = "lua", .align = 8});
+ * lua_State *L = lua_newstate(fief_lua_alloc, fief_runtime_heap(rt));
+ * lua_close(L);
+ * size_t leaked = fief_close(rt); // 0: Lua gave everything back
+ * @endcode
  *
  * Header-only, and it needs no Lua header: lua_Alloc is a plain function type. Lua is a good guest:
  * it says the size of each block that it gives back, which is what fief_heap_free wants.
@@ -19,7 +21,7 @@
 
 FIEF_BEGIN
 
-/* Lua 5.4's lua_Alloc, served by a fief_heap: allocates, resizes and frees, by the arguments.
+/** Lua 5.4's lua_Alloc, served by a fief_heap: allocates, resizes and frees, by the arguments.
  *
  *     ptr    osize      nsize   does
  *     NULL   type tag   0       nothing, returns NULL
