@@ -52,8 +52,8 @@ static bool *flag_named(options *o, const char *name)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"--json", &o->json}, {"--check", &o->check}, {"--quick", &o->quick},
-                 {"--list", &o->list}, {"--help", &o->help},   {"-h", &o->help},
+    } flags[] = {{"--json", &o->json},  {"--check", &o->check}, {"--quick", &o->quick},
+                 {"--list", &o->list},  {"--help", &o->help},   {"-h", &o->help},
                  {"--hasty", &o->hasty}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (strcmp(flags[i].name, name) == 0) {

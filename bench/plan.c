@@ -50,11 +50,13 @@ const bench core_benches[] = {
                [FORM_MALLOC] = rewind_malloc}},
     {.name = "vm-arena",
      .unit = "ns",
-     .about = "arena-mix's objects in a VM from its opening to its close, in a kept range; an object",
+     .about =
+         "arena-mix's objects in a VM from its opening to its close, in a kept range; an object",
      .forms = {[FORM_FIEF] = vm_arena_fief, [FORM_MALLOC] = arena_mix_malloc}},
     {.name = "compiler-arena",
      .unit = "ns",
-     .about = "arena-mix's objects in a unit of compilation (fief_temp), with its begin and its end",
+     .about =
+         "arena-mix's objects in a unit of compilation (fief_temp), with its begin and its end",
      .forms = {[FORM_FIEF] = compiler_arena_fief, [FORM_MALLOC] = arena_mix_malloc}},
     {.name = "stack-8",
      .unit = "ns",

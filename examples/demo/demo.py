@@ -3,41 +3,19 @@
 Every figure is of this run. The long parts stop by the clock: as many rounds as fit, 3 at least.
 """
 import argparse
-import itertools
-import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 
-import measure
-from measure import Failed
+from builds import EXAMPLES, ROOT, Failed, find, must_find
+from loops import show_loops
+from programs import LOX_SECONDS, LUA_SECONDS, show_lox, show_lua
 from screen import CYAN, DIM, INDENT, WIDTH, Quit, Screen
 
-HERE = pathlib.Path(__file__).resolve().parent
-EXAMPLES, ROOT = HERE.parent, HERE.parent.parent
-LOX_SECONDS, LUA_SECONDS, OTHER_SECONDS = 9, 8, 20  # OTHER: about, on two quiet cores
-MICRO_ROUNDS = 3
-BAD_USAGE, CANNOT_RUN = 2, 4
-
-
-def find(build, name):
-    """The executable, wherever meson put it below the build directory."""
-    for folder in ("examples", "examples/lox", "examples/demo", "bench"):
-        path = os.path.join(build, folder, name)
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
-            return path
-    return None
-
-
-def must_find(build, name):
-    path = find(build, name)
-    if path is None:
-        raise Failed(f"no {name} in {build}: build it first (./dev build)")
-    return path
+OTHER_SECONDS = 20  # all but the whole programs: about, on two quiet cores
+BAD_USAGE = 2
 
 
 def first_line(*command):
@@ -103,178 +81,7 @@ def show_examples(screen, given):
         screen.line(INDENT + "-> " + done.stdout.rstrip())
 
 
-# ---- 3: each beside malloc ----
-
-MICRO = {
-    "vm-arena": ("vm arena", "10,000 blocks from a VM's opening to its close"),
-    "compiler-arena": ("compiler arena", "10,000 nodes of a syntax tree in one unit"),
-    "stack-8": ("stack", "frames of eight calls within calls"),
-    "pool-1000": ("pool", "one of 1,000 objects of 48 bytes replaced"),
-    "heap-1000": ("heap", "one of 1,000 blocks of 16 to 512 bytes replaced"),
-}
-OUR_VARIANTS = ("fief", "libc", "ideal", "ideal-struct", "ideal-registers", "direct")
-
-
-def bench_command(given):
-    command = [must_find(given.release, "bench-core"), "--json", "--hasty", "--lua-host", "none",
-               "--rounds", "1" if given.quick else str(MICRO_ROUNDS)]
-    command += [word for name in MICRO for word in ("--only", name)]
-    return command + ["--quick"] * given.quick
-
-
-def run_bench(given, ret_notes):
-    """Yields (bench, {variant: result}) as bench-core gets ready with each; then, what it says of
-    the machine's quiet is in ret_notes."""
-    with tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen(bench_command(given), stdout=subprocess.PIPE, stderr=errors,
-                                 text=True)
-        results = map(json.loads, child.stdout)
-        for bench, group in itertools.groupby(results, lambda result: result["bench"]):
-            yield bench, {result["variant"]: result for result in group}
-        status = child.wait()
-        errors.seek(0)
-        text = errors.read()
-        if status != 0:
-            raise Failed(f"bench-core ended with status {status}: {text}")
-        ret_notes += re.findall(r"others used .*? meanwhile", text)
-
-
-def show_micro_heading(screen, peers):
-    names = "".join(f"{peer:>9}" for peer in peers)
-    screen.line(f"{INDENT}{'a block':<15}{'libc':>10} {'fief':>10} {'ratio':>7}{names}")
-
-
-def show_micro_row(screen, name, found, peers):
-    libc, fief = found["libc"]["median"], found["fief"]["median"]
-    others = "".join(f"{fief / found[peer]['median']:9.2f}" for peer in peers)
-    screen.line(f"{INDENT}{name:<15}{libc:7.2f} ns {fief:7.2f} ns {fief / libc:7.2f}{others}")
-
-
-def show_micro(screen, given):
-    screen.explain("""Small loops: what an allocation and its end cost, per block, in each
-        strategy and with the malloc of your libc (and of mimalloc, jemalloc, tcmalloc, where they
-        are installed, each by its best calls). The ratio is Fief's time over theirs: below 1.00
-        Fief is faster. An arena wins most, since it frees nothing block by block.""")
-    noisy, notes, peers = [], [], None
-    screen.progress("measuring")
-    for bench, found in run_bench(given, notes):
-        if peers is None:
-            peers = [name for name in found if name not in OUR_VARIANTS]
-            show_micro_heading(screen, peers)
-        name = MICRO[bench][0]
-        show_micro_row(screen, name, found, peers)
-        worst = max(found[v]["spread"] or 0 for v in ("libc", "fief"))
-        noisy += [f"{name} {worst * 100:.0f} %"] if worst > measure.NOISY else []
-        screen.progress("measuring")
-    for name, about in MICRO.values():
-        screen.line(f"{INDENT}{name:<15}{about}", DIM)
-    if peers:
-        screen.note(f"medians of {MICRO_ROUNDS} rounds; {', '.join(peers)}: fief over each")
-    else:
-        screen.note(f"medians of {MICRO_ROUNDS} rounds; libc and fief in turn")
-    show_noise(screen, noisy + notes)
-
-
-# ---- 4 and 5: whole programs ----
-
-def show_noise(screen, noisy):
-    if noisy:
-        screen.note(f"noisy: {', '.join(noisy)} (above {measure.NOISY * 100:.0f} %: run it again "
-                    "on a quiet machine)")
-
-
-def kib(values):
-    return "-" if None in values else f"{round(measure.statistics.median(values)):,}"
-
-
-def show_pair(screen, pair):
-    spread = f"{measure.half_spread(pair.ratios()):.2f}".lstrip("0")
-    libc, fief = (measure.statistics.median(times) * 1000 for times in pair.times)
-    screen.line(f"{INDENT}{pair.name:<13}{libc:6.0f} ms {fief:6.0f} ms   {pair.ratio():5.2f} "
-                f"+-{spread}{len(pair.times[0]):4}  {kib(pair.peaks[0]):>8} -> "
-                f"{kib(pair.peaks[1]):>8}")
-
-
-def compare(screen, given, programs, seconds):
-    """A row for each program, {name: (command with libc, command with fief)}."""
-    place = measure.pin()
-    screen.line(f"{INDENT}{'program':<13}{'libc':>9} {'fief':>9}   {'ratio':>5}"
-                f"{'rounds':>10}  {'libc KiB':>8} -> {'fief KiB':>8}")
-    each = 0 if given.quick else seconds / len(programs)
-    pairs = []
-    for name, commands in programs.items():
-        screen.progress(name)
-        pairs.append(measure.measure(name, commands, each))
-        show_pair(screen, pairs[-1])
-    total = measure.geomean([pair.ratio() for pair in pairs])
-    screen.line(f"{INDENT}{'geomean':<13}{'':22}{total:5.2f}   (1.00 = libc, less is faster)")
-    screen.note(f"medians, libc and fief in turn; CPU time, {place}; peak resident memory")
-    show_noise(screen, [f"{pair.name} {pair.noise() * 100:.0f} %" for pair in pairs
-                        if pair.noise() > measure.NOISY])
-
-
-LOX_FUNCTION = """
-fun shape{n}(width, height) {{
-  var area = width * height;
-  if (area > {n}) {{ print "large"; area = area - {n}; }}
-  while (area > 1000000) {{ area = area / 2; }}
-  return area + (width - height) * {n} / (1 + height);
-}}
-class Thing{n} {{ init(name) {{ this.name = name; }} title() {{ return "thing " + this.name; }} }}
-"""
-
-
-def generated_source(kib_wanted):
-    text, n = [], 0
-    while sum(map(len, text[-1:])) * n < kib_wanted * 1024:
-        text.append(LOX_FUNCTION.format(n=n))
-        n += 1
-    return "".join(text)
-
-
-def lox_programs(lox, directory, quick):
-    source = os.path.join(directory, "generated.lox")
-    with open(source, "w", encoding="utf-8") as file:
-        file.write(generated_source(8 if quick else 1024))
-    starts = "10" if quick else "4000"
-    programs = {"start": ["--repeat", starts, "-e", ""], "compile": [source]}
-    for name in ("trees", "objects", "closures", "strings", "calls"):
-        programs[name] = [str(EXAMPLES / "lox/programs" / (name + ".lox"))]
-    return {name: ([lox, "--strategy", "all-heap", *rest], [lox, *rest])
-            for name, rest in programs.items()}
-
-
-def show_lox(screen, given):
-    screen.explain("""examples/lox is a whole interpreter: compiler, bytecode VM, collector. It has
-        a switch that sends every block to malloc, one by one (--strategy all-heap), so the same
-        interpreter runs both ways: start opens and closes 4,000 VMs, compile reads 1 MiB of
-        source, the others run the programs in examples/lox/programs.""")
-    with tempfile.TemporaryDirectory() as directory:
-        programs = lox_programs(must_find(given.release, "lox"), directory, given.quick)
-        compare(screen, given, programs, LOX_SECONDS)
-
-
-LUA_PROGRAMS = ("binary-trees", "closures", "json", "live-tree", "strings", "tables")
-LUA_SCALE, LUA_SCALE_QUICK = "0.2", "0.02"
-
-
-def show_lua(screen, given):
-    screen.explain("""Your interpreter need not be written for Fief. Lua asks for memory through
-        one function, and fief_lua_alloc is that function: no arenas, no table, Fief's heap alone.
-        So this is what you gain by changing one line. See examples/lua.""")
-    lua = find(given.release, "fief-lua")
-    if lua is None:
-        screen.note("skipped: no fief-lua (it needs liblua5.4-dev)")
-        return
-    scale = LUA_SCALE_QUICK if given.quick else LUA_SCALE
-    programs = {}
-    for name in LUA_PROGRAMS:
-        script = [str(EXAMPLES / "lua/programs" / (name + ".lua")), scale]
-        programs[name] = tuple([lua, "--allocator", a, *script] for a in ("libc", "fief"))
-    compare(screen, given, programs, LUA_SECONDS)
-
-
-# ---- 6: memory patterns ----
+# ---- 3 to 5 are in loops.py and programs.py; 6: memory patterns ----
 
 def show_patterns(screen, given):
     screen.explain("""Which strategy for which kind? Watch one program's blocks from birth to
@@ -342,7 +149,7 @@ def show_next(screen, _given):
 PARTS = (
     ("build release + debug", show_build),
     ("five places for memory, by example", show_examples),
-    ("each of them beside malloc", show_micro),
+    ("each of them beside malloc", show_loops),
     ("a Lox interpreter: arenas and pools, or malloc for everything", show_lox),
     ("six Lua programs, an interpreter as it comes", show_lua),
     ("where the bytes went, how long they lived, what it saved", show_patterns),
@@ -383,8 +190,9 @@ def header(given):
     machine = ", ".join([f"lua {lua}" if lua else "no lua", f"gcc {gcc}" if gcc else "no gcc",
                          f"{cores} cores"])
     left = f"fief demo   {machine}"
-    seconds = LOX_SECONDS + LUA_SECONDS + OTHER_SECONDS
-    right = f"{len(PARTS)} parts, about {seconds} s" + ("" if given.tour else "   (--tour)")
+    right = f"{len(PARTS)} parts"
+    if not (given.part or given.quick or given.tour):
+        right += f", about {LOX_SECONDS + LUA_SECONDS + OTHER_SECONDS} s   (--tour)"
     return f"{left}{right:>{max(WIDTH - len(left), len(right) + 3)}}"
 
 

@@ -12,12 +12,10 @@ import subprocess
 import tempfile
 import time
 
+from builds import Failed
+
 NOISY = 0.05
 ROUNDS_LEAST, ROUNDS_MOST = 3, 9
-
-
-class Failed(Exception):
-    """A program did not do what it should; the demo cannot go on."""
 
 
 def pin():
@@ -101,3 +99,9 @@ def measure(name, commands, seconds):
 
 def geomean(ratios):
     return math.exp(statistics.fmean(math.log(r) for r in ratios))
+
+
+def show_noise(screen, noisy):
+    if noisy:
+        screen.note(f"noisy: {', '.join(noisy)} (above {NOISY * 100:.0f} %: run it again "
+                    "on a quiet machine)")

@@ -32,6 +32,15 @@ static void *must(void *block)
     return block;
 }
 
+/* For who looks between two events. */
+static void play_one(const stage *s, const event *e, pass *run)
+{
+    stage one = *s;
+    one.events = e;
+    one.count = 1;
+    run(&one, 1);
+}
+
 /* ---- malloc ---- */
 
 static void *zeroed(size_t size)
@@ -84,12 +93,9 @@ static size_t peak_of_malloc(stage *s)
     size_t now = 0, peak = 0;
     memset(s->blocks, 0, s->lives->count * sizeof *s->blocks);
     for (const event *e = s->events; e < s->events + s->count; e++) {
-        stage one = *s;
         void **block = &s->blocks[e->life];
-        one.events = e;
-        one.count = 1;
         now -= e->what == BORN ? 0 : footprint(*block);
-        pass_malloc(&one, 1);
+        play_one(s, e, pass_malloc);
         *block = e->what == DIED ? NULL : *block;
         now += footprint(*block);
         peak = now > peak ? now : peak;
@@ -161,10 +167,7 @@ static size_t peak_of_stack(const stage *s)
 {
     size_t peak = 0;
     for (const event *e = s->events; e < s->events + s->count; e++) {
-        stage one = *s;
-        one.events = e;
-        one.count = 1;
-        play(&one, s->rt);
+        play_one(s, e, pass_fief);
         size_t now = fief_stats_strategy(s->rt, FIEF_STACK).used_bytes;
         peak = now > peak ? now : peak;
     }
