@@ -29,10 +29,11 @@ def first_line(*command):
 # ---- 1: build ----
 
 def show_build(screen, given):
-    screen.explain("""One source, three builds. Release is what you ship: no checks on the fast
-        paths. Debug-poisoned is what you test with: the same calls, and each mistake that this
-        library can know of is reported with the places where the block was made and died. Your
-        program need not be compiled again: the headers have no mode in them.""")
+    screen.explain("""One source, three builds, of which the demo takes two. Release is what you
+        ship: no checks on the fast paths. Debug-poisoned is what you test with: a mistake is
+        reported with the places where the block was made and died. The third teaches
+        AddressSanitizer about the blocks. Your program need not be compiled again for another
+        build: the headers have no mode in them.""")
     if given.built:
         screen.note("built before: " + ", ".join(given.built))
         return
@@ -88,7 +89,8 @@ def show_patterns(screen, given):
         death, and it shows: frames die at once, the tree dies with its unit, the collector's
         objects each at their own time. The last table runs each strategy's blocks again, alone,
         in the program's own order, on malloc and on Fief: that is what this strategy saved. No
-        free is spared where objects die one by one; there the time is won by knowing sizes.""")
+        free is spared where objects die one by one; there the path is shorter, since the host
+        says what it frees.""")
     command = [must_find(given.release, "patterns")] + ["--quick"] * given.quick
     script = EXAMPLES / "lox/programs/orders.lox"
     screen.line(f"{INDENT}of {script.relative_to(ROOT)}, each block watched")

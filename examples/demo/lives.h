@@ -41,7 +41,7 @@ typedef struct lives {
     bool is_closing;
 } lives;
 
-/* Runs the program; its output is dropped. False, with a line on stderr, where it did not end well. */
+/* Runs the program; its output is dropped. False where it did not end well. */
 bool lives_record(lives *l, const char *path);
 void lives_close(lives *l);
 

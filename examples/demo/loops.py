@@ -20,9 +20,13 @@ LOOPS = {
 OUR_VARIANTS = ("fief", "libc", "ideal", "ideal-struct", "ideal-registers", "direct")
 
 
+def rounds_of(given):
+    return 1 if given.quick else ROUNDS
+
+
 def bench_command(given):
     command = [must_find(given.release, "bench-core"), "--json", "--hasty", "--lua-host", "none",
-               "--rounds", "1" if given.quick else str(ROUNDS)]
+               "--rounds", str(rounds_of(given))]
     command += [word for name in LOOPS for word in ("--only", name)]
     return command + ["--quick"] * given.quick
 
@@ -73,8 +77,6 @@ def show_loops(screen, given):
         screen.progress("measuring")
     for name, about in LOOPS.values():
         screen.line(f"{INDENT}{name:<15}{about}", DIM)
-    if peers:
-        screen.note(f"medians of {ROUNDS} rounds; {', '.join(peers)}: fief over each")
-    else:
-        screen.note(f"medians of {ROUNDS} rounds; libc and fief in turn")
+    screen.note(f"medians, all in turn, rounds: {rounds_of(given)}"
+                + ("; under another's name: fief over it" if peers else ""))
     show_noise(screen, noisy + notes)

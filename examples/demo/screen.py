@@ -55,6 +55,7 @@ class Screen:
             answer = input(self.paint(DIM, INDENT + "Enter goes on, q ends "))
             if answer.strip().lower().startswith("q"):
                 raise Quit
+        self.line()
 
     def note(self, text):
         """A remark below a table."""

@@ -67,8 +67,8 @@ typedef struct block_list {
     size_t count, capacity;
 } block_list;
 
-/* Told of each block, of all-heap on fief's heap: there each is one by itself, and `died` comes when
- * its unit or the VM ends, too. `from` is NULL where a resize makes the block. */
+/* Told of each block of all-heap on fief's heap, where each is one by itself: `died` comes when its
+ * unit or the VM ends, too. `from` is NULL where a resize makes the block. */
 typedef struct mem_watcher {
     void (*born)(void *user, kind kind, unsigned context, const void *block, size_t size);
     void (*resized)(void *user, kind kind, const void *from, const void *to, size_t size);
