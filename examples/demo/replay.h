@@ -1,6 +1,7 @@
 /* replay: the blocks of one strategy once more, in the order in which the program made and dropped
  * them, on malloc and on Fief. Both zero what they hand out, as an interpreter asks for it, and
- * both are warm: what a pass gives back, the next one takes. */
+ * both are warm: what a pass gives back, the next one takes. Of calloc, and malloc with memset, the
+ * faster one counts. */
 #ifndef DEMO_REPLAY_H
 #define DEMO_REPLAY_H
 
