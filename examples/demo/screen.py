@@ -58,9 +58,9 @@ class Screen:
         self.line()
 
     def note(self, text):
-        """A remark below a table."""
-        for line in textwrap.wrap(text, WIDTH - len(INDENT)):
-            self.line(INDENT + line)
+        """A remark below a table; a number stays with its percent sign."""
+        for line in textwrap.wrap(text.replace(" %", "\0%"), WIDTH - len(INDENT)):
+            self.line(INDENT + line.replace("\0", " "))
 
     def seconds(self):
         return time.monotonic() - self.started
