@@ -18,6 +18,8 @@ typedef struct node {
 /* What the forms share: who allocates, and the sizes of a pass. */
 typedef struct setting {
     fief_arena *arena;
+    fief_runtime *rt;  /* compiler-arena: whose unit */
+    fief_range *range; /* vm-arena: where one VM after the other lives */
     bump bump;
     unsigned char *start; /* of the bump's chunk */
     peer peer;
@@ -35,6 +37,15 @@ static setting *set_up(void)
     s->bump = bump_fresh(0);
     s->start = s->bump.cursor;
     return s;
+}
+
+static fief_range *must_open_range(void)
+{
+    fief_range *range = fief_range_open(0);
+    if (range == NULL) {
+        give_up("no range");
+    }
+    return range;
 }
 
 static setting *set_up_fief(void)
@@ -74,6 +85,51 @@ INLINE void pass_struct(setting *s, size_t count, bool mixed, size_t align)
         }
         b->cursor = s->start;
     }
+}
+
+/* A unit of compilation from its begin to its end. */
+static void pass_unit(void *state, size_t count)
+{
+    setting *s = state;
+    for (; count > 0; count--) {
+        fief_unit unit = fief_unit_begin(s->rt);
+        for (size_t i = 0; i < OBJECTS; i++) {
+            store(fief_temp_block(s->rt, 1, s->sizes[i], FIEF_GRAIN), i);
+        }
+        fief_unit_end(s->rt, unit);
+    }
+}
+
+figure compiler_arena_fief(const job *given)
+{
+    setting *s = &the_setting;
+    draw_ast_sizes(s->sizes, OBJECTS);
+    s->rt = must_open();
+    return measure_loop(given, pass_unit, s, OBJECTS);
+}
+
+/* A VM from its opening to its close, in a kept range: what lives as long as it does. */
+static void pass_vm(void *state, size_t count)
+{
+    setting *s = state;
+    for (; count > 0; count--) {
+        fief_runtime *rt = fief_open(&(fief_config){.range = s->range});
+        if (rt == NULL) {
+            give_up("no runtime in the range");
+        }
+        for (size_t i = 0; i < OBJECTS; i++) {
+            store(fief_arena_alloc_aligned(fief_vm_arena(rt), s->sizes[i], FIEF_GRAIN), i);
+        }
+        fief_close(rt);
+    }
+}
+
+figure vm_arena_fief(const job *given)
+{
+    setting *s = &the_setting;
+    draw_ast_sizes(s->sizes, OBJECTS);
+    s->range = must_open_range();
+    return measure_loop(given, pass_vm, s, OBJECTS);
 }
 
 /* The bump is a local whose address goes nowhere, so it lives in registers. */

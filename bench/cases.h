@@ -27,6 +27,9 @@ measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, aren
 measured arena_reset_fief, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;
 measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;
+measured compiler_arena_fief, vm_arena_fief; /* their malloc form is arena_mix_malloc */
+measured stack_fief, stack_malloc;
+measured pool_fief, pool_malloc;
 measured heap_fief, heap_ideal, heap_malloc;
 measured heap_unsized_fief, heap_unsized_malloc;
 measured new_pool_fief, new_pool_direct, new_heap_fief, new_heap_direct, new_arena_fief,

@@ -264,6 +264,7 @@ static bool measure_benches(driver *d)
         }
         plan p = {.places = &d->places,
                   .quick = d->options.quick,
+                  .hasty = d->options.hasty,
                   .reference = d->reference,
                   .rounds = usual_rounds(d, b->script != NULL ? LUA_ROUNDS : ROUNDS)};
         snprintf(p.progress, sizeof p.progress, "[%zu/%zu]", ++done, wanted_count(d));

@@ -4,6 +4,8 @@
  * The sizes are Lua's: what six programs (examples/lua/programs) ask for, each program weighing
  * the same, with a tail to 512 bytes as other interpreters have it; 95 % are at most 128 bytes.
  *
+ * The pool's blocks are all of one size.
+ *
  * The ideal is hand-written for this loop: classes of 16 bytes up to 512, one LIFO list each,
  * bumped when empty, sizes given at free, all inlined; it counts nothing and checks nothing. */
 #include "cases.h"
@@ -13,12 +15,13 @@
 
 #include <stdlib.h>
 
-enum { STEPS = 1 << 20, SLICE = 1 << 12, CLASSES = 33, SETTLE = 16 };
+enum { STEPS = 1 << 20, SLICE = 1 << 12, CLASSES = 33, SETTLE = 16, OBJECT = 48 };
 static const size_t ideal_bytes = (size_t)256 << 20;
 
 static const weight lua_sizes[] = {{16, 7},  {24, 4},  {32, 12}, {40, 20}, {48, 19},
                                    {56, 22}, {64, 3},  {80, 3},  {96, 3},  {128, 2},
                                    {192, 2}, {256, 1}, {384, 1}, {512, 1}, {0, 0}};
+static const weight object_sizes[] = {{OBJECT, 100}, {0, 0}};
 
 /* A host knows its objects' sizes from the objects; the benchmark keeps them beside. */
 typedef struct slot {
@@ -46,6 +49,7 @@ typedef struct churn {
     size_t live, at;
     fief_runtime *rt;
     fief_heap *heap;
+    fief_pool *pool;
     classes ideal;
     peer peer;
 } churn;
@@ -54,6 +58,7 @@ typedef struct churn {
 typedef enum how {
     BY_FIEF,
     BY_FIEF_UNSIZED,
+    BY_POOL,
     BY_IDEAL,
     BY_MALLOC,
     BY_MALLOC_SIZED, /* free with the size */
@@ -102,6 +107,8 @@ INLINE void *take(churn *c, how by, size_t size)
         return fief_heap_alloc(c->heap, size);
     case BY_FIEF_UNSIZED:
         return fief_malloc(c->rt, size);
+    case BY_POOL:
+        return fief_pool_take(c->pool);
     case BY_IDEAL:
         return ideal_take(&c->ideal, size);
     case BY_MALLOC_FLAGS:
@@ -121,6 +128,9 @@ INLINE void give(churn *c, how by, slot *s)
         break;
     case BY_FIEF_UNSIZED:
         fief_release(c->rt, s->block);
+        break;
+    case BY_POOL:
+        fief_pool_give(c->pool, s->block);
         break;
     case BY_IDEAL:
         ideal_give(&c->ideal, s->block, s->size);
@@ -170,7 +180,7 @@ INLINE void settle(churn *c, how by)
 
 /* ---- setting up ---- */
 
-static churn *set_up(const job *given)
+static churn *set_up(const job *given, const weight *sizes)
 {
     static churn the_churn;
     churn *c = &the_churn;
@@ -182,7 +192,7 @@ static churn *set_up(const job *given)
     if (c->slots == NULL || c->steps == NULL || c->sizes == NULL || c->live > UINT16_MAX) {
         give_up("no memory for the sequence of steps");
     }
-    draw_sizes(lua_sizes, c->sizes, STEPS);
+    draw_sizes(sizes, c->sizes, STEPS);
     for (size_t i = 0; i < STEPS; i++) {
         c->steps[i] = (step){(uint16_t)draw(&seed, c->live), c->sizes[i]};
     }
@@ -190,9 +200,9 @@ static churn *set_up(const job *given)
     return c;
 }
 
-static churn *set_up_fief(const job *given)
+static churn *set_up_fief(const job *given, const weight *sizes)
 {
-    churn *c = set_up(given);
+    churn *c = set_up(given, sizes);
     c->rt = must_open();
     c->heap = fief_runtime_heap(c->rt);
     return c;
@@ -208,6 +218,11 @@ static void pass_fief(void *c, size_t count)
 static void pass_unsized(void *c, size_t count)
 {
     replace(c, count, BY_FIEF_UNSIZED);
+}
+
+static void pass_pool(void *c, size_t count)
+{
+    replace(c, count, BY_POOL);
 }
 
 static void pass_ideal(void *c, size_t count)
@@ -232,14 +247,14 @@ static void pass_malloc_flags(void *c, size_t count)
 
 figure heap_fief(const job *given)
 {
-    churn *c = set_up_fief(given);
+    churn *c = set_up_fief(given, lua_sizes);
     settle(c, BY_FIEF);
     return measure_loop(given, pass_fief, c, SLICE);
 }
 
 figure heap_ideal(const job *given)
 {
-    churn *c = set_up(given);
+    churn *c = set_up(given, lua_sizes);
     c->ideal.cursor = aligned_alloc(16, ideal_bytes);
     c->ideal.limit = c->ideal.cursor != NULL ? c->ideal.cursor + ideal_bytes : NULL;
     settle(c, BY_IDEAL);
@@ -248,22 +263,21 @@ figure heap_ideal(const job *given)
 
 figure heap_unsized_fief(const job *given)
 {
-    churn *c = set_up_fief(given);
+    churn *c = set_up_fief(given, lua_sizes);
     settle(c, BY_FIEF_UNSIZED);
     return measure_loop(given, pass_unsized, c, SLICE);
 }
 
 figure heap_unsized_malloc(const job *given)
 {
-    churn *c = set_up(given);
+    churn *c = set_up(given, lua_sizes);
     settle(c, BY_MALLOC);
     return measure_loop(given, pass_malloc, c, SLICE);
 }
 
 /* A peer that frees with a size is measured both ways in turn, and the better one counts. */
-figure heap_malloc(const job *given)
+static figure measure_malloc(const job *given, churn *c)
 {
-    churn *c = set_up(given);
     settle(c, BY_MALLOC);
     figure plain = measure_loop(given, pass_malloc, c, SLICE);
     if (c->peer.give_sized == NULL && c->peer.give_flags == NULL) {
@@ -272,4 +286,27 @@ figure heap_malloc(const job *given)
     pass *run = c->peer.give_sized != NULL ? pass_malloc_sized : pass_malloc_flags;
     figure sized = measure_loop(given, run, c, SLICE);
     return sized.value < plain.value ? sized : plain;
+}
+
+figure heap_malloc(const job *given)
+{
+    return measure_malloc(given, set_up(given, lua_sizes));
+}
+
+/* ---- pool: the same with objects of one size ---- */
+
+figure pool_fief(const job *given)
+{
+    churn *c = set_up_fief(given, object_sizes);
+    c->pool = fief_pool_open(c->rt, "object", OBJECT);
+    if (c->pool == NULL) {
+        give_up("no pool");
+    }
+    settle(c, BY_POOL);
+    return measure_loop(given, pass_pool, c, SLICE);
+}
+
+figure pool_malloc(const job *given)
+{
+    return measure_malloc(given, set_up(given, object_sizes));
 }

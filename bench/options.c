@@ -15,6 +15,7 @@ static const char usage[] =
     "  --list            the names of the benches\n"
     "  --check           status 1 when a target is missed\n"
     "  --quick           see that everything runs; the figures mean nothing\n"
+    "  --hasty           wait for no quiet moment: a look, not a measurement\n"
     "  --debug-lib PATH  the debug-poisoned libfief, or its build directory; none (default)\n"
     "  --lua-host PATH   fief-lua (default: ../examples/fief-lua from here); none: no Lua\n"
     "  --help            this text\n"
@@ -51,8 +52,9 @@ static bool *flag_named(options *o, const char *name)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"--json", &o->json}, {"--check", &o->check}, {"--quick", &o->quick},
-                 {"--list", &o->list}, {"--help", &o->help},   {"-h", &o->help}};
+    } flags[] = {{"--json", &o->json},  {"--check", &o->check}, {"--quick", &o->quick},
+                 {"--list", &o->list},  {"--help", &o->help},   {"-h", &o->help},
+                 {"--hasty", &o->hasty}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (strcmp(flags[i].name, name) == 0) {
             return flags[i].flag;

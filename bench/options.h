@@ -8,7 +8,7 @@
 enum { ONLY_MAX = 32 };
 
 typedef struct options {
-    bool json, check, quick, list, help;
+    bool json, check, quick, hasty, list, help;
     size_t rounds; /* 0: the defaults */
     const char *only[ONLY_MAX];
     size_t only_count;

@@ -13,7 +13,7 @@
 
 #include <fief/fief.h>
 
-enum { REWINDS = 1000 };
+enum { REWINDS = 1000, CALLS = 8, FRAME = 64 };
 
 static void rewinds_fief(void *state, size_t count)
 {
@@ -98,4 +98,47 @@ figure rewind_malloc(const job *given)
 {
     peer p = peer_loaded();
     return measure_loop(given, rewinds_malloc, &p, REWINDS);
+}
+
+/* ---- stack: the frames of calls within calls, pushed, then popped newest first; a frame ---- */
+
+static void frames_fief(void *state, size_t count)
+{
+    fief_stack *stack = state;
+    void *frames[CALLS];
+    for (size_t i = 0; i < count * REWINDS; i++) {
+        for (size_t depth = 0; depth < CALLS; depth++) {
+            frames[depth] = fief_stack_push(stack, FRAME);
+            store(frames[depth], i);
+        }
+        for (size_t depth = CALLS; depth > 0; depth--) {
+            (void)fief_stack_pop(stack, frames[depth - 1], FRAME);
+        }
+    }
+}
+
+static void frames_malloc(void *state, size_t count)
+{
+    const peer *p = state;
+    void *frames[CALLS];
+    for (size_t i = 0; i < count * REWINDS; i++) {
+        for (size_t depth = 0; depth < CALLS; depth++) {
+            frames[depth] = p->take(FRAME);
+            store(frames[depth], i);
+        }
+        for (size_t depth = CALLS; depth > 0; depth--) {
+            p->give(frames[depth - 1]);
+        }
+    }
+}
+
+figure stack_fief(const job *given)
+{
+    return measure_loop(given, frames_fief, fief_frame_stack(must_open()), REWINDS * CALLS);
+}
+
+figure stack_malloc(const job *given)
+{
+    peer p = peer_loaded();
+    return measure_loop(given, frames_malloc, &p, REWINDS * CALLS);
 }

@@ -157,7 +157,7 @@ static void clear_progress(void)
 bool rounds_run(const plan *p, const bench *b, results *r, disturbance *ret_disturbance)
 {
     size_t chosen[VARIANTS_MAX], count = choose_variants(p, b, r, chosen);
-    uint64_t patience = p->quick ? 0 : patience_nanoseconds >> ret_disturbance->lost;
+    uint64_t patience = p->quick || p->hasty ? 0 : patience_nanoseconds >> ret_disturbance->lost;
     uint64_t warm_up_patience = 0;
     tell_bench(p, b, count);
     for (size_t round = p->quick ? 1 : 0; round <= p->rounds; round++) {

@@ -17,6 +17,7 @@ typedef struct plan {
     const places *places;
     size_t rounds;
     bool quick;        /* no warm-up, short loops, and no patience */
+    bool hasty;        /* no patience alone */
     double reference;  /* quiet.h's best */
     char progress[64]; /* "[3/21]" */
 } plan;

@@ -6,17 +6,20 @@
 #include "stats.h"
 #include "vm.h"
 
+#include "../peak.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { USAGE_ERROR = 64, COUNT_MOST = 1000000 };
+enum { USAGE_ERROR = 64, COUNT_MOST = 1000000, DESCRIPTOR_MOST = 1023 };
 
 typedef struct options {
     vm_options vm;
     bool wants_stats;
     unsigned repeat;  /* the whole life of a VM; for measuring */
+    size_t peak_file; /* descriptor for the peak resident KiB; 0: none */
     const char *code; /* of -e */
     int files;        /* index in argv */
 } options;
@@ -33,6 +36,7 @@ static const char usage[] =
     "  --strategy all-heap   each block for itself, from libc's malloc\n"
     "  --heap libc|fief      whose heap all-heap means (libc)\n"
     "  --repeat N            runs it all N times, with a new VM each time\n"
+    "  --peak FD             peak resident KiB to this descriptor\n"
     "  --dump                prints the bytecode before it runs\n"
     "status: 0; 64 usage, 65 compile error, 70 runtime error, 74 input or output\n";
 
@@ -104,6 +108,8 @@ static verdict take_value(options *o, const char *name, const char *value)
         good = parse_count(value, &o->vm.frames);
     } else if (strcmp(name, "--repeat") == 0) {
         good = parse_count(value, &o->repeat);
+    } else if (strcmp(name, "--peak") == 0) {
+        good = parse_bytes(value, &o->peak_file) && o->peak_file <= DESCRIPTOR_MOST;
     } else if (strcmp(name, "--strategy") == 0) {
         good = parse_word(value, "arenas", "all-heap", &m->all_heap);
     } else if (strcmp(name, "--heap") == 0) {
@@ -167,6 +173,9 @@ static int finish(vm *vm, const options *o, outcome result)
     bool is_written = fflush(stdout) == 0 && !ferror(stdout);
     if (o->wants_stats) {
         stats_print(vm);
+    }
+    if (o->peak_file != 0) {
+        peak_write((int)o->peak_file);
     }
     if (vm_close(vm) != 0 && result == OUTCOME_OK) {
         return EXIT_FAILURE;

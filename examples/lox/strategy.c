@@ -89,6 +89,7 @@ bool mem_open(memory *m, const memory_options *options)
     m->direct = !options->all_heap;
     m->counts_kinds = options->count_blocks || options->limit != 0 || !is_release();
     m->limit = options->limit != 0 ? options->limit : SIZE_MAX;
+    m->watcher = options->watcher;
     if (options->all_heap && !options->on_fief) {
         return true;
     }
@@ -165,10 +166,19 @@ static void libc_count(memory *m, size_t size)
     m->peak = m->now > m->peak ? m->now : m->peak;
 }
 
-static void *heap_new(memory *m, kind kind, size_t size)
+static void *fief_heap_new(memory *m, kind kind, unsigned context, size_t size)
+{
+    void *block = fief_new(m->rt, kind, FIEF_DYNAMIC, size);
+    if (block != NULL && m->watcher != NULL) {
+        m->watcher->born(m->watcher->user, kind, context, block, size);
+    }
+    return block;
+}
+
+static void *heap_new(memory *m, kind kind, unsigned context, size_t size)
 {
     if (m->rt != NULL) {
-        return fief_new(m->rt, kind, FIEF_DYNAMIC, size);
+        return fief_heap_new(m, kind, context, size);
     }
     if (!libc_has(m, size)) {
         return NULL;
@@ -184,6 +194,9 @@ static void *heap_new(memory *m, kind kind, size_t size)
 void mem_free_listed(memory *m, kind kind, void *block, size_t size)
 {
     if (m->rt != NULL) {
+        if (m->watcher != NULL) {
+            m->watcher->died(m->watcher->user, block);
+        }
         fief_free(m->rt, kind, block, size);
     } else if (block != NULL) {
         free(block);
@@ -206,11 +219,13 @@ static void list_close(memory *m, block_list *list)
     *list = (block_list){0};
 }
 
+static void *heap_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size);
+
 static bool list_grow(memory *m, block_list *list)
 {
     size_t capacity = list->capacity != 0 ? 2 * list->capacity : 64;
-    listed *items = mem_try_resize(m, KIND_PATCH, list->items, list->capacity * sizeof *items,
-                                   capacity * sizeof *items);
+    listed *items = heap_resize(m, KIND_PATCH, list->items, list->capacity * sizeof *items,
+                                capacity * sizeof *items);
     if (items != NULL) {
         list->items = items;
         list->capacity = capacity;
@@ -218,10 +233,15 @@ static bool list_grow(memory *m, block_list *list)
     return items != NULL;
 }
 
+fief_strategy mem_strategy_of(kind kind, unsigned context)
+{
+    const fief_kind *row = &lox_kinds[kind];
+    return row->any != FIEF_NO_STRATEGY ? row->any : row->in[context];
+}
+
 static block_list *list_for(memory *m, kind kind, unsigned context)
 {
-    switch (lox_kinds[kind].any != FIEF_NO_STRATEGY ? lox_kinds[kind].any
-                                                    : lox_kinds[kind].in[context]) {
+    switch (mem_strategy_of(kind, context)) {
     case FIEF_VM_ARENA: return &m->of_vm;
     case FIEF_COMPILER_ARENA: return &m->of_unit;
     default: return NULL; /* its owner frees it */
@@ -234,7 +254,7 @@ void *mem_new_listed(memory *m, kind kind, unsigned context, size_t size)
     if (list != NULL && list->count == list->capacity && !list_grow(m, list)) {
         mem_fail(m);
     }
-    void *block = heap_new(m, kind, size);
+    void *block = heap_new(m, kind, context, size);
     if (block == NULL) {
         mem_fail(m);
     }
@@ -262,10 +282,19 @@ static void *libc_resize(memory *m, void *block, size_t old_size, size_t new_siz
 
 /* ---- both ---- */
 
-void *mem_try_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size)
+static void *heap_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size)
 {
     return m->rt != NULL ? fief_resize(m->rt, kind, block, old_size, new_size)
                          : libc_resize(m, block, old_size, new_size);
+}
+
+void *mem_try_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size)
+{
+    void *moved = heap_resize(m, kind, block, old_size, new_size);
+    if (moved != NULL && m->watcher != NULL) {
+        m->watcher->resized(m->watcher->user, kind, block, moved, new_size);
+    }
+    return moved;
 }
 
 void *mem_resize(memory *m, kind kind, void *block, size_t old_size, size_t new_size)
@@ -336,6 +365,9 @@ void mem_unit_begin(memory *m)
         m->unit = fief_unit_begin(m->rt);
     }
     m->in_unit = true;
+    if (m->watcher != NULL) {
+        m->watcher->unit(m->watcher->user, true);
+    }
 }
 
 /* Also the way back from a unit that ran out of memory half way. */
@@ -349,5 +381,8 @@ void mem_unit_end(memory *m)
         fief_unit_end(m->rt, m->unit);
     } else {
         free_list(m, &m->of_unit);
+    }
+    if (m->watcher != NULL) {
+        m->watcher->unit(m->watcher->user, false);
     }
 }

@@ -67,6 +67,16 @@ typedef struct block_list {
     size_t count, capacity;
 } block_list;
 
+/* Told of each block of all-heap on fief's heap, where each is one by itself: `died` comes when its
+ * unit or the VM ends, too. `from` is NULL where a resize makes the block. */
+typedef struct mem_watcher {
+    void (*born)(void *user, kind kind, unsigned context, const void *block, size_t size);
+    void (*resized)(void *user, kind kind, const void *from, const void *to, size_t size);
+    void (*died)(void *user, const void *block);
+    void (*unit)(void *user, bool begins);
+    void *user;
+} mem_watcher;
+
 typedef struct memory {
     bool direct;        /* fief's strategies, and not all-heap */
     bool counts_kinds;  /* a guarded build, a limit or --stats */
@@ -76,6 +86,7 @@ typedef struct memory {
     bool in_unit;
     size_t limit, now, peak; /* libc: bytes asked for; nobody else counts them */
     block_list of_unit, of_vm;
+    const mem_watcher *watcher; /* or NULL */
     bool (*collect)(void *user); /* true: something was freed, try again */
     void *user;
     jmp_buf *on_empty;
@@ -87,6 +98,7 @@ typedef struct memory_options {
     bool count_blocks;
     size_t limit;
     fief_range *range; /* to live in; NULL: one of its own */
+    const mem_watcher *watcher;
 } memory_options;
 
 /* False, with a line on stderr, when the memory cannot be opened. */
@@ -95,6 +107,9 @@ bool mem_open(memory *m, const memory_options *options);
 size_t mem_close(memory *m, bool dropped);
 /* Do blocks of dynamic lifetime have to be freed one by one before mem_close? */
 bool mem_must_free_all(const memory *m);
+
+/* Where the table sends a kind. */
+fief_strategy mem_strategy_of(kind kind, unsigned context);
 
 void mem_unit_begin(memory *m);
 void mem_unit_end(memory *m);

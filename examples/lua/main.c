@@ -23,6 +23,7 @@
 #include <fief/fief.h>
 
 #include "../color.h"
+#include "../peak.h"
 
 #define PROGRAM "fief-lua"
 
@@ -151,26 +152,6 @@ static void print_stats(const host *h)
     }
 }
 
-/* The kernel's figure, which also covers what the allocator holds in reserve. Linux only. */
-static void print_peak_resident(int descriptor)
-{
-    FILE *status = fopen("/proc/self/status", "r");
-    char line[256], path[64];
-    snprintf(path, sizeof path, "/dev/fd/%d", descriptor);
-    FILE *out = fopen(path, "a");
-    while (status != NULL && out != NULL && fgets(line, sizeof line, status) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0) {
-            fprintf(out, "%lu\n", strtoul(line + 6, NULL, 10));
-        }
-    }
-    if (status != NULL) {
-        fclose(status);
-    }
-    if (out != NULL) {
-        fclose(out);
-    }
-}
-
 /* ---- the way out ---- */
 
 /* Returns the status to exit with: the given one, or 1 when something leaked. */
@@ -184,7 +165,7 @@ static int host_finish(host *h, int status)
         lua_close(lua);
     }
     if (h->options.peak_file >= 0) {
-        print_peak_resident(h->options.peak_file);
+        peak_write(h->options.peak_file);
     }
     if (h->runtime != NULL && fief_close(h->runtime) != 0) {
         return EXIT_FAILURE;

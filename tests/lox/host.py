@@ -62,11 +62,13 @@ def usage():
     expect("--help", run("--help"), 0, error=b"")
     for options in (["--limit"], ["--limit", "0"], ["--limit", "1X"], ["--limit", "-1"],
                     ["--limit", "99999999999999999999"], ["--frames", "x"], ["--strategy", "x"],
-                    ["--heap", "x"], ["-x"], ["-e"], ["-e", "1;", "file"]):
+                    ["--peak", "x"], ["--peak", "0"], ["--heap", "x"], ["-x"], ["-e"], ["-e", "1;", "file"]):
         got = run(*options)
         expect(" ".join(["refused:", *options]), got, 64, b"", b"lox: ")
         expect("in one line", (got[2].count(b"\n"), b"", b""), 1)
     expect("--repeat", run("--repeat", "3", "-e", "print 1;"), 0, b"1\n1\n1\n", b"")
+    got = run("--peak", "2", "-e", "print 1;")
+    expect("--peak", (got[2].strip().isdigit() and int(got[2]) > 500, got[1], b""), True, b"1\n")
     got = run("--dump", "-e", "fun f(a) { return a.b + 1; } print f;")
     for word in (b"-- script", b"-- f", b"GET_LOCAL_PROPERTY b 1", b"ADD_NUMBER", b"PRINT"):
         expect(f"--dump shows {word.decode()}", (word not in got[1], b"", got[2]), 0)
