@@ -132,7 +132,7 @@ int overlapped(const life *l, const unsigned char *start, size_t size, int but);
 /* A page fence tells more than most classes, by faults. */
 bool is_fenced(const life *l, const block *b);
 bool is_plain_dynamic(const life *l, const block *b);
-/* Freed, the block waits in quarantine, where the build has one: behind RESTING - 1 others at least. */
+/* Freed, the block waits in quarantine, where the build has one, for RESTING frees at least. */
 bool would_wait(const life *l, const block *b);
 bool overlaps_resting(const life *l, const unsigned char *start, size_t size);
 

@@ -26,7 +26,7 @@ typedef enum fief_strategy {
 typedef struct fief_count {
     size_t used_bytes;  /**< lent now, in whole grains and classes; exact in every mode */
     size_t peak_bytes;  /**< its maximum; of arenas in a release build, not what a rewind took back
-                         *   before anything else happened: that is one compare and counts nothing */
+                         *   before anything else happened: that is one compare and no count */
     size_t asked_bytes; /**< as the host asked for them; counted in guarded modes or on request */
     size_t blocks;      /**< live blocks; likewise */
     size_t total_bytes; /**< ever asked for; likewise */
