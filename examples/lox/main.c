@@ -29,6 +29,7 @@ static const char usage[] =
     "  --gc-stress           collects at every allocation\n"
     "  --limit BYTES         of memory at most, with suffix K, M or G\n"
     "  --frames N            calls within calls at most (64)\n"
+    "  --steps N             calls and turns of loops at most\n"
     "  --strategy arenas     each kind where it belongs (the default)\n"
     "  --strategy all-heap   each block for itself, from libc's malloc\n"
     "  --heap libc|fief      whose heap all-heap means (libc)\n"
@@ -102,6 +103,8 @@ static verdict take_value(options *o, const char *name, const char *value)
         good = parse_bytes(value, &m->limit);
     } else if (strcmp(name, "--frames") == 0) {
         good = parse_count(value, &o->vm.frames);
+    } else if (strcmp(name, "--steps") == 0) {
+        good = parse_bytes(value, &o->vm.steps);
     } else if (strcmp(name, "--repeat") == 0) {
         good = parse_count(value, &o->repeat);
     } else if (strcmp(name, "--strategy") == 0) {
