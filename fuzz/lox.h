@@ -2,7 +2,7 @@
 #ifndef FIEF_FUZZ_LOX_H
 #define FIEF_FUZZ_LOX_H
 
-/* Apart from the other headers here: the interpreter has names of its own, some of which are theirs. */
+/* Apart from the other headers here, since some of the interpreter's names are theirs, too. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

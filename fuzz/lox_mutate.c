@@ -1,4 +1,4 @@
-/* lox_mutate: random Lox texts, and edits of tokens and statements. The same dice, the same text. */
+/* lox_mutate: random Lox texts; edits of tokens and statements. The same dice, the same text. */
 #include "lox.h"
 
 #include "target.h"
@@ -23,7 +23,7 @@ static const char *const words[] = {
     "A()",       "\n\n",  " ",
 };
 
-/* What a random text is made of, over a few names; the first ones are all of those that it needs. */
+/* What a random text is made of, over a few names; the first ones define all that it needs. */
 static const char *const statements[] = {
     "var a = 1;\n",
     "var s = \"xy\";\n",

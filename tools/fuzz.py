@@ -22,7 +22,7 @@ from fuzz_engines import ENGINES, INPUT_MOST, PROGRAMS
 from fuzz_finds import attempt, driver_of, headline, keep_find, reproducer
 
 TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox"]
-SLOW, QUIET, SEEDS_MOST, LOX_SEEDS_MOST = 500, 60, 150, 40
+SLOW, QUIET, SEEDS_MOST, LOX_SEEDS_MOST = 500, 60, 150, 80
 
 
 class Place:

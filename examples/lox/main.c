@@ -195,7 +195,6 @@ static int run_repeatedly(options *o, int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     if (o->repeat > 1) {
-        o->vm.frees_all = true;
         o->vm.memory.range = fief_range_open(0);
     }
     do {

@@ -120,12 +120,12 @@ bool mem_must_free_all(const memory *m)
 
 static void list_close(memory *m, block_list *list);
 
-/* What was dropped is left to the end of the process: fief_close would count each block of it as
- * leaked, and say so. */
 size_t mem_close(memory *m, bool dropped)
 {
     m->collect = NULL;
     if (dropped) {
+        fief_drop(m->rt);
+        m->rt = NULL;
         return 0;
     }
     list_close(m, &m->of_unit);

@@ -91,7 +91,8 @@ typedef struct memory_options {
 
 /* False, with a line on stderr, when the memory cannot be opened. */
 bool mem_open(memory *m, const memory_options *options);
-/* Ends everything. `dropped`: live objects were left on purpose. Returns the blocks that leaked. */
+/* Ends everything. `dropped`: live objects are left on purpose, and go with their pages. Returns
+ * the blocks that leaked. */
 size_t mem_close(memory *m, bool dropped);
 /* Do blocks of dynamic lifetime have to be freed one by one before mem_close? */
 bool mem_must_free_all(const memory *m);

@@ -6,18 +6,17 @@
 
 /* ---- boot and tear-down ---- */
 
-static const char *boot_name(vm *vm, const char *text)
+static const char *boot_name(vm *vm, const char *text, size_t size)
 {
-    size_t size = strlen(text) + 1;
     return memcpy(new_block(vm, KIND_NAME, FIEF_NATIVE, size), text, size);
 }
 
 static void boot_names(vm *vm)
 {
-#define BOOT_OPCODE(name) vm->opcode_names[OP_##name] = boot_name(vm, #name);
+#define BOOT_OPCODE(name) vm->opcode_names[OP_##name] = boot_name(vm, #name, sizeof #name);
     OPCODES(BOOT_OPCODE)
 #undef BOOT_OPCODE
-#define BOOT_ERROR(name, text) vm->errors[ERROR_##name] = boot_name(vm, text);
+#define BOOT_ERROR(name, text) vm->errors[ERROR_##name] = boot_name(vm, text, sizeof text);
     ERRORS(BOOT_ERROR)
 #undef BOOT_ERROR
     vm->init_name = string_literal(vm, "init", 4);

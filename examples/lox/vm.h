@@ -58,7 +58,7 @@ typedef struct vm_options {
     bool gc_stress;
     bool code_is_collected; /* of the REPL: a line's code may be garbage soon */
     bool dump;              /* bytecode, to stdout */
-    bool frees_all;         /* at the close, though the process ends with it */
+    bool frees_all;         /* at the close, though a release build need not */
 } vm_options;
 
 /* What the collector works with. `limit` is in bytes of dynamic objects, as they were asked for. */
