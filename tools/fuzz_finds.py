@@ -1,8 +1,8 @@
 """What ./dev fuzz does with an input that failed: the same find once, minimised, in a folder.
 
 A find is named for what was found, so that the same one again only counts. Its folder holds input,
-program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt; that of lox
-program.lox (by whole lines) and no repro.c.
+program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt; that of
+lox program.lox (by whole lines) and no repro.c.
 """
 import hashlib
 import json
