@@ -40,7 +40,7 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     s->length = (uint32_t)length;
     s->hash = hash;
     s->text[length] = '\0';
-    adopt(vm, &s->head, OBJECT_STRING, size);
+    adopt(vm, &s->head, OBJECT_STRING, string_room(&vm->memory, size));
     return s;
 }
 
@@ -255,7 +255,7 @@ static void give(vm *vm, kind kind, void *block, size_t size)
 static void string_free(vm *vm, string *s)
 {
     size_t size = string_size(s->length);
-    vm->gc.bytes -= size;
+    vm->gc.bytes -= string_room(&vm->memory, size);
     mem_free_string(&vm->memory, s, size);
 }
 

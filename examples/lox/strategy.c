@@ -288,11 +288,9 @@ void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_
 
 fief_pool *mem_string_pool(memory *m, unsigned class_)
 {
-    static const uint16_t sizes[STRING_CLASSES] = {0,    640,  768,  1024, 1280,
-                                                   1536, 2048, 2560, 3072, STRING_POOLED_MOST};
     fief_pool **pool = &m->strings[class_];
     if (*pool == NULL) {
-        *pool = fief_pool_open(m->rt, "string", sizes[class_]);
+        *pool = fief_pool_open(m->rt, "string", string_slot(class_));
     }
     if (*pool == NULL) {
         mem_fail(m);
