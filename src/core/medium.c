@@ -104,9 +104,9 @@ static size_t hint_for(size_t count)
 static void raise_hints(medium *m, size_t count, size_t until)
 {
     int16_t first = (int16_t)(count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS);
-    for (int16_t i = 0; i < MEDIUM_HINTS; i++) {
-        int16_t least = i >= first ? (int16_t)until : 0;
-        m->hints[i] = m->hints[i] > least ? m->hints[i] : least;
+    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
+        int16_t least = (int16_t)((int16_t)i >= first ? until : 0);
+        m->hints[i] = (int16_t)(m->hints[i] > least ? m->hints[i] : least);
     }
 }
 
@@ -132,9 +132,9 @@ static void lower_hints(medium *m, size_t first, size_t count)
     size_t most = end + MEDIUM_HINTS < MEDIUM_GRANULES ? end + MEDIUM_HINTS : MEDIUM_GRANULES;
     size_t run = next_bit(m->used, end, most, true) - start;
     int16_t length = (int16_t)(run < MEDIUM_HINTS ? run : MEDIUM_HINTS);
-    for (int16_t i = 0; i < MEDIUM_HINTS; i++) {
-        int16_t most_now = i < length ? (int16_t)start : INT16_MAX;
-        m->hints[i] = m->hints[i] < most_now ? m->hints[i] : most_now;
+    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
+        int16_t most_now = (int16_t)((int16_t)i < length ? start : INT16_MAX);
+        m->hints[i] = (int16_t)(m->hints[i] < most_now ? m->hints[i] : most_now);
     }
 }
 
