@@ -5,7 +5,7 @@
 set -eu
 cd "$SRC/fief"
 work=${WORK:-$(mktemp -d)}
-targets=(arena stack pool heap runtime table oom ops_text)
+targets=(arena stack pool heap runtime table oom ops_text lox)
 case ${SANITIZER:-address} in
 address) guard=asan ;;
 memory) guard=none ;;
@@ -16,7 +16,11 @@ library=(src/core/*.c src/manager/*.c src/sites/plain.c src/sites/none.c src/os/
 [[ $guard != poison ]] || library+=(src/guard/poison/*.c)
 posix=(src/os/child.c src/os/fault.c src/os/posix.c src/os/print.c)
 forms=(fuzz/ops.c fuzz/bytes.c fuzz/text.c fuzz/configs.c fuzz/model.c fuzz/run.c fuzz/do_*.c
-    fuzz/emit.c fuzz/target.c fuzz/mutate.c)
+    fuzz/emit.c fuzz/target.c fuzz/mutate.c fuzz/lox_mutate.c)
+interpreter=()
+for source in examples/lox/*.c; do
+    [[ $source == */main.c || $source == */repl.c ]] || interpreter+=("$source")
+done
 
 compile() { # FOLDER GUARD COMPILER-AND-FLAGS... -- SOURCE...: an archive FOLDER.a
     local folder=$1 guard=$2 source
@@ -31,7 +35,7 @@ compile() { # FOLDER GUARD COMPILER-AND-FLAGS... -- SOURCE...: an archive FOLDER
     rm -f "$folder.a" "$folder"/*
     for source in "$@"; do
         "${command[@]}" -std=gnu11 -D_GNU_SOURCE -fno-optimize-sibling-calls -Iinclude -Isrc \
-            "-Isrc/guard/$guard" -c "$source" -o "$folder/${source//\//-}.o"
+            "-Isrc/guard/$guard" -Iexamples/lox -c "$source" -o "$folder/${source//\//-}.o"
     done
     ar rcs "$folder.a" "$folder"/*.o
 }
@@ -41,12 +45,20 @@ read -ra linker <<<"$CXX ${CXXFLAGS:-$CFLAGS}"
 read -ra engine <<<"$LIB_FUZZING_ENGINE"
 
 link() { # TARGET
-    local os=real
+    local os=real lox=none
     [[ $1 != oom ]] || os=fake
+    [[ $1 != lox ]] || lox=lox
     "${watched[@]}" -std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc "-DFUZZ_TARGET=\"$1\"" \
         -c fuzz/engine.c -o "$work/engine-$1.o"
-    "${linker[@]}" "$work/engine-$1.o" "$work/programs-$os.a" "$work/$os.a" "${engine[@]}" -pthread \
+    "${linker[@]}" "$work/engine-$1.o" "$work/programs-$os.a" "$work/lox-$lox.a" "$work/$os.a" "${engine[@]}" -pthread \
         -o "$OUT/$1"
+}
+
+pack_programs() { # FOLDER: the programs of Lox's tests, without the comments on what they print
+    local file
+    for file in tests/lox/programs/*/*.lox; do
+        sed 's,//.*,,' "$file" | head -c 600 >"$1/${file//\//-}"
+    done
 }
 
 pack() { # TARGET: seeds as the target reads them
@@ -60,6 +72,7 @@ pack() { # TARGET: seeds as the target reads them
             cp "$file" "$seeds/"
         fi
     done < <(find "corpus/$1" -type f)
+    [[ $1 != lox ]] || pack_programs "$seeds"
     (cd "$seeds" && python3 -m zipfile -c "$OUT/$1_seed_corpus.zip" ./*)
     cp "fuzz/dict/$1.dict" "$OUT/$1.dict"
 }
@@ -68,8 +81,10 @@ compile "$work/real" "$guard" "${watched[@]}" -- "${library[@]}" "${posix[@]}"
 compile "$work/fake" "$guard" "${watched[@]}" -- "${library[@]}" src/os/fake.c
 compile "$work/programs-real" "$guard" "${watched[@]}" -- "${forms[@]}" fuzz/faults_none.c
 compile "$work/programs-fake" "$guard" "${watched[@]}" -- "${forms[@]}" fuzz/faults_fake.c
+compile "$work/lox-lox" "$guard" "${watched[@]}" -- "${interpreter[@]}" fuzz/lox.c
+compile "$work/lox-none" "$guard" "${watched[@]}" -- fuzz/lox_none.c
 compile "$work/plain" none "$CC" -O1 -- "${library[@]}" "${posix[@]}" "${forms[@]}" \
-    fuzz/faults_none.c fuzz/driver.c
+    fuzz/faults_none.c fuzz/lox_none.c fuzz/driver.c
 "$CC" "$work"/plain/*.o -pthread -o "$work/driver"
 for target in "${targets[@]}"; do
     link "$target"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""smoke.py BENCH_CORE: does the benchmark run, and does it say what it promises?
+"""smoke.py BENCH_CORE [BENCH_LOX]: do the benchmarks run, and do they say what they promise?
 
 No figure is looked at: a slow or busy machine must not turn a pass into a failure.
 """
 import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -65,11 +66,27 @@ def check_usage(program):
     must(done.returncode == 0 and done.stdout.startswith("usage:"), "--help does not help")
 
 
-def main(program):
+def check_lox(program):
+    """The least of ./dev bench lox: one start in each way, as JSON and as a table."""
+    here = pathlib.Path(__file__).parent
+    words = [sys.executable, here / "lox.py", "--rounds", "1", "--only", "lox-start", program,
+             here / "lox"]
+    done = run(*words, "--json")
+    must(done.returncode == 0, f"bench lox: status {done.returncode}\n{done.stderr}")
+    seen = {check_line(line) for line in done.stdout.splitlines()}
+    must(seen == {("lox-start", "arenas"), ("lox-start", "all-heap")}, f"bench lox has {seen}")
+    done = run(*words)
+    must(re.search(r"^lox-start +all-heap / arenas \S+ >= 1.3 (ok|MISSED)$", done.stdout, re.M),
+         f"the table of bench lox has no goal:\n{done.stdout}{done.stderr}")
+
+
+def main(program, lox=None):
     check_json(program)
     check_table(program)
     check_usage(program)
+    if lox is not None:
+        check_lox(lox)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

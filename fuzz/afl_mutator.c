@@ -1,5 +1,6 @@
 /* afl_mutator: the same mutations as a custom mutator of AFL++, a shared library. The target's name
  * stands in FIEF_FUZZ_TARGET; else it is `runtime`. */
+#include "lox.h"
 #include "target.h"
 
 #include <stdlib.h>
@@ -43,7 +44,10 @@ size_t afl_custom_fuzz(mutator *m, uint8_t *data, size_t size, uint8_t **ret, ui
     size = size < most ? size : most;
     memcpy(m->bytes, data, size);
     dice d = {++m->seed};
-    if (other != NULL && !m->target->is_text && roll(&d, 6) == 0) {
+    bool splices = other != NULL && roll(&d, 6) == 0;
+    if (splices && m->target->is_lox) {
+        size = lox_splice(data, size, other, other_size, m->bytes, most, &d);
+    } else if (splices && !m->target->is_text) {
         program_from_bytes(&first, data, size, m->target->operations);
         program_from_bytes(&second, other, other_size, m->target->operations);
         program_splice(&both, &first, &second, &d);

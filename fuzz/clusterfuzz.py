@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 
 ROOT = os.path.abspath(sys.argv[1])
-TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text"]
+TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox"]
 FLAGS = ("-O1 -fno-omit-frame-pointer -gline-tables-only "
          "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -fsanitize=fuzzer-no-link "
          "-fsanitize=address -fsanitize-address-use-after-scope")

@@ -2,7 +2,7 @@
 """Writes fuzz/dict/<target>.dict from the table in fuzz/ops.h: dict.py [FOLDER].
 
 A word of a target is one of its operations with operands of zero, or a size at an edge
-(fuzz/bytes.c); for the parser, a word of the text form. fuzz/check.py looks whether they are current.
+(fuzz/bytes.c); for the parser, a word of the text form; for lox, a word of fuzz/lox_mutate.c. fuzz/check.py looks whether they are current.
 """
 import os
 import re
@@ -50,13 +50,25 @@ def text_words():
         yield f"word_{number}", word
 
 
+def lox_words():
+    with open(os.path.join(HERE, "lox_mutate.c")) as file:
+        table = file.read().split("words[] = {")[1].split("};")[0]
+    for number, word in enumerate(re.findall(r'"((?:[^"\\]|\\.)*)"', table)):
+        yield f"word_{number}", word.replace("\\n", "\\x0a")
+
+
+def words_of(target):
+    if target == "lox":
+        return lox_words()
+    return text_words() if target == "ops_text" else program_words(TARGETS[target])
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "dict")
-    for target in (*TARGETS, "ops_text"):
-        words = text_words() if target == "ops_text" else program_words(TARGETS[target])
+    for target in (*TARGETS, "ops_text", "lox"):
         with open(os.path.join(folder, f"{target}.dict"), "w") as file:
             file.write("# Written by fuzz/dict.py.\n")
-            file.writelines(f'{name}="{word}"\n' for name, word in words)
+            file.writelines(f'{name}="{word}"\n' for name, word in words_of(target))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
  * `runtime`. A file that ends in .ops is text. Exit status: 0 done, 1 bad input, 2 usage; what
  * differs from the model aborts. */
 #include "emit.h"
+#include "lox.h"
 #include "target.h"
 
 #include <dirent.h>
@@ -45,6 +46,7 @@ static struct {
 static uint8_t input[INPUT_MOST + 1];
 static program present; /* what runs now, for whoever looks into a crash */
 static bool present_is_random;
+static size_t input_size; /* of a random text of Lox, which stands in `input` */
 
 /* ---- one file ---- */
 
@@ -254,8 +256,13 @@ static void show_present(void)
 {
     if (present_is_random) {
         (void)fflush(stdout);
-        printf("# the program (save it as x.ops)\n");
-        print_text();
+        printf("%s the program (save it as x.%s)\n", input_size != 0 ? "//" : "#",
+               input_size != 0 ? "lox" : "ops");
+        if (input_size != 0) {
+            (void)fwrite(input, 1, input_size, stdout);
+        } else {
+            print_text();
+        }
         (void)fflush(stdout);
         present_is_random = false;
     }
@@ -270,10 +277,32 @@ static void on_signal(int number)
 
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-/* Half of the programs are made from nothing, half are the last one, changed. */
-static int run_random(const target *t)
+/* A text of operations with one byte changed. */
+static result run_random_text(const target *t, dice *d)
 {
     static char text[TEXT_MOST];
+    size_t length = program_to_text(&present, text, sizeof text);
+    text[roll(d, length)] = (char)(roll(d, 2) != 0 ? ' ' : roll(d, 256));
+    return target_run(t, (const uint8_t *)text, length);
+}
+
+/* Half of the programs are made from nothing, half are the last one, changed. */
+static void make_random(const target *t, bool is_first, dice *d)
+{
+    enum { LOX_MOST = 1024 };
+    bool is_new = roll(d, 2) == 0 || is_first;
+    if (t->is_lox) {
+        input_size = is_new ? lox_make(input, LOX_MOST, d)
+                            : lox_mutate(input, input_size, LOX_MOST, d);
+    } else if (is_new) {
+        program_make(&present, t->operations, 10 + roll(d, 70), d);
+    } else {
+        program_mutate(&present, t->operations, d);
+    }
+}
+
+static int run_random(const target *t)
+{
     dice d = {options.seed};
     unsigned long long runs = 0, operations = 0;
     double started = now(), ends = started + options.seconds;
@@ -283,19 +312,12 @@ static int run_random(const target *t)
     }
     present_is_random = true;
     while (options.runs != 0 ? runs < options.runs : now() < ends) {
-        if (roll(&d, 2) == 0 || runs == 0) {
-            program_make(&present, t->operations, 10 + roll(&d, 70), &d);
-        } else {
-            program_mutate(&present, t->operations, &d);
-        }
+        make_random(t, runs == 0, &d);
         runs++;
-        if (t->is_text) {
-            size_t length = program_to_text(&present, text, sizeof text);
-            text[roll(&d, length)] = (char)(roll(&d, 2) != 0 ? ' ' : roll(&d, 256));
-            operations += target_run(t, (const uint8_t *)text, length).operations;
-        } else {
-            operations += run_program(&present, target_faults(), NULL, NULL).operations;
-        }
+        result r = t->is_lox    ? target_run(t, input, input_size)
+                   : t->is_text ? run_random_text(t, &d)
+                                : run_program(&present, target_faults(), NULL, NULL);
+        operations += r.operations;
     }
     present_is_random = false;
     double took = now() - started;

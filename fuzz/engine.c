@@ -1,5 +1,6 @@
 /* engine: the entry points of libFuzzer, for the target whose name the build gives. AFL++'s driver
  * calls the same. */
+#include "lox.h"
 #include "target.h"
 
 #include <stdio.h>
@@ -38,10 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* One time in ten the engine's own bytes, so that no input is out of reach; texts more often. */
+/* One time in ten the engine's own bytes, so that no input is out of reach; the texts of
+ * operations more often. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-    unsigned own = own_target()->is_text ? 2 : 10;
+    unsigned own = own_target()->is_text && !own_target()->is_lox ? 2 : 10;
     if (LLVMFuzzerMutate != NULL && seed % own == 0 && size != 0) {
         return LLVMFuzzerMutate(data, size, most);
     }
@@ -53,6 +55,9 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
 {
     static program first, second, both;
     dice d = {seed};
+    if (own_target()->is_lox) {
+        return lox_splice(a, a_size, b, b_size, out, most, &d);
+    }
     if (own_target()->is_text) {
         size_t size = a_size < most ? a_size : most;
         memcpy(out, a, size);

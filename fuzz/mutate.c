@@ -1,6 +1,8 @@
 /* mutate: random programs, random edits of whole operations. The same dice, the same program. */
 #include "target.h"
 
+#include "lox.h"
+
 #include <string.h>
 
 size_t roll(dice *d, size_t below)
@@ -269,6 +271,9 @@ size_t target_mutate(const target *t, uint8_t *data, size_t size, size_t most, u
     dice d = {seed};
     char error[200];
     (void)roll(&d, 2);
+    if (t->is_lox) {
+        return lox_mutate(data, size, most, &d);
+    }
     if (!t->is_text) {
         program_from_bytes(&p, data, size, t->operations);
         program_mutate(&p, t->operations, &d);

@@ -5,7 +5,7 @@
 driver=$1 corpus=$2
 shift 2
 for target; do
-    set -- "$@" "$corpus/$target"/*.ops
+    set -- "$@" "$corpus/$target"/*.*
     shift
 done
 left=$driver.left

@@ -1,6 +1,8 @@
 /* target: see target.h. */
 #include "target.h"
 
+#include "lox.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@ const target targets[] = {
     {.name = "table", .operations = T},
     {.name = "oom", .operations = O, .fails = true},
     {.name = "ops_text", .operations = ALL | T, .is_text = true},
+    {.name = "lox", .is_text = true, .is_lox = true},
     {.name = NULL},
 };
 
@@ -61,6 +64,11 @@ static result run_text(const uint8_t *data, size_t size)
 result target_run(const target *t, const uint8_t *data, size_t size)
 {
     static program p;
+    if (t->is_lox) {
+        result r = {0, 0};
+        r.digest = lox_run(data, size, &r.operations);
+        return r;
+    }
     if (t->is_text) {
         return run_text(data, size);
     }

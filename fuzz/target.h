@@ -9,6 +9,7 @@ typedef struct target {
     const char *name;
     unsigned operations; /* A .. O, or'ed */
     bool is_text;        /* its input is a text, for the parser */
+    bool is_lox;         /* that of Lox (lox.h), and not ours */
     bool fails;          /* it needs the OS that fails on demand */
 } target;
 

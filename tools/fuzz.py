@@ -11,17 +11,18 @@ crashes/ (fuzz_finds.py). The engines are in fuzz_engines.py.
 import argparse
 import hashlib
 import os
+import pathlib
 import re
 import shutil
 import subprocess
 import sys
 import time
 
-from fuzz_engines import ENGINES, PROGRAMS
+from fuzz_engines import ENGINES, INPUT_MOST, PROGRAMS
 from fuzz_finds import attempt, driver_of, headline, keep_find, reproducer
 
-TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text"]
-SLOW, QUIET, SEEDS_MOST = 500, 60, 150
+TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox"]
+SLOW, QUIET, SEEDS_MOST, LOX_SEEDS_MOST = 500, 60, 150, 80
 
 
 class Place:
@@ -33,6 +34,7 @@ class Place:
         self.scratch = os.path.join(root, "build", "fuzz-scratch", target)
         self.seeds = os.path.join(self.scratch, "seeds")
         self.committed = os.path.join(root, "corpus", target)
+        self.programs = os.path.join(root, "tests", "lox", "programs") if target == "lox" else None
         dictionary = os.path.join(root, "fuzz", "dict", f"{target}.dict")
         self.dictionary = dictionary if os.path.exists(dictionary) else None
         os.makedirs(self.work, exist_ok=True)
@@ -42,10 +44,10 @@ class Place:
         return os.path.join(self.root, "build", build, "fuzz", f"fuzz-{self.target}")
 
     def write_seeds(self):
-        """The committed corpus as bytes; returns how many."""
+        """The committed corpus as bytes; returns how many. Lox's tests are seeds, too."""
         shutil.rmtree(self.seeds, ignore_errors=True)
         os.makedirs(self.seeds)
-        count = 0
+        count = self.write_programs() if self.programs else 0
         for folder, _, names in os.walk(self.committed):
             for name in names:
                 path, out = os.path.join(folder, name), os.path.join(self.seeds, name)
@@ -56,6 +58,18 @@ class Place:
                                        stdout=file, check=True)
                 else:
                     shutil.copy(path, out)
+                count += 1
+        return count
+
+
+    def write_programs(self):
+        """The short ones, without their comments, which say what they print."""
+        count = 0
+        for path in sorted(pathlib.Path(self.programs).rglob("*.lox")):
+            text = re.sub(rb"//.*", b"", path.read_bytes())
+            if len(text) <= INPUT_MOST["lox"]:
+                name = "-".join(path.relative_to(self.programs).parts)
+                pathlib.Path(self.seeds, name).write_bytes(text)
                 count += 1
         return count
 
@@ -214,7 +228,8 @@ def merge(root, target):
     added = [os.path.join(place.seeds, n) for n in os.listdir(place.seeds) if n not in have]
     added.sort(key=lambda path: (os.path.getsize(path), path))
     folder = os.path.join(place.committed, "seeds")
-    room = SEEDS_MOST - (len(os.listdir(folder)) if os.path.isdir(folder) else 0)
+    most = LOX_SEEDS_MOST if target == "lox" else SEEDS_MOST
+    room = most - (len(os.listdir(folder)) if os.path.isdir(folder) else 0)
     for path in added[:max(room, 0)]:
         os.makedirs(folder, exist_ok=True)
         shutil.copy(path, os.path.join(folder, short_name(path)))

@@ -1,7 +1,8 @@
 """What ./dev fuzz does with an input that failed: the same find once, minimised, in a folder.
 
 A find is named for what was found, so that the same one again only counts. Its folder holds input,
-program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt.
+program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt; that of
+lox program.lox (by whole lines) and no repro.c.
 """
 import hashlib
 import json
@@ -43,14 +44,17 @@ def shape(report):
     return re.sub(r"\b[bampkr]N\b", "it", line)
 
 
+def program_name(target):
+    return "program.lox" if target == "lox" else "program.ops"
+
+
 def minimise(driver, target, lines):
     """The fewest lines that still fail in the same way; None where they don't fail alone."""
     with tempfile.TemporaryDirectory(prefix="fief-minimise-") as scratch:
-        path = os.path.join(scratch, "program.ops")
+        path = os.path.join(scratch, program_name(target))
 
         def fails(some):
-            with open(path, "w") as file:
-                file.write("\n".join(some) + "\n")
+            write(scratch, program_name(target), "\n".join(some) + "\n")
             report = attempt([driver, "--target", target, path])
             return shape(report) if report else None
 
@@ -69,12 +73,15 @@ def minimise(driver, target, lines):
 
 
 def text_of(driver, target, path):
+    if target == "lox":
+        with open(path, errors="surrogateescape", newline="") as file:
+            return file.read().split("\n")
     done = subprocess.run([driver, "--target", target, "--text", path], capture_output=True)
     return done.stdout.decode(errors="replace").splitlines()
 
 
 def write(folder, name, text):
-    with open(os.path.join(folder, name), "w") as file:
+    with open(os.path.join(folder, name), "w", errors="surrogateescape") as file:
         file.write(text)
 
 
@@ -82,8 +89,10 @@ def write_programs(folder, driver, target):
     """False where the input does not fail alone, so that it is not minimised."""
     lines = text_of(driver, target, os.path.join(folder, "input"))
     least = minimise(driver, target, lines)
-    program = os.path.join(folder, "program.ops")
-    write(folder, "program.ops", "\n".join(least or lines) + "\n")
+    program = os.path.join(folder, program_name(target))
+    write(folder, program_name(target), "\n".join(least or lines) + "\n")
+    if target == "lox":
+        return least is not None
     with open(os.path.join(folder, "repro.c"), "wb") as file:
         subprocess.run([driver, "--target", target, "--c", program], stdout=file,
                        stderr=subprocess.DEVNULL, check=False)
@@ -126,5 +135,7 @@ def keep_find(root, target, path, report, how):
 
 
 def reproducer(root, folder):
-    name = "program.ops" if os.path.exists(os.path.join(folder, "program.ops")) else "input"
+    names = [name for name in ("program.ops", "program.lox")
+             if os.path.exists(os.path.join(folder, name))]
+    name = names[0] if names else "input"
     return os.path.relpath(os.path.join(folder, name), root)

@@ -18,7 +18,7 @@ typedef struct closure closure;
     X(GET_PROPERTY) X(SET_PROPERTY) X(INVOKE) X(GET_SUPER) X(SUPER_INVOKE)                        \
     X(EQUAL) X(NOT_EQUAL) X(GREATER) X(GREATER_EQUAL) X(LESS) X(LESS_EQUAL)                       \
     X(ADD) X(SUBTRACT) X(MULTIPLY) X(DIVIDE) X(NOT) X(NEGATE)                                     \
-    X(PRINT) X(JUMP) X(JUMP_IF_FALSE) X(AND) X(OR) X(LOOP)                                        \
+    X(PRINT) X(JUMP) X(JUMP_IF_FALSE) X(AND) X(OR) X(LOOP) X(STEP)                                 \
     X(UNLESS_EQUAL) X(UNLESS_NOT_EQUAL) X(UNLESS_GREATER) X(UNLESS_GREATER_EQUAL)                 \
     X(UNLESS_LESS) X(UNLESS_LESS_EQUAL)                                                           \
     X(ADD_NUMBER) X(SUBTRACT_NUMBER) X(GET_LOCAL_PROPERTY) X(SET_LOCAL_POP)                       \

@@ -114,8 +114,17 @@ static void land(builder *b, uint32_t chain)
     }
 }
 
+/* Where a call or a loop's next turn begins: what has no end passes here again and again. */
+static void emit_step(builder *b, uint32_t line)
+{
+    if (b->vm->options.steps != 0) {
+        emit(b, OP_STEP, line);
+    }
+}
+
 static void emit_loop(builder *b, uint32_t start, uint32_t line)
 {
+    emit_step(b, line);
     emit(b, OP_LOOP, line);
     emit_word(b, b->code.count + (uint32_t)sizeof start - start);
 }
@@ -545,6 +554,7 @@ static function *compile_function(vm *vm, function_node *n)
 {
     builder b = {.vm = vm};
     pushed(&b, n->arity + 1);
+    emit_step(&b, n->head.line);
     statements(&b, n->body);
     pair_node end = {.head = {.type = NODE_RETURN, .line = n->head.line}};
     return_statement(&b, &end, n->type == FUNCTION_INITIALIZER);

@@ -1,8 +1,6 @@
 /* dump: bytecode for people (lox --dump). */
 #include "vm.h"
 
-#include <stdio.h>
-
 typedef enum operands { NONE, BYTE, WORD, CONSTANT, CACHE, CACHE_BYTE } operands;
 
 static operands operands_of(opcode op)
@@ -51,33 +49,33 @@ static const uint8_t *dump_one(vm *vm, const chunk *c, const uint8_t *at)
 {
     size_t offset = (size_t)(at - c->code);
     opcode op = (opcode)*at++;
-    printf("%5zu %5u  %-18s", offset, chunk_line(c, offset), vm->opcode_names[op]);
+    fprintf(vm->out, "%5zu %5u  %-18s", offset, chunk_line(c, offset), vm->opcode_names[op]);
     operands operands = operands_of(op);
     if (operands == BYTE) {
-        printf(" %u", *at++);
+        fprintf(vm->out, " %u", *at++);
     } else if (operands != NONE) {
         uint32_t word = word_at(at);
         at += sizeof word;
         if (operands == CONSTANT) {
-            putchar(' ');
-            value_print(c->constants[word]);
+            fputc(' ', vm->out);
+            value_print(vm->out, c->constants[word]);
         } else if (operands == WORD) {
-            printf(" %u", word);
+            fprintf(vm->out, " %u", word);
         } else {
-            printf(" %s", c->caches[word].name->text);
+            fprintf(vm->out, " %s", c->caches[word].name->text);
         }
     }
     if (operands == CACHE_BYTE) {
-        printf(" %u", *at++);
+        fprintf(vm->out, " %u", *at++);
     }
-    putchar('\n');
+    fputc('\n', vm->out);
     return at;
 }
 
 void chunk_dump(vm *vm, const function *f)
 {
     const chunk *c = &f->chunk;
-    printf("-- %s\n", f->name != NULL ? f->name->text : "script");
+    fprintf(vm->out, "-- %s\n", f->name != NULL ? f->name->text : "script");
     for (const uint8_t *at = c->code; at < c->code + c->code_size;) {
         at = dump_one(vm, c, at);
     }

@@ -32,6 +32,7 @@ static const char usage[] =
     "  --gc-stress           collects at every allocation\n"
     "  --limit BYTES         of memory at most, with suffix K, M or G\n"
     "  --frames N            calls within calls at most (64)\n"
+    "  --steps N             calls and turns of loops at most\n"
     "  --strategy arenas     each kind where it belongs (the default)\n"
     "  --strategy all-heap   each block for itself, from libc's malloc\n"
     "  --heap libc|fief      whose heap all-heap means (libc)\n"
@@ -106,6 +107,8 @@ static verdict take_value(options *o, const char *name, const char *value)
         good = parse_bytes(value, &m->limit);
     } else if (strcmp(name, "--frames") == 0) {
         good = parse_count(value, &o->vm.frames);
+    } else if (strcmp(name, "--steps") == 0) {
+        good = parse_bytes(value, &o->vm.steps);
     } else if (strcmp(name, "--repeat") == 0) {
         good = parse_count(value, &o->repeat);
     } else if (strcmp(name, "--peak") == 0) {
@@ -201,7 +204,6 @@ static int run_repeatedly(options *o, int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     if (o->repeat > 1) {
-        o->vm.frees_all = true;
         o->vm.memory.range = fief_range_open(0);
     }
     do {

@@ -2,7 +2,6 @@
 
 #include "vm.h"
 
-#include <stdio.h>
 
 static void adopt(vm *vm, object *o, object_type type, size_t size)
 {
@@ -41,7 +40,7 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     s->length = (uint32_t)length;
     s->hash = hash;
     s->text[length] = '\0';
-    adopt(vm, &s->head, OBJECT_STRING, size);
+    adopt(vm, &s->head, OBJECT_STRING, string_room(&vm->memory, size));
     return s;
 }
 
@@ -256,7 +255,7 @@ static void give(vm *vm, kind kind, void *block, size_t size)
 static void string_free(vm *vm, string *s)
 {
     size_t size = string_size(s->length);
-    vm->gc.bytes -= size;
+    vm->gc.bytes -= string_room(&vm->memory, size);
     mem_free_string(&vm->memory, s, size);
 }
 
@@ -313,38 +312,40 @@ void object_free(vm *vm, object *o)
 
 /* ---- printing ---- */
 
-static void print_function(const function *f)
+static void print_function(FILE *out, const function *f)
 {
     if (f->name == NULL) {
-        fputs("<script>", stdout);
+        fputs("<script>", out);
     } else {
-        printf("<fn %s>", f->name->text);
+        fprintf(out, "<fn %s>", f->name->text);
     }
 }
 
-static void print_object(const object *o)
+static void print_object(FILE *out, const object *o)
 {
     switch (type_of(o)) {
     case OBJECT_STRING:
-        fwrite(((const string *)o)->text, 1, ((const string *)o)->length, stdout);
+        fwrite(((const string *)o)->text, 1, ((const string *)o)->length, out);
         break;
-    case OBJECT_FUNCTION: print_function((const function *)o); break;
-    case OBJECT_NATIVE: fputs("<native fn>", stdout); break;
-    case OBJECT_CLOSURE: print_function(((const closure *)o)->function); break;
-    case OBJECT_UPVALUE: fputs("upvalue", stdout); break;
-    case OBJECT_CLASS: fputs(((const class *)o)->name->text, stdout); break;
-    case OBJECT_INSTANCE: printf("%s instance", ((const instance *)o)->class->name->text); break;
-    case OBJECT_BOUND: print_function(((const bound *)o)->method->function); break;
+    case OBJECT_FUNCTION: print_function(out, (const function *)o); break;
+    case OBJECT_NATIVE: fputs("<native fn>", out); break;
+    case OBJECT_CLOSURE: print_function(out, ((const closure *)o)->function); break;
+    case OBJECT_UPVALUE: fputs("upvalue", out); break;
+    case OBJECT_CLASS: fputs(((const class *)o)->name->text, out); break;
+    case OBJECT_INSTANCE:
+        fprintf(out, "%s instance", ((const instance *)o)->class->name->text);
+        break;
+    case OBJECT_BOUND: print_function(out, ((const bound *)o)->method->function); break;
     }
 }
 
-void value_print(value v)
+void value_print(FILE *out, value v)
 {
     if (is_number(v)) {
-        printf("%g", as_number(v));
+        fprintf(out, "%g", as_number(v));
     } else if (is_object(v)) {
-        print_object(as_object(v));
+        print_object(out, as_object(v));
     } else {
-        fputs(v == VALUE_NIL ? "nil" : v == VALUE_TRUE ? "true" : "false", stdout);
+        fputs(v == VALUE_NIL ? "nil" : v == VALUE_TRUE ? "true" : "false", out);
     }
 }

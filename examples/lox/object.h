@@ -11,6 +11,7 @@
 #include "value.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 typedef struct vm vm;
 
@@ -183,6 +184,6 @@ uint32_t class_field(vm *vm, class *class, string *name);
 
 /* Gives back the object's blocks. */
 void object_free(vm *vm, object *o);
-void value_print(value v);
+void value_print(FILE *out, value v);
 
 #endif

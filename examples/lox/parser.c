@@ -93,16 +93,17 @@ static void error(parser *p, const char *message)
 
 static void print_errors(const parser *p)
 {
+    FILE *out = p->vm->errors_to;
     for (const diagnostic *d = p->errors; d != NULL; d = d->next) {
-        fprintf(stderr, "[line %u] Error", d->at.line);
+        fprintf(out, "[line %u] Error", d->at.line);
         if (d->at.type == TOKEN_END) {
-            fputs(" at end", stderr);
+            fputs(" at end", out);
         } else if (d->at.type != TOKEN_ERROR) {
-            fputs(" at '", stderr);
-            fwrite(d->at.start, 1, d->at.length, stderr);
-            fputc('\'', stderr);
+            fputs(" at '", out);
+            fwrite(d->at.start, 1, d->at.length, out);
+            fputc('\'', out);
         }
-        fprintf(stderr, ": %s\n", d->message);
+        fprintf(out, ": %s\n", d->message);
     }
 }
 

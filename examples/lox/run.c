@@ -10,11 +10,11 @@ static void print_trace(const vm *vm)
     for (const frame *f = vm->frame; f != NULL; f = f->caller) {
         const function *function = f->closure->function;
         size_t offset = (size_t)(f->ip - function->chunk.code);
-        fprintf(stderr, "[line %u] in ", chunk_line(&function->chunk, offset - 1));
+        fprintf(vm->errors_to, "[line %u] in ", chunk_line(&function->chunk, offset - 1));
         if (function->name == NULL) {
-            fputs("script\n", stderr);
+            fputs("script\n", vm->errors_to);
         } else {
-            fprintf(stderr, "%s()\n", function->name->text);
+            fprintf(vm->errors_to, "%s()\n", function->name->text);
         }
     }
 }
@@ -46,11 +46,11 @@ void unwind(vm *vm)
 void runtime_error(vm *vm, error_id id, ...)
 {
     va_list arguments;
-    fflush(stdout);
+    fflush(vm->out);
     va_start(arguments, id);
-    vfprintf(stderr, vm->errors[id], arguments);
+    vfprintf(vm->errors_to, vm->errors[id], arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    fputc('\n', vm->errors_to);
     print_trace(vm);
     unwind(vm);
 }
@@ -535,8 +535,8 @@ static outcome execute(vm *vm)
         top[-1] = from_number(-as_number(top[-1]));
         NEXT();
     CASE(PRINT):
-        value_print(*--top);
-        if (putchar('\n') == EOF) {
+        value_print(vm->out, *--top);
+        if (putc('\n', vm->out) == EOF) {
             SAVE();
             unwind(vm);
             return OUTCOME_IO_ERROR;
@@ -575,6 +575,12 @@ static outcome execute(vm *vm)
         ip -= distance;
         NEXT();
     }
+    CASE(STEP):
+        if (vm->steps == 0) {
+            FAIL(ERROR_NO_STEPS);
+        }
+        vm->steps--;
+        NEXT();
     CASE(UNLESS_EQUAL): {
         uint32_t distance = READ_WORD();
         top -= 2;

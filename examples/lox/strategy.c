@@ -121,12 +121,12 @@ bool mem_must_free_all(const memory *m)
 
 static void list_close(memory *m, block_list *list);
 
-/* What was dropped is left to the end of the process: fief_close would count each block of it as
- * leaked, and say so. */
 size_t mem_close(memory *m, bool dropped)
 {
     m->collect = NULL;
     if (dropped) {
+        fief_drop(m->rt);
+        m->rt = NULL;
         return 0;
     }
     list_close(m, &m->of_unit);
@@ -317,11 +317,9 @@ void *mem_regrow(memory *m, kind kind, const void *block, size_t old_size, size_
 
 fief_pool *mem_string_pool(memory *m, unsigned class_)
 {
-    static const uint16_t sizes[STRING_CLASSES] = {0,    640,  768,  1024, 1280,
-                                                   1536, 2048, 2560, 3072, STRING_POOLED_MOST};
     fief_pool **pool = &m->strings[class_];
     if (*pool == NULL) {
-        *pool = fief_pool_open(m->rt, "string", sizes[class_]);
+        *pool = fief_pool_open(m->rt, "string", string_slot(class_));
     }
     if (*pool == NULL) {
         mem_fail(m);

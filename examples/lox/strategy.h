@@ -51,7 +51,7 @@ typedef enum kind {
     KINDS
 } kind;
 
-enum { STRING_POOLED_MOST = 4096, STRING_CLASSES = 10 };
+enum { STRING_UNPOOLED_MOST = 512, STRING_CLASSES = 4 };
 
 extern const fief_kind lox_kinds[KINDS];
 extern const fief_kind lox_heap_kinds[KINDS];
@@ -103,7 +103,8 @@ typedef struct memory_options {
 
 /* False, with a line on stderr, when the memory cannot be opened. */
 bool mem_open(memory *m, const memory_options *options);
-/* Ends everything. `dropped`: live objects were left on purpose. Returns the blocks that leaked. */
+/* Ends everything. `dropped`: live objects are left on purpose, and go with their pages. Returns
+ * the blocks that leaked. */
 size_t mem_close(memory *m, bool dropped);
 /* Do blocks of dynamic lifetime have to be freed one by one before mem_close? */
 bool mem_must_free_all(const memory *m);
@@ -148,15 +149,26 @@ static inline void mem_free(memory *m, kind kind, void *block, size_t size)
 
 /* Strings of a few KiB are the usual garbage of a loop that builds a text: pools hand the warmest
  * slot out again, where the heap would search its bitmap. They are the host's own pools, so that
- * they can be trimmed. Returns the pool's number; 0: the heap's. */
+ * they can be trimmed; few of them, since each has a page that is partly empty. */
+static inline size_t string_slot(unsigned class_)
+{
+    return (size_t)STRING_UNPOOLED_MOST << class_;
+}
+
+/* The pool's number; 0: the heap's. */
 static inline unsigned string_class(size_t size)
 {
-    enum { STEP = 128 };
-    static const uint8_t classes[STRING_POOLED_MOST / STEP] = {
-        0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6,
-        7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9,
-    };
-    return size <= STRING_POOLED_MOST ? classes[(size - 1) / STEP] : 0;
+    if (size <= STRING_UNPOOLED_MOST || size > string_slot(STRING_CLASSES - 1)) {
+        return 0;
+    }
+    return size <= string_slot(1) ? 1 : size <= string_slot(2) ? 2 : 3;
+}
+
+/* What the string takes of the memory, for the collector's count. */
+static inline size_t string_room(const memory *m, size_t size)
+{
+    unsigned class_ = string_class(size);
+    return m->direct && class_ != 0 ? string_slot(class_) : size;
 }
 
 fief_pool *mem_string_pool(memory *m, unsigned class_);

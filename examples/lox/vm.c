@@ -2,23 +2,21 @@
 
 #include "run.h"
 
-#include <stdio.h>
 #include <sys/stat.h>
 
 /* ---- boot and tear-down ---- */
 
-static const char *boot_name(vm *vm, const char *text)
+static const char *boot_name(vm *vm, const char *text, size_t size)
 {
-    size_t size = strlen(text) + 1;
     return memcpy(new_block(vm, KIND_NAME, FIEF_NATIVE, size), text, size);
 }
 
 static void boot_names(vm *vm)
 {
-#define BOOT_OPCODE(name) vm->opcode_names[OP_##name] = boot_name(vm, #name);
+#define BOOT_OPCODE(name) vm->opcode_names[OP_##name] = boot_name(vm, #name, sizeof #name);
     OPCODES(BOOT_OPCODE)
 #undef BOOT_OPCODE
-#define BOOT_ERROR(name, text) vm->errors[ERROR_##name] = boot_name(vm, text);
+#define BOOT_ERROR(name, text) vm->errors[ERROR_##name] = boot_name(vm, text, sizeof text);
     ERRORS(BOOT_ERROR)
 #undef BOOT_ERROR
     vm->init_name = string_literal(vm, "init", 4);
@@ -36,6 +34,9 @@ bool vm_open(vm *vm, const vm_options *options)
     if (vm->options.frames == 0) {
         vm->options.frames = FRAMES_USUAL;
     }
+    vm->out = options->out != NULL ? options->out : stdout;
+    vm->errors_to = options->errors_to != NULL ? options->errors_to : stderr;
+    vm->steps = options->steps;
     vm->memory.collect = gc_on_full;
     vm->memory.user = vm;
     vm->gc.limit = SIZE_MAX;
@@ -44,7 +45,7 @@ bool vm_open(vm *vm, const vm_options *options)
     }
     jmp_buf too_small;
     if (setjmp(too_small) != 0) {
-        fputs("Out of memory.\n", stderr);
+        fputs("Out of memory.\n", vm->errors_to);
         vm_close(vm);
         return false;
     }
@@ -149,7 +150,7 @@ static outcome out_of_memory(vm *vm)
         return OUTCOME_RUNTIME_ERROR;
     }
     unit_end(vm);
-    fprintf(stderr, "%s\n[line %u] in script\n", vm->errors[ERROR_NO_MEMORY], vm->line);
+    fprintf(vm->errors_to, "%s\n[line %u] in script\n", vm->errors[ERROR_NO_MEMORY], vm->line);
     return OUTCOME_RUNTIME_ERROR;
 }
 
@@ -222,7 +223,7 @@ static outcome interpret_open_file(vm *vm, FILE *file, const char *path)
     const char *text = read_all(vm, file, &size);
     if (text == NULL) {
         unit_end(vm);
-        fprintf(stderr, "Could not read file \"%s\".\n", path);
+        fprintf(vm->errors_to, "Could not read file \"%s\".\n", path);
         return OUTCOME_IO_ERROR;
     }
     return compile_and_run(vm, text, size);
@@ -232,7 +233,7 @@ outcome vm_interpret_file(vm *vm, const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        fprintf(stderr, "Could not open file \"%s\".\n", path);
+        fprintf(vm->errors_to, "Could not open file \"%s\".\n", path);
         return OUTCOME_IO_ERROR;
     }
     outcome result = interpret_open_file(vm, file, path);

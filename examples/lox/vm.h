@@ -9,6 +9,8 @@
 #include "object.h"
 #include "strategy.h"
 
+#include <stdio.h>
+
 typedef enum outcome {
     OUTCOME_OK = 0,
     OUTCOME_COMPILE_ERROR = 65,
@@ -36,7 +38,8 @@ typedef struct frame {
     X(NOT_A_NUMBER, "Operand must be a number.")                                                  \
     X(NOT_ADDABLE, "Operands must be two numbers or two strings.")                                \
     X(SUPERCLASS, "Superclass must be a class.")                                                  \
-    X(NO_MEMORY, "Out of memory.")
+    X(NO_MEMORY, "Out of memory.")                                                                \
+    X(NO_STEPS, "Out of steps.")
 
 typedef enum error_id {
 #define ERROR_ENUM(name, text) ERROR_##name,
@@ -50,10 +53,12 @@ enum { FRAMES_USUAL = 64, VALUES_PER_FRAME = 256, TEMPORARY_ROOTS = 4, OBJECTS_A
 typedef struct vm_options {
     memory_options memory;
     unsigned frames; /* calls at once, at most; 0: as many as clox has */
+    size_t steps;    /* calls and turns of loops, at most; 0: nobody counts them */
+    FILE *out, *errors_to; /* NULL: stdout, stderr */
     bool gc_stress;
     bool code_is_collected; /* of the REPL: a line's code may be garbage soon */
     bool dump;              /* bytecode, to stdout */
-    bool frees_all;         /* at the close, though the process ends with it */
+    bool frees_all;         /* at the close, though a release build need not */
 } vm_options;
 
 /* What the collector works with. `limit` is in bytes of dynamic objects, as they were asked for. */
@@ -76,6 +81,8 @@ struct vm {
     value *top; /* one past the newest value; saved where objects may be made */
     frame *frame;
     unsigned depth;
+    size_t steps; /* that are left */
+    FILE *out, *errors_to;
     upvalue *open; /* the highest slot first */
     collector gc;
     value roots[TEMPORARY_ROOTS];

@@ -357,12 +357,14 @@ bool pool_has_slot(const pool *p, const void *slot);
 /* ---- heap ---- */
 enum { HEAP_LARGEST_MEDIUM = 256 << 10, MEDIUM_PAGES = 16, MEDIUM_SHIFT = 8,
        MEDIUM_GRANULES = (MEDIUM_PAGES << PAGE_SHIFT) >> MEDIUM_SHIFT,
-       MEDIUM_WORDS = MEDIUM_GRANULES / 64 };
+       MEDIUM_WORDS = MEDIUM_GRANULES / 64,
+       MEDIUM_HINTS = 32 };
 
 typedef struct medium {
     struct medium *next;
     unsigned char *start;
-    uint32_t free, hint;
+    uint32_t free;
+    int16_t hints[MEDIUM_HINTS]; /* [n]: no run of more than n free granules begins before it */
     uint64_t used[MEDIUM_WORDS];
     uint64_t starts[MEDIUM_WORDS];
 } medium;

@@ -93,10 +93,55 @@ medium_place medium_find(const medium *m, const void *block)
     return bit(m->starts, at) ? MEDIUM_BLOCK : MEDIUM_INTERIOR;
 }
 
+/* The hint for runs of `count`. Beyond the last one they are many sizes' together. */
+static size_t hint_for(size_t count)
+{
+    return count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS - 1;
+}
+
+/* No run of `count` or more begins before `until`. The loops over the hints have neither branches
+ * nor a length of their own: a compiler makes a few vector instructions of each. */
+static void raise_hints(medium *m, size_t count, size_t until)
+{
+    int16_t first = (int16_t)(count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS);
+    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
+        int16_t least = (int16_t)((int16_t)i >= first ? until : 0);
+        m->hints[i] = (int16_t)(m->hints[i] > least ? m->hints[i] : least);
+    }
+}
+
+/* Where the free run begins that ends at `end`, or a place before which the hints don't change: a
+ * run that is as long as that was there before. */
+static size_t run_start(const medium *m, size_t end)
+{
+    size_t at = end, least = end > MEDIUM_HINTS ? end - MEDIUM_HINTS : 0;
+    while (at > least) {
+        uint64_t word = m->used[(at - 1) / 64] << (63 - (at - 1) % 64);
+        if (word != 0) {
+            return at - (size_t)__builtin_clzll(word);
+        }
+        at = (at - 1) / 64 * 64;
+    }
+    return at;
+}
+
+/* These granules are free now. */
+static void lower_hints(medium *m, size_t first, size_t count)
+{
+    size_t start = run_start(m, first), end = first + count;
+    size_t most = end + MEDIUM_HINTS < MEDIUM_GRANULES ? end + MEDIUM_HINTS : MEDIUM_GRANULES;
+    size_t run = next_bit(m->used, end, most, true) - start;
+    int16_t length = (int16_t)(run < MEDIUM_HINTS ? run : MEDIUM_HINTS);
+    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
+        int16_t most_now = (int16_t)((int16_t)i < length ? start : INT16_MAX);
+        m->hints[i] = (int16_t)(m->hints[i] < most_now ? m->hints[i] : most_now);
+    }
+}
+
 /* The first free run of `count` granules whose index is `phase` modulo `stride`. */
 static size_t first_fit(const medium *m, size_t count, size_t stride, size_t phase)
 {
-    for (size_t i = m->hint; i + count <= MEDIUM_GRANULES;) {
+    for (size_t i = (size_t)m->hints[hint_for(count)]; i + count <= MEDIUM_GRANULES;) {
         i = next_bit(m->used, i, MEDIUM_GRANULES, false);
         i += (phase - i) & (stride - 1);
         size_t end = i + count < MEDIUM_GRANULES ? i + count : MEDIUM_GRANULES;
@@ -134,11 +179,8 @@ static void mark(medium *m, size_t first, size_t count, bool used)
 {
     set_bits(m->used, first, count, used);
     m->free = used ? m->free - (uint32_t)count : m->free + (uint32_t)count;
-    if (!used && first < m->hint) {
-        m->hint = (uint32_t)first;
-    }
-    if (used && first == m->hint) {
-        m->hint = (uint32_t)(first + count);
+    if (!used && count != 0) {
+        lower_hints(m, first, count);
     }
 }
 
@@ -152,6 +194,9 @@ void *medium_take(heap *h, size_t size, size_t align)
         if (m->free >= count && (at = first_fit(m, count, stride, phase)) < MEDIUM_GRANULES) {
             break;
         }
+        if (m->free >= count && stride == 1) {
+            raise_hints(m, count, MEDIUM_GRANULES);
+        }
     }
     if (m == NULL) {
         m = segment_new(h);
@@ -162,6 +207,9 @@ void *medium_take(heap *h, size_t size, size_t align)
     }
     mark(m, at, count, true);
     set_bits(m->starts, at, 1, true);
+    if (stride == 1) {
+        raise_hints(m, count, at + count);
+    }
     return m->start + (at << MEDIUM_SHIFT) + offset;
 }
 

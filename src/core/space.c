@@ -65,6 +65,11 @@ static void leave(const space *s)
     r->taken = false;
 }
 
+void space_leaving(space *s)
+{
+    s->leaving = !GUARD_SHUT;
+}
+
 void space_close(const space *s)
 {
     if (s->range->kept) {
@@ -263,7 +268,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->map[first].length = (uint32_t)keep_pages;
     }
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
-    if (s->dirty + bytes > s->retain && s->range->reserve != NULL) {
+    if (s->dirty + bytes > s->retain && s->range->reserve != NULL && !s->leaving) {
         space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {
         s->dirty += bytes;

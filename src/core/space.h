@@ -82,6 +82,7 @@ typedef struct space {
     uint32_t pages, frontier;
     uint32_t bins[SPACE_BINS];
     uint32_t bin_bits;
+    bool leaving; /* pages are given back to nobody: all of them go at once, soon */
     fief_range *range;
     unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
@@ -95,6 +96,9 @@ typedef struct space {
 void space_open(space *s, fief_range *range, size_t retain);
 /* From here on each block has a record. False when memory is short. */
 bool space_keep_ledger(space *s);
+/* The runtime ends: what is given back from here on leaves with the rest, in one call. Not in a
+ * guarded build, where the rest may stay for a while. */
+void space_leaving(space *s);
 /* Moves out; a range that is not kept is closed. `s` may lie in the range itself. */
 void space_close(const space *s);
 

@@ -56,13 +56,19 @@ static bool sees_blocks(const fief_config *config)
     return sees;
 }
 
-static bool place_check(const fief_config *config, fief_error *error)
+static bool buffer_check(const fief_config *config, fief_error *error)
 {
     size_t least =
         range_minimum(table_bytes(config->kinds, config->kind_count), sees_blocks(config));
-    if (config->buffer != NULL && config->buffer_size < least) {
-        return refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
-                      config->buffer_size, least);
+    return config->buffer_size >= least ||
+           refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
+                  config->buffer_size, least);
+}
+
+static bool place_check(const fief_config *config, fief_error *error)
+{
+    if (config->buffer != NULL && !buffer_check(config, error)) {
+        return false;
     }
     if (config->buffer != NULL && config->range != NULL) {
         return refuse(error, FIEF_BAD_CONFIG, "buffer and range are both set; a runtime has one");
@@ -248,26 +254,38 @@ void fief_adopt(fief_runtime *rt)
 
 /* ---- close ---- */
 
-size_t fief_close_slow(fief_runtime *rt)
+static void shut_down(runtime *r)
 {
-    if (rt == NULL) {
-        return 0;
-    }
-    runtime *r = whole_runtime(rt);
     core *c = &r->core;
-    if (!enter(c, CALL())) {
-        return 0;
-    }
     (void)blocks_check(c);
+    space_leaving(&c->space);
     arena_shut_down(&r->frames);
     arena_shut_down(&r->unit);
     while (c->arenas != NULL && c->arenas != &r->vm) {
         arena_shut_down(c->arenas);
     }
     arena_shut_down(&r->vm); /* takes the heap blocks along that stood in for arena blocks */
+}
+
+size_t fief_close_slow(fief_runtime *rt)
+{
+    if (rt == NULL || !enter(&whole_runtime(rt)->core, CALL())) {
+        return 0;
+    }
+    runtime *r = whole_runtime(rt);
+    shut_down(r);
     size_t leaked = report_leaks(r);
     watch_closed(r);
     return leaked;
+}
+
+void fief_drop_slow(fief_runtime *rt)
+{
+    if (rt == NULL || !enter(&whole_runtime(rt)->core, CALL())) {
+        return;
+    }
+    shut_down(whole_runtime(rt));
+    watch_closed(whole_runtime(rt));
 }
 
 /* ---- routes ---- */

@@ -33,19 +33,36 @@ static fief_strategy cell(const fief_kind *kind, unsigned context)
     return kind->in[context] != FIEF_NO_STRATEGY ? kind->in[context] : kind->any;
 }
 
-/* A few bits of a name, so that names are compared only where they may be equal. */
-static unsigned name_bit(const char *name)
+/* Most kinds go to one place whatever the context is: then one cell speaks for all. */
+static bool is_uniform(const fief_kind *kind)
+{
+    unsigned others = 0;
+    for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        others |= (unsigned)kind->in[context];
+    }
+    return others == FIEF_NO_STRATEGY;
+}
+
+/* A few bits of each name so far, so that names are compared only where they may be equal. */
+enum { NAME_BITS = 9, NAME_SHIFT = 32 - NAME_BITS };
+
+typedef struct name_set {
+    uint64_t seen[(1 << NAME_BITS) / 64];
+} name_set;
+
+static unsigned name_bits(const char *name)
 {
     unsigned hash = 0;
     for (; *name != '\0'; name++) {
         hash = hash * 31 + (unsigned char)*name;
     }
-    return hash * 2654435769u >> 26;
+    return hash * 2654435769u >> NAME_SHIFT;
 }
 
-static bool name_is_new(const fief_kind *kinds, unsigned row, uint64_t *seen, fief_error *error)
+static bool name_is_new(const fief_kind *kinds, unsigned row, name_set *names, fief_error *error)
 {
-    uint64_t bit = (uint64_t)1 << name_bit(kinds[row].name);
+    unsigned bits = name_bits(kinds[row].name);
+    uint64_t *seen = &names->seen[bits / 64], bit = (uint64_t)1 << bits % 64;
     for (unsigned other = 0; other < row && (*seen & bit) != 0; other++) {
         if (strcmp(kinds[other].name, kinds[row].name) == 0) {
             return refuse(error, FIEF_BAD_TABLE, "kind '%s' stands twice, in rows %u and %u",
@@ -77,12 +94,12 @@ bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
         return refuse(error, FIEF_BAD_TABLE, "the kinds table has %u rows, not 1 to %d", count,
                       KINDS_MAX);
     }
-    uint64_t seen = 0;
+    name_set names = {{0}};
     for (unsigned row = 0; row < count; row++) {
         if (kinds[row].name == NULL) {
             return refuse(error, FIEF_BAD_TABLE, "row %u of the kinds table has no name", row);
         }
-        if (!name_is_new(kinds, row, &seen, error)) {
+        if (!name_is_new(kinds, row, &names, error)) {
             return false;
         }
         const unsigned both = FIEF_FENCE_BACK | FIEF_FENCE_FRONT;
@@ -91,7 +108,8 @@ bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
                           "kind '%s' (row %u) has both fences; it can have one", kinds[row].name,
                           row);
         }
-        for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+        unsigned cells = is_uniform(&kinds[row]) ? 1 : FIEF_CONTEXTS;
+        for (unsigned context = 0; context < cells; context++) {
             if (!cell_is_sound(&kinds[row], row, context, error)) {
                 return false;
             }
@@ -113,6 +131,9 @@ static void *allocator_for(runtime *r, fief_strategy strategy, pool *kind_pool)
 
 static bool needs_pool(const fief_kind *kind)
 {
+    if (is_uniform(kind)) {
+        return kind->any == FIEF_POOL;
+    }
     for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
         if (cell(kind, context) == FIEF_POOL) {
             return true;
@@ -133,18 +154,31 @@ static bool is_sole(const fief_kind *kind)
     return first == FIEF_POOL || first == FIEF_HEAP;
 }
 
+static fief_row resolve_cell(runtime *r, const fief_kind *kind, fief_strategy strategy, bool sole,
+                             pool *kind_pool)
+{
+    uintptr_t allocator = (uintptr_t)allocator_for(r, strategy, kind_pool);
+    return (fief_row){
+        .allocator = (int32_t)(intptr_t)(allocator - (uintptr_t)&r->window),
+        .slot_size = strategy == FIEF_POOL ? (uint16_t)kind->size : 0,
+        .strategy = (uint8_t)strategy,
+        .sole = sole,
+    };
+}
+
 static void resolve_row(runtime *r, const fief_kind *kind, fief_row *cells, pool *kind_pool)
 {
+    if (is_uniform(kind)) {
+        bool sole = kind->any == FIEF_POOL || kind->any == FIEF_HEAP;
+        fief_row all = resolve_cell(r, kind, kind->any, sole, kind_pool);
+        for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
+            cells[context] = all;
+        }
+        return;
+    }
     bool sole = is_sole(kind);
     for (unsigned context = 0; context < FIEF_CONTEXTS; context++) {
-        fief_strategy strategy = cell(kind, context);
-        uintptr_t allocator = (uintptr_t)allocator_for(r, strategy, kind_pool);
-        cells[context] = (fief_row){
-            .allocator = (int32_t)(intptr_t)(allocator - (uintptr_t)&r->window),
-            .slot_size = strategy == FIEF_POOL ? (uint16_t)kind->size : 0,
-            .strategy = (uint8_t)strategy,
-            .sole = sole,
-        };
+        cells[context] = resolve_cell(r, kind, cell(kind, context), sole, kind_pool);
     }
 }
 

@@ -116,8 +116,10 @@ void watch_opened(runtime *r)
 static void release(runtime *r)
 {
     core *c = &r->core;
-    (void)replace(r, NULL);
     size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
+    if (GUARD_SHUT) {
+        (void)replace(r, NULL);
+    }
     if (GUARD_SHUT && c->space.range->reserve != NULL) {
         guard_unroot(c->space.base, (size_t)c->space.pages << PAGE_SHIFT);
     }

@@ -74,6 +74,11 @@ def usage():
         expect(f"--dump shows {word.decode()}", (word not in got[1], b"", got[2]), 0)
     expect("--frames", run("--frames", "5000", "-e", """
         fun f(n) { if (n == 0) return 0; return 1 + f(n - 1); } print f(4000);"""), 0, b"4000\n")
+    for source in (b"while (true) {}", b"fun f() { f(); f(); } f();", b"for (;;) clock();"):
+        got = run("--steps", "1000", "--frames", "2000", "-e", source)
+        expect(f"--steps ends {source.decode()}", got, 70, b"", b"Out of steps.\n[line 1] in ")
+    expect("--steps that suffice", run("--steps", "4", "-e", "for (var i = 0; i < 3; i = i + 1) print i;"),
+           0, b"0\n1\n2\n", b"")
     expect("-e", run("-e", "print 1 + 2;"), 0, b"3\n", b"")
     expect("--", run("--", "-no-file"), 74, b"", b'Could not open file "-no-file".\n')
 

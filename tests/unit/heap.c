@@ -657,3 +657,70 @@ Test(heap, a_large_block_moves_within_a_callers_buffer)
     close_runtime();
     free(bytes);
 }
+
+/* ---- first fit ---- */
+
+enum { GRANULE = 256, GRANULES = (1 << 20) / GRANULE };
+
+/* What the segment would be with a byte a granule, and a search from its start. */
+typedef struct naive {
+    bool used[GRANULES];
+} naive;
+
+static size_t naive_fit(const naive *n, size_t count)
+{
+    size_t free_run = 0;
+    for (size_t i = 0; i < GRANULES; i++) {
+        free_run = n->used[i] ? 0 : free_run + 1;
+        if (free_run == count) {
+            return i + 1 - count;
+        }
+    }
+    return GRANULES;
+}
+
+static void naive_set(naive *n, size_t at, size_t count, bool used)
+{
+    memset(n->used + at, used, count * sizeof n->used[0]);
+}
+
+/* Guarded builds hand out what has waited longest instead. */
+Test(heap, a_medium_block_takes_the_first_place_that_fits)
+{
+    enum { BLOCKS = 300, STEPS = 20000 };
+    static naive n;
+    uint64_t seed = 1;
+    char *blocks[BLOCKS] = {NULL};
+    size_t counts[BLOCKS];
+    if (is_guarded()) {
+        return;
+    }
+    open_without_quarantine();
+    char *start = fief_heap_alloc(h, 3 * GRANULE);
+    naive_set(&n, 0, 3, true);
+    for (unsigned step = 0; step < STEPS; step++) {
+        size_t i = draw(&seed, BLOCKS);
+        size_t count = 3 + draw(&seed, draw(&seed, 8) == 0 ? 120 : 20), at = naive_fit(&n, count);
+        if (blocks[i] == NULL && at + count <= GRANULES) {
+            blocks[i] = fief_heap_alloc(h, count * GRANULE);
+            counts[i] = count;
+            naive_set(&n, at, count, true);
+            cr_assert_eq(blocks[i], start + at * GRANULE, "step %u", step);
+        } else if (blocks[i] != NULL && counts[i] > 3 && draw(&seed, 4) == 0) {
+            size_t first = (size_t)(blocks[i] - start) / GRANULE;
+            cr_assert_eq(fief_heap_resize(h, blocks[i], counts[i] * GRANULE, 3 * GRANULE),
+                         blocks[i]);
+            naive_set(&n, first + 3, counts[i] - 3, false);
+            counts[i] = 3;
+        } else if (blocks[i] != NULL) {
+            fief_heap_free(h, blocks[i], counts[i] * GRANULE);
+            naive_set(&n, (size_t)(blocks[i] - start) / GRANULE, counts[i], false);
+            blocks[i] = NULL;
+        }
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        fief_heap_free(h, blocks[i], blocks[i] != NULL ? counts[i] * GRANULE : 0);
+    }
+    fief_heap_free(h, start, 3 * GRANULE);
+    close_runtime();
+}

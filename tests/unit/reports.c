@@ -53,6 +53,22 @@ static void leak_counted(void)
     _exit((int)fief_close(rt));
 }
 
+static void drop_live_blocks(void)
+{
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = small_reserve, .name = "leaky", .count_blocks = true});
+    (void)fief_new(rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, 48);
+    (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+    fief_drop(rt);
+    fief_drop(NULL);
+}
+
+static void what_is_dropped_is_no_leak(void)
+{
+    cr_expect_eq(run_apart(drop_live_blocks), 0);
+    cr_expect_str_empty(text);
+}
+
 static void leak_uncounted(void)
 {
     fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .name = "leaky"});
@@ -116,6 +132,7 @@ static void leaks_of_many_kinds_are_cut(void)
 Test(reports, leaks)
 {
     leaks_are_told_by_kind_and_strategy();
+    what_is_dropped_is_no_leak();
     leaks_that_were_not_counted_say_how_to_count();
     leaks_of_many_kinds_are_cut();
 }

@@ -547,6 +547,7 @@ static void *use_every_verb(void *words)
     fief_unit_end(rt, none), count[0]++;
     (void)fief_unit_begin(rt), count[0]++;
     (void)fief_trim(rt), count[0]++;
+    fief_drop(rt), count[0]++;
     (void)fief_root_add(rt, words, 8, NULL), count[0]++;
     fief_root_remove(rt, words), count[0]++;
     (void)fief_stack_pop(fief_frame_stack(rt), words, 8), count[0]++;
@@ -647,6 +648,31 @@ Test(runtime, close_ends_frames_then_the_hosts_arenas_then_the_vm)
     cr_assert(fief_arena_cleanup(&fief_frame_stack(rt)->arena, note_closed, "f"));
     close_runtime();
     cr_expect_str_eq(closed, "f21v");
+}
+
+/* In a kept range, with spans beyond what may stay warm: the next runtime finds zeroed pages. */
+Test(runtime, a_drop_ends_everything_too_and_leaves_a_kept_range_clean)
+{
+    enum { SPANS = 40, SPAN = 200000 };
+    fief_range *range = fief_range_open(small_reserve);
+    cr_assert_not_null(range);
+    for (int i = 0; i < 2; i++) {
+        closed[0] = '\0';
+        rt = fief_open(&(fief_config){.range = range, .retain_bytes = 1 << 20});
+        cr_assert(fief_arena_cleanup(fief_vm_arena(rt), note_closed, "v"));
+        cr_assert(fief_arena_cleanup(&fief_frame_stack(rt)->arena, note_closed, "f"));
+        for (int span = 0; span < SPANS; span++) {
+            memset(fief_arena_alloc(fief_vm_arena(rt), SPAN), 1, SPAN);
+            memset(fief_heap_alloc(fief_runtime_heap(rt), SPAN), 1, SPAN);
+        }
+        char *pair = fief_new(rt, FIEF_KIND_PAIR, FIEF_DYNAMIC, 48);
+        cr_expect(is_zero(pair, 48));
+        memset(pair, 1, 48);
+        fief_drop(rt);
+        cr_expect_str_eq(closed, "fv");
+    }
+    rt = NULL;
+    cr_expect(fief_range_close(range));
 }
 
 /* A guarded build keeps a few that were closed; more of them than that are released. */
