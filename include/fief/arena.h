@@ -26,17 +26,17 @@ FIEF_BEGIN
 struct fief_arena {
     unsigned char *cursor; /**< the next block begins here, or a padding further on */
     unsigned char *limit;  /**< and ends here at the latest */
-    uint64_t events; /**< out-of-line events so far: what a mark is compared with */
+    uint64_t events;       /**< out-of-line events so far: what a mark is compared with */
 };
 
 /** How an arena is to be; all zero is the usual one. */
 typedef struct fief_arena_config {
-    const char *name;    /**< for reports; borrowed for the arena's life */
-    size_t presize;      /**< bytes to have ready before the first allocation */
-    size_t keep_bytes;   /**< capacity kept at reset; 0 means 4 MiB */
-    size_t max_bytes;    /**< cap in bytes; past it the runtime's heap serves; 0 means none */
-    void *buffer;        /**< the caller's own first bytes (may be NULL); must outlive the arena */
-    size_t buffer_size;  /**< of that, in bytes */
+    const char *name;   /**< for reports; borrowed for the arena's life */
+    size_t presize;     /**< bytes to have ready before the first allocation */
+    size_t keep_bytes;  /**< capacity kept at reset; 0 means 4 MiB */
+    size_t max_bytes;   /**< cap in bytes; past it the runtime's heap serves; 0 means none */
+    void *buffer;       /**< the caller's own first bytes (may be NULL); must outlive the arena */
+    size_t buffer_size; /**< of that, in bytes */
 } fief_arena_config;
 
 /** A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
@@ -82,15 +82,13 @@ FIEF_INLINE void fief_arena_reset(fief_arena *arena)
 /** Bytes between the first block and the cursor, over all spans, with large blocks. */
 FIEF_API size_t fief_arena_used(const fief_arena *arena);
 
-FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size,
-                                                           size_t align);
+FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size, size_t align);
 /* The mark comes in pieces, in registers: whole, it would be written to memory before the test. */
-FIEF_API FIEF_NOINLINE void
-fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor, const fief_arena *marked,
-                       unsigned char *limit, uint64_t events);
-FIEF_API FIEF_NOINLINE void *fief_arena_resize_slow(fief_arena *arena, void *block,
-                                                                size_t old_size, size_t new_size,
-                                                                size_t align);
+FIEF_API FIEF_NOINLINE void fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor,
+                                                   const fief_arena *marked, unsigned char *limit,
+                                                   uint64_t events);
+FIEF_API FIEF_NOINLINE void *fief_arena_resize_slow(fief_arena *arena, void *block, size_t old_size,
+                                                    size_t new_size, size_t align);
 
 /* Within the window; false: go out of line. The cursor is a multiple of 8, and mostly of 16, since
  * blocks aligned to 16 take a multiple of it: so the padding is a branch that is not taken rather
@@ -147,7 +145,7 @@ FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size,
 }
 
 /** `count` objects of type T, aligned for T, not zeroed. */
-#define fief_arena_make(arena, T, count) \
+#define fief_arena_make(arena, T, count)                                                           \
     ((T *)fief_arena_array((arena), (count), sizeof(T), FIEF_ALIGNOF(T)))
 
 /** The arena's present position. */

@@ -14,8 +14,8 @@
 
 /** @cond */
 #ifdef __cplusplus
-#define FIEF_BEGIN extern "C" {
-#define FIEF_END }
+#define FIEF_BEGIN      extern "C" {
+#define FIEF_END        }
 #define FIEF_ALIGNOF(T) alignof(T)
 #else
 #define FIEF_BEGIN
@@ -24,7 +24,7 @@
 #endif
 
 #define FIEF_NOINLINE __attribute__((noinline))
-#define FIEF_API __attribute__((visibility("default")))
+#define FIEF_API      __attribute__((visibility("default")))
 /* The verbs are inlined at every optimisation level, so that the return address of the refill
  * behind them is the host's own line. */
 #define FIEF_INLINE static inline __attribute__((always_inline, unused))
@@ -32,8 +32,8 @@
 #define FIEF_NO_TAIL_CALL() __asm__ volatile("")
 /* The compiler may not turn the branch that this stands in into arithmetic. */
 #define FIEF_KEEP_BRANCH(value) __asm__("" : "+r"(value))
-#define FIEF_LIKELY(x) __builtin_expect(!!(x), 1)
-#define FIEF_PRINTF(at, first) __attribute__((format(printf, at, first)))
+#define FIEF_LIKELY(x)          __builtin_expect(!!(x), 1)
+#define FIEF_PRINTF(at, first)  __attribute__((format(printf, at, first)))
 /** @endcond */
 
 /** The library's version, as reports name it. */
@@ -56,10 +56,10 @@ typedef struct fief_heap fief_heap;       /**< blocks that die one by one: heap.
 
 /** Why fief_open returned NULL. */
 typedef enum fief_status {
-    FIEF_OK,          /**< it did not */
-    FIEF_BAD_TABLE,   /**< a row of the kinds table is nonsense; the sentence names it */
-    FIEF_BAD_CONFIG,  /**< a number in the configuration is out of range */
-    FIEF_NO_MEMORY    /**< the OS refused, at every size that was tried */
+    FIEF_OK,         /**< it did not */
+    FIEF_BAD_TABLE,  /**< a row of the kinds table is nonsense; the sentence names it */
+    FIEF_BAD_CONFIG, /**< a number in the configuration is out of range */
+    FIEF_NO_MEMORY   /**< the OS refused, at every size that was tried */
 } fief_status;
 
 /** Filled by fief_open when it returns NULL: a status for the program, a sentence for a person. */

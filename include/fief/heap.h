@@ -21,15 +21,14 @@ struct fief_heap {
     size_t give_max; /**< largest size freed inline; 0 while the window is shut */
     size_t live;     /**< bytes lent now, in whole classes */
     size_t peak;     /**< its maximum, up to date only where something is freed */
-    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1]; /**< by 16 bytes; never NULL */
+    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1];  /**< by 16 bytes; never NULL */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1]; /**< by size class; empty while shut */
 };
 
 FIEF_API FIEF_NOINLINE void *fief_heap_refill(fief_heap *heap, size_t size);
-FIEF_API FIEF_NOINLINE void fief_heap_free_slow(fief_heap *heap, void *block,
-                                                            size_t size);
-FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
-                                                               size_t old_size, size_t new_size);
+FIEF_API FIEF_NOINLINE void fief_heap_free_slow(fief_heap *heap, void *block, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block, size_t old_size,
+                                                   size_t new_size);
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
                                                           size_t align);
 

@@ -46,10 +46,10 @@ enum { FIEF_DEPTH_MAX = 16 };
 
 /** Where something happened: return addresses, the host's own line first. */
 typedef struct fief_site {
-    uint64_t operation; /**< calls that the runtime had seen; 0: unknown */
-    uint64_t where;     /**< what the host's config.where said; 0: nothing */
-    uint32_t stack;     /**< the library's own number for it */
-    size_t count;       /**< of the frames */
+    uint64_t operation;                 /**< calls that the runtime had seen; 0: unknown */
+    uint64_t where;                     /**< what the host's config.where said; 0: nothing */
+    uint32_t stack;                     /**< the library's own number for it */
+    size_t count;                       /**< of the frames */
     const void *frames[FIEF_DEPTH_MAX]; /**< return addresses, the innermost first */
 } fief_site;
 
@@ -68,15 +68,15 @@ typedef struct fief_shape {
 
 /** What still points at blocks that die. The first that was found, and how many of each shape. */
 typedef struct fief_dangling {
-    const void *holder;          /**< the live block that points */
-    const void *target;          /**< the block that dies */
-    size_t holder_size;          /**< in bytes */
-    size_t offset;               /**< of the pointer in the holder */
-    const char *holder_strategy; /**< NULL: a root */
-    fief_site holder_allocated;  /**< where that was */
+    const void *holder;                /**< the live block that points */
+    const void *target;                /**< the block that dies */
+    size_t holder_size;                /**< in bytes */
+    size_t offset;                     /**< of the pointer in the holder */
+    const char *holder_strategy;       /**< NULL: a root */
+    fief_site holder_allocated;        /**< where that was */
     fief_shape shape[FIEF_SHAPES_MAX]; /**< shape[0] is the first's */
-    size_t shapes;               /**< how many of those there are */
-    size_t more;                 /**< pointers of other shapes than these */
+    size_t shapes;                     /**< how many of those there are */
+    size_t more;                       /**< pointers of other shapes than these */
 } fief_dangling;
 
 /** How it was noticed: at a call, at the access itself, or when the block was looked at. */
@@ -90,15 +90,15 @@ typedef enum fief_access {
 /** One misuse. Borrowed: it lives until the handler returns. */
 typedef struct fief_misuse {
     fief_misuse_class class_id; /**< what it is */
-    fief_access access;   /**< how it was noticed */
-    bool color;           /**< config.color */
-    const char *runtime;  /**< the runtime's name */
-    const char *mode;     /**< "release", "debug-poisoned", "ASan-annotated" */
-    uint64_t operation;   /**< calls that the runtime had seen */
-    int thread;           /**< the calling thread, as the system numbers it */
-    const void *address;  /**< the pointer that was given, or NULL */
-    size_t size;          /**< the size that was given, or 0 */
-    char text[160];       /**< one sentence */
+    fief_access access;         /**< how it was noticed */
+    bool color;                 /**< config.color */
+    const char *runtime;        /**< the runtime's name */
+    const char *mode;           /**< "release", "debug-poisoned", "ASan-annotated" */
+    uint64_t operation;         /**< calls that the runtime had seen */
+    int thread;                 /**< the calling thread, as the system numbers it */
+    const void *address;        /**< the pointer that was given, or NULL */
+    size_t size;                /**< the size that was given, or 0 */
+    char text[160];             /**< one sentence */
     const void *block;    /**< the block that the address lies in, or near; NULL: none is known */
     size_t block_size;    /**< as it was asked for */
     bool block_is_live;   /**< false: it is dead */
@@ -109,8 +109,8 @@ typedef struct fief_misuse {
     fief_site allocated;  /**< where it was made; likewise */
     const fief_dangling *dangling; /**< of the dangling classes; else NULL */
     const char *operations; /**< the file that config.record_ops asked for, when it was written */
-    const void *evidence; /**< the library's own: what it knows of these stacks */
-    void *user;           /**< the host's */
+    const void *evidence;   /**< the library's own: what it knows of these stacks */
+    void *user;             /**< the host's */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user); /**< the host's */
 } fief_misuse;
 

@@ -37,11 +37,11 @@ typedef enum fief_trait {
 
 /** A row of the table: a kind with its strategy in any context, or context by context. */
 typedef struct fief_kind {
-    const char *name;    /**< in reports and statistics; unique in the table */
-    size_t size;         /**< 0: varies; a pool needs it */
-    fief_strategy any;   /**< in every context that `in` does not name */
+    const char *name;                /**< in reports and statistics; unique in the table */
+    size_t size;                     /**< 0: varies; a pool needs it */
+    fief_strategy any;               /**< in every context that `in` does not name */
     fief_strategy in[FIEF_CONTEXTS]; /**< by context */
-    unsigned traits;     /**< of fief_trait */
+    unsigned traits;                 /**< of fief_trait */
     /** Offsets of fields whose pointers may dangle; they outlive the runtime. */
     const size_t *weak;
     unsigned weak_count; /**< how many */
@@ -49,46 +49,46 @@ typedef struct fief_kind {
 
 /** What a runtime is to be like; all zero is a usual one, with fief_default_kinds. */
 typedef struct fief_config {
-    const char *name;           /**< in reports; default "vm" */
-    const fief_kind *kinds;     /**< must outlive the runtime; NULL: fief_default_kinds */
-    unsigned kind_count;        /**< its rows */
-    size_t reserve_bytes;       /**< address space; default 64 GiB, halved until the OS agrees */
-    fief_range *range;          /**< a kept range to live in, instead of a reserve of its own */
-    void *buffer;               /**< the caller's own memory instead of a reserve */
-    size_t buffer_size;         /**< of that, in bytes */
-    size_t limit_bytes;         /**< bytes asked for and alive, at most; 0: none */
+    const char *name;       /**< in reports; default "vm" */
+    const fief_kind *kinds; /**< must outlive the runtime; NULL: fief_default_kinds */
+    unsigned kind_count;    /**< its rows */
+    size_t reserve_bytes;   /**< address space; default 64 GiB, halved until the OS agrees */
+    fief_range *range;      /**< a kept range to live in, instead of a reserve of its own */
+    void *buffer;           /**< the caller's own memory instead of a reserve */
+    size_t buffer_size;     /**< of that, in bytes */
+    size_t limit_bytes;     /**< bytes asked for and alive, at most; 0: none */
     size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
-    size_t retain_bytes;        /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
+    size_t retain_bytes; /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
     const fief_arena_config *vm_arena;       /**< NULL: as it comes */
     const fief_arena_config *compiler_arena; /**< likewise */
     const fief_arena_config *frame_stack;    /**< likewise */
-    unsigned align;             /**< of the heap: 16 (default) or 8 */
-    bool count_blocks;          /**< exact block counts, at the cost of the inline path */
-    size_t quarantine_bytes;    /**< dead blocks wait in guarded builds: 4 MiB; 1: none do */
-    unsigned stack_depth;       /**< frames kept of each call in guarded builds: 4, at most 16 */
-    unsigned scan_percent;      /**< of the time, for dangling scans when guarded: 10; 100: all */
-    bool color;                 /**< of reports: say so where stderr is a terminal */
+    unsigned align;                          /**< of the heap: 16 (default) or 8 */
+    bool count_blocks;       /**< exact block counts, at the cost of the inline path */
+    size_t quarantine_bytes; /**< dead blocks wait in guarded builds: 4 MiB; 1: none do */
+    unsigned stack_depth;    /**< frames kept of each call in guarded builds: 4, at most 16 */
+    unsigned scan_percent;   /**< of the time, for dangling scans when guarded: 10; 100: all */
+    bool color;              /**< of reports: say so where stderr is a terminal */
     /** Guarded: a report leaves the last 256 calls in that file, as a program for ./dev replay. */
     const char *record_ops;
-    bool no_scan;               /**< no dangling scans */
-    bool scan_stack;            /**< with the C stack (conservatively: it keeps old words) */
+    bool no_scan;    /**< no dangling scans */
+    bool scan_stack; /**< with the C stack (conservatively: it keeps old words) */
     /** The host's own location, kept beside a call's frames; it uses no runtime. */
     uint64_t (*where)(void *user);
     /** That as text ("script.lua:12"), in the manner of snprintf: called for a report that is
      * printed, in a child process, so that the report can go on without it. */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
-    bool (*on_full)(fief_runtime *rt, size_t size, void *user);  /**< collect; true: try again */
-    bool (*on_misuse)(const fief_misuse *misuse, void *user);    /**< NULL: print and abort */
-    void *user;                 /**< the host's, handed to each of its functions */
-    fief_error *error;          /**< filled when fief_open returns NULL */
+    bool (*on_full)(fief_runtime *rt, size_t size, void *user); /**< collect; true: try again */
+    bool (*on_misuse)(const fief_misuse *misuse, void *user);   /**< NULL: print and abort */
+    void *user;        /**< the host's, handed to each of its functions */
+    fief_error *error; /**< filled when fief_open returns NULL */
 } fief_config;
 
 /** One resolved cell: the allocator that serves this kind in this context. Eight bytes, so that the
  * rows of a usual table share a page with everything else that an open touches. */
 typedef struct fief_row {
-    int32_t allocator; /**< bytes from the runtime to it */
+    int32_t allocator;  /**< bytes from the runtime to it */
     uint16_t slot_size; /**< of a pool; 0 in the rows of others */
-    uint8_t strategy; /**< a fief_strategy */
+    uint8_t strategy;   /**< a fief_strategy */
     /** Every context of the kind goes here: a free needs not ask where the block lives. */
     bool sole;
 } fief_row;
@@ -118,16 +118,30 @@ typedef struct fief_unit {
     fief_mark mark;       /**< where it began */
     uint64_t outer_began; /**< the arena's events when the unit around it began */
     unsigned number;      /**< in reports: 1 is the runtime's first */
-    unsigned outer; /**< the unit around it; 0: none */
-    size_t frames;  /**< the stack's height when it began: what is pushed since is popped first */
+    unsigned outer;       /**< the unit around it; 0: none */
+    size_t frames; /**< the stack's height when it began: what is pushed since is popped first */
 } fief_unit;
 
 /** The usual kinds of an interpreter, in this order. */
 typedef enum fief_default_kind {
-    FIEF_KIND_NATIVE, FIEF_KIND_STRING, FIEF_KIND_FUNCTION, FIEF_KIND_CLOSURE, FIEF_KIND_UPVALUE,
-    FIEF_KIND_CLASS, FIEF_KIND_INSTANCE, FIEF_KIND_BOUND_METHOD, FIEF_KIND_VECTOR,
-    FIEF_KIND_HASH_TABLE, FIEF_KIND_LIST, FIEF_KIND_PAIR, FIEF_KIND_RANGE, FIEF_KIND_MATRIX,
-    FIEF_KIND_TOKEN, FIEF_KIND_AST_NODE, FIEF_KIND_SYMBOL, FIEF_KIND_CALL_FRAME,
+    FIEF_KIND_NATIVE,
+    FIEF_KIND_STRING,
+    FIEF_KIND_FUNCTION,
+    FIEF_KIND_CLOSURE,
+    FIEF_KIND_UPVALUE,
+    FIEF_KIND_CLASS,
+    FIEF_KIND_INSTANCE,
+    FIEF_KIND_BOUND_METHOD,
+    FIEF_KIND_VECTOR,
+    FIEF_KIND_HASH_TABLE,
+    FIEF_KIND_LIST,
+    FIEF_KIND_PAIR,
+    FIEF_KIND_RANGE,
+    FIEF_KIND_MATRIX,
+    FIEF_KIND_TOKEN,
+    FIEF_KIND_AST_NODE,
+    FIEF_KIND_SYMBOL,
+    FIEF_KIND_CALL_FRAME,
     FIEF_DEFAULT_KINDS
 } fief_default_kind;
 /** Their table. */
@@ -143,8 +157,8 @@ FIEF_API FIEF_NOINLINE char *fief_strdup_slow(fief_runtime *rt, unsigned context
                                               const char *string);
 FIEF_API FIEF_NOINLINE char *fief_strndup_slow(fief_runtime *rt, unsigned context,
                                                const char *string, size_t size);
-FIEF_API FIEF_NOINLINE void *fief_memdup_slow(fief_runtime *rt, unsigned context,
-                                              const void *bytes, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_memdup_slow(fief_runtime *rt, unsigned context, const void *bytes,
+                                              size_t size);
 FIEF_API FIEF_NOINLINE void fief_free_string_slow(fief_runtime *rt, char *string);
 FIEF_API FIEF_NOINLINE size_t fief_check_slow(fief_runtime *rt);
 
@@ -204,10 +218,10 @@ FIEF_INLINE fief_stack *fief_frame_stack(fief_runtime *rt)
     return rt->frames;
 }
 
-FIEF_API FIEF_NOINLINE void *fief_new_slow(fief_runtime *rt, unsigned kind,
-                                                       unsigned context, size_t size);
-FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind,
-                                                       void *block, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_new_slow(fief_runtime *rt, unsigned kind, unsigned context,
+                                           size_t size);
+FIEF_API FIEF_NOINLINE void fief_free_slow(fief_runtime *rt, unsigned kind, void *block,
+                                           size_t size);
 
 /** A zeroed block of `kind` for `context`, where the table sends it; NULL after on_full declined.
  * Its lifetime is the strategy's. */
@@ -291,8 +305,8 @@ FIEF_INLINE void *fief_resize(fief_runtime *rt, unsigned kind, void *block, size
     return moved;
 }
 
-FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder,
-                                            const void *field, const void *target);
+FIEF_API FIEF_NOINLINE bool fief_store_slow(fief_runtime *rt, const void *holder, const void *field,
+                                            const void *target);
 
 /** Stores: `*field = target`, where `field` is a pointer of the block `holder` (or of a root, or
  * NULL: not known). In a guarded build it is misuse where the holder's lifetime is longer than the

@@ -20,8 +20,7 @@ struct fief_stack {
 
 /** A stack of rt; as fief_arena_open. */
 FIEF_API fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config);
-FIEF_API FIEF_NOINLINE bool fief_stack_pop_slow(fief_stack *stack, void *block,
-                                                            size_t size);
+FIEF_API FIEF_NOINLINE bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size);
 
 /** As fief_arena_close. NULL is fine. */
 FIEF_INLINE void fief_stack_close(fief_stack *stack)
@@ -51,10 +50,9 @@ FIEF_INLINE bool fief_stack_pop(fief_stack *stack, void *block, size_t size)
 }
 
 /** Pushes `count` operands of type T; NULL where the product does not fit, too. */
-#define fief_stack_make(stack, T, count) \
-    ((T *)fief_stack_push_array((stack), (count), sizeof(T)))
+#define fief_stack_make(stack, T, count) ((T *)fief_stack_push_array((stack), (count), sizeof(T)))
 /** Pops `count` operands, checked by their type's size. */
-#define fief_stack_drop(stack, operands, count) \
+#define fief_stack_drop(stack, operands, count)                                                    \
     fief_stack_pop((stack), (operands), (count) * sizeof *(operands))
 
 FIEF_INLINE void *fief_stack_push_array(fief_stack *stack, size_t count, size_t size)
