@@ -107,6 +107,9 @@ typedef struct fief_misuse {
     fief_site used;       /**< the call or access that was noticed */
     fief_site died;       /**< where the block died; no frames: it did not, or nobody knows */
     fief_site allocated;  /**< where it was made; likewise */
+    unsigned unit;         /**< the unit whose end it was where the block died; 0: none's */
+    const char *unit_name; /**< of fief_unit_begin_named; NULL: it has none */
+    const char *lifetime;  /**< how long such blocks live, if that is the matter; or NULL */
     const fief_dangling *dangling; /**< of the dangling classes; else NULL */
     const char *operations; /**< the file that config.record_ops asked for, when it was written */
     const void *evidence;   /**< the library's own: what it knows of these stacks */

@@ -152,6 +152,7 @@ FIEF_API FIEF_NOINLINE void fief_drop_slow(fief_runtime *rt);
 FIEF_API FIEF_NOINLINE void *fief_resize_slow(fief_runtime *rt, unsigned kind, void *block,
                                               size_t old_size, size_t new_size);
 FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_slow(fief_runtime *rt);
+FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_named_slow(fief_runtime *rt, const char *name);
 FIEF_API FIEF_NOINLINE void fief_unit_end_slow(fief_runtime *rt, fief_unit unit);
 FIEF_API FIEF_NOINLINE char *fief_strdup_slow(fief_runtime *rt, unsigned context,
                                               const char *string);
@@ -335,6 +336,15 @@ FIEF_API void fief_root_remove(fief_runtime *rt, const void *start);
 FIEF_INLINE fief_unit fief_unit_begin(fief_runtime *rt)
 {
     fief_unit unit = fief_unit_begin_slow(rt);
+    FIEF_NO_TAIL_CALL();
+    return unit;
+}
+
+/** The same with a name, as "main.lox", which reports call it by. It is read in this call alone; of
+ * a long one a guarded build keeps the end. NULL: none. */
+FIEF_INLINE fief_unit fief_unit_begin_named(fief_runtime *rt, const char *name)
+{
+    fief_unit unit = fief_unit_begin_named_slow(rt, name);
     FIEF_NO_TAIL_CALL();
     return unit;
 }

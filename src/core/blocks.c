@@ -202,7 +202,7 @@ void blocks_sweep(core *c, fief_strategy strategy, unsigned char *from, const un
         run.bytes += size;
         run.blocks++;
         r->state = dead & 7;
-        r->died = died & 0xFFFFFF;
+        r->died = died & RECORD_STACK;
     }
     tally_end(c, strategy, run);
 }

@@ -95,7 +95,7 @@ record *ledger_write(core *c, void *block, size_t size, unsigned kind)
         forget_inside(s, r, block, size);
     }
     size_t start = (uintptr_t)block % CELL / FIEF_GRAIN;
-    *r = (record){.born = call_stack(c) & 0xFFFFFF, .kind = kind & 0x1FFF, .start = start & 7,
+    *r = (record){.born = call_stack(c) & RECORD_STACK, .kind = kind & 0x1FFF, .start = start & 7,
                   .size = (size < SIZE_IN_PAGES ? size : SIZE_IN_PAGES) & SIZE_IN_PAGES,
                   .state = BLOCK_LIVE, .operation = c->operation & OPERATION_MAX};
     if (size >= SIZE_IN_PAGES) { /* in an annex no block is that large */

@@ -28,6 +28,8 @@ typedef struct record {
     uint64_t size : 27, state : 3, operation : 34;       /* size: all ones where it is larger */
 } record;
 
+/* A stack of the depot, as `born` and `died` hold it. */
+enum { RECORD_STACK = 0xFFFFFF };
 #define OPERATION_MAX (((uint64_t)1 << 34) - 1)
 enum { CELL_SHIFT = 6, CELL = 1 << CELL_SHIFT, LEDGER_SHIFT = 2, SIZE_IN_PAGES = (1 << 27) - 1 };
 

@@ -47,7 +47,6 @@ void watch_pointers(runtime *r, const fief_config *config)
         scan *s = &r->core.scan;
         s->plain = plain_kinds(r);
         s->is_weak = is_weak;
-        r->begun = space_keep(&r->core.space, UNITS_NESTED * sizeof *r->begun);
         s->opened = os_clock();
         s->percent = config->scan_percent != 0 ? config->scan_percent : PERCENT_DEFAULT;
         s->off = config->no_scan;
@@ -136,12 +135,7 @@ static promise promise_of(const runtime *r, const void *block)
 /* How many of the open units began before the block was made. */
 static unsigned unit_depth(const runtime *r, const record *block)
 {
-    unsigned depth = 0;
-    while (r->begun != NULL && depth < r->depth && depth < UNITS_NESTED &&
-           r->begun[depth] < block->operation) {
-        depth++;
-    }
-    return depth;
+    return units_begun_before(r->log, r->depth, block->operation);
 }
 
 static bool outlives(const runtime *r, const record *holder, promise of_holder,

@@ -186,6 +186,10 @@ static void report(const core *c, scratch *s)
         put(&w,
             "  help: .count_blocks = true counts blocks and kinds; a debug build tells sites\n");
     }
+    fief_misuse m = {.class_id = FIEF_MISUSE_LEAK, .color = c->color, .runtime = c->name,
+                     .mode = GUARD_MODE, .thread = os_thread_number()};
+    put_help(&w, &m);
+    put_runtime(&w, &m);
     put(&w, "SUMMARY: fief: leak %zu blocks %zu bytes", t->blocks, t->bytes);
     if (s->places[0].file[0] != '\0') {
         put(&w, " ");

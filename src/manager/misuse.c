@@ -45,6 +45,61 @@ static const record *nearest(const space *s, const unsigned char *p)
                                                                                         : before;
 }
 
+const char *unit_words(const core *c, unsigned number, char words[UNIT_WORDS])
+{
+    const runtime *r = whole_runtime(c->rt);
+    const char *name = units_name(r->log, r->depth, number);
+    bool named = name[0] != '\0';
+    (void)snprintf(words, UNIT_WORDS, "unit %u%s%s%s", number, named ? " \"" : "", name,
+                   named ? "\"" : "");
+    return words;
+}
+
+static const char *name_or_null(const char *name)
+{
+    return name[0] != '\0' ? name : NULL;
+}
+
+/* How long blocks live there, where that is no matter of a free; NULL: it is one. */
+static const char *lifetime_of(const core *c, const page *entry)
+{
+    const runtime *r = whole_runtime(c->rt);
+    switch (page_strategy(entry)) {
+    case FIEF_COMPILER_ARENA: return "compiler-arena blocks live until their unit ends";
+    case FIEF_STACK: return "stack blocks live until they are popped, or their mark is rewound";
+    case FIEF_VM_ARENA:
+        return entry->owner == &r->vm ? "vm-arena blocks live until fief_close"
+                                      : "an arena's blocks live until it is rewound or ends";
+    default: return NULL;
+    }
+}
+
+/* Is it a question of lifetimes? */
+static bool is_of_lifetimes(fief_misuse_class class_id)
+{
+    switch (class_id) {
+    case FIEF_MISUSE_WRONG_ALLOCATOR:
+    case FIEF_MISUSE_USE_AFTER_RESET:
+    case FIEF_MISUSE_USE_AFTER_REWIND:
+    case FIEF_MISUSE_DANGLING_AT_RESET:
+    case FIEF_MISUSE_DANGLING_AT_REWIND:
+    case FIEF_MISUSE_DANGLING_AT_CLOSE:
+    case FIEF_MISUSE_DANGLING_STORE: return true;
+    default: return false;
+    }
+}
+
+/* The unit whose end killed the block. */
+static void describe_death(const core *c, const record *r, fief_misuse *m)
+{
+    const unit_note *killer = units_killer(whole_runtime(c->rt)->log, r);
+    if (killer != NULL) {
+        m->unit = killer->number;
+        m->unit_name = name_or_null(killer->name);
+        m->died.operation = killer->ended;
+    }
+}
+
 static void describe_block(void *argument)
 {
     const core *c = ((description *)argument)->core;
@@ -54,6 +109,7 @@ static void describe_block(void *argument)
     const record *r = m->address != NULL ? nearest(s, m->address) : NULL;
     if (entry != NULL && entry->used) {
         m->strategy = fief_strategy_name(page_strategy(entry));
+        m->lifetime = is_of_lifetimes(m->class_id) ? lifetime_of(c, entry) : NULL;
     }
     if (r == NULL) {
         return;
@@ -65,6 +121,7 @@ static void describe_block(void *argument)
     m->allocated.operation = r->state != BLOCK_VACANT ? r->operation : 0;
     if (!m->block_is_live) {
         depot_get(c->depot, (uint32_t)r->died, &m->died);
+        describe_death(c, r, m);
     }
     if (r->kind != c->no_kind) {
         m->kind = readable(kind_name(whole_runtime(c->rt), (unsigned)r->kind));
@@ -328,14 +385,17 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
     m.dangling = found;
     name_shapes(c, found);
     bool store = class_id == FIEF_MISUSE_DANGLING_STORE;
-    char unit[32] = "";
+    char unit[UNIT_WORDS] = "";
     if (c->unit != 0) {
-        (void)snprintf(unit, sizeof unit, ", unit %u", c->unit);
+        const runtime *r = whole_runtime(c->rt);
+        m.unit = c->unit;
+        m.unit_name = name_or_null(units_name(r->log, r->depth, c->unit));
+        (void)unit_words(c, c->unit, unit);
     }
     tell_dangling(&m,
-                  store ? "'%s' is to hold a pointer into %s%s, which it outlives"
-                        : "a live '%s' points into %s%s, where its target dies now",
-                  found->shape[0].holder, owner, unit);
+                  store ? "'%s' is to hold a pointer into %s%s%s, which it outlives"
+                        : "a live '%s' points into %s%s%s, where its target dies now",
+                  found->shape[0].holder, owner, c->unit != 0 ? ", " : "", unit);
     report(c, &m);
     return false;
 }

@@ -141,17 +141,27 @@ void put_place(writer *w, const site_text *text)
     }
 }
 
-/* The host's own location, in its own words. */
-static void put_where(writer *w, const fief_site *site, const fief_misuse *m, report_means means)
+/* The host's own location, in its own words; false: it has none, or is not to be asked. */
+enum { WHERE_SIZE = 200 };
+static bool get_where(const fief_site *site, const fief_misuse *m, report_means means,
+                      char where[WHERE_SIZE])
 {
-    char where[200] = "";
+    where[0] = '\0';
     if (site->where == 0 || m->where_text == NULL || means == REPORT_SILENT_HOST ||
         means == REPORT_PLAIN) {
-        return;
+        return false;
     }
-    (void)m->where_text(site->where, where, sizeof where, m->user);
-    where[sizeof where - 1] = '\0';
-    put(w, ", %s", where);
+    (void)m->where_text(site->where, where, WHERE_SIZE, m->user);
+    where[WHERE_SIZE - 1] = '\0';
+    return true;
+}
+
+static void put_where(writer *w, const fief_site *site, const fief_misuse *m, report_means means)
+{
+    char where[WHERE_SIZE];
+    if (get_where(site, m, means, where)) {
+        put(w, ", %s", where);
+    }
 }
 
 /* Colour is never the only carrier of anything. */
@@ -163,18 +173,58 @@ static const char *tone(const fief_misuse *m, enum tone t)
     return m->color ? codes[t] : "";
 }
 
-static void put_help(writer *w, const fief_misuse *m)
+/* A sentence that begins in `column`, in lines of 79 columns. */
+static void put_wrapped(writer *w, size_t column, const char *text)
 {
-    put(w, "  %shelp: %s%s\n", tone(m, HELP), fief_misuse_explain(m->class_id), tone(m, PLAIN));
+    enum { COLUMNS = 79, INDENT = 8 };
+    for (const char *word = text; *word != '\0';) {
+        size_t length = strcspn(word, " ");
+        if (column + (word != text) + length > COLUMNS) {
+            put(w, "\n%*s", INDENT, "");
+            column = INDENT;
+        } else if (word != text) {
+            put(w, " ");
+            column++;
+        }
+        put(w, "%.*s", (int)length, word);
+        column += length;
+        word += length + (word[length] == ' ');
+    }
 }
 
-static void put_runtime(writer *w, const fief_misuse *m)
+void put_help(writer *w, const fief_misuse *m)
+{
+    static const char label[] = "help: ";
+    put(w, "  %s%s", tone(m, HELP), label);
+    put_wrapped(w, 2 + sizeof label - 1, fief_misuse_explain(m->class_id));
+    put(w, "%s\n", tone(m, PLAIN));
+}
+
+static void put_lifetime(writer *w, const fief_misuse *m)
+{
+    if (m->lifetime != NULL) {
+        bool refused = m->class_id == FIEF_MISUSE_WRONG_ALLOCATOR;
+        put(w, "  note: %s%s\n", m->lifetime, refused ? "; nothing was freed" : "");
+    }
+}
+
+void put_runtime(writer *w, const fief_misuse *m)
 {
     put(w, "  %sruntime \"%s\", thread %d, fief " FIEF_VERSION " %s%s\n", tone(m, DIM), m->runtime,
         m->thread, m->mode, tone(m, PLAIN));
     if (m->operations != NULL) {
         put(w, "  %slast operations: ./dev replay %s%s\n", tone(m, DIM), m->operations,
             tone(m, PLAIN));
+    }
+}
+
+static void put_killer(writer *w, const fief_site *site, const fief_misuse *m)
+{
+    if (site == &m->died && m->unit != 0) {
+        put(w, ", end of unit %u", m->unit);
+        if (m->unit_name != NULL) {
+            put(w, " \"%s\"", m->unit_name);
+        }
     }
 }
 
@@ -188,6 +238,7 @@ static void put_site(writer *w, const char *what, const fief_site *site, const f
     if (site->operation != 0) {
         put(w, "  operation %llu", (unsigned long long)site->operation);
     }
+    put_killer(w, site, m);
     put_where(w, site, m, means);
     put(w, "\n");
     for (size_t i = 0; i < frames->count; i++) {
@@ -237,8 +288,10 @@ static void put_dangling(writer *w, const fief_dangling *d)
 
 static void put_shapes(writer *w, const fief_dangling *d)
 {
-    if (d->shape[0].count > 1) {
-        put(w, "  also: %zu more of this shape\n", d->shape[0].count - 1);
+    const fief_shape *first = &d->shape[0];
+    if (first->count > 1) {
+        put(w, "  also: %zu more of this shape (%s+%zu -> %s)%s\n", first->count - 1, first->holder,
+            first->offset, first->target, d->shapes == 1 && d->more == 0 ? ", no other shape" : "");
     }
     for (size_t i = 1; i < d->shapes; i++) {
         const fief_shape *s = &d->shape[i];
@@ -282,6 +335,7 @@ void put_rest(writer *w, const fief_misuse *m, report_means means)
                  means);
         put_shapes(w, m->dangling);
     }
+    put_lifetime(w, m);
     put_help(w, m);
     if (sites_hint() != NULL) {
         put(w, "  note: %s\n", sites_hint());
@@ -298,6 +352,7 @@ void put_description(writer *w, const fief_misuse *m)
     put_block(w, m);
     put_site(w, "died at", &m->died, frames_at(sites, 1), m, REPORT_CHILD);
     put_site(w, "allocated at", &m->allocated, frames_at(sites, 2), m, REPORT_CHILD);
+    put_lifetime(w, m);
     if (m->block != NULL && !m->block_is_live) {
         put_help(w, m);
     }
@@ -317,19 +372,35 @@ size_t fief_misuse_text(const fief_misuse *m, char *buffer, size_t size)
 
 enum { JSON_SIZE = 4096, JSON_FRAMES = 4 };
 
-/* Returns how many frames were left out. */
-static size_t put_frames(writer *w, const char *name, const fief_site *site, const found *frames,
-                         size_t most)
+static void put_string_or_null(writer *w, const char *text)
 {
+    if (text != NULL) {
+        put_string(w, text);
+    } else {
+        put(w, "null");
+    }
+}
+
+/* Returns how many frames were left out. */
+static size_t put_frames(writer *w, const char *name, const fief_misuse *m, const fief_site *site,
+                         const found *frames, size_t most)
+{
+    char where[WHERE_SIZE];
     size_t count = frames->count < most ? frames->count : most;
-    put(w, "\"%s\":{\"operation\":%llu,\"frames\":[", name, (unsigned long long)site->operation);
+    put(w, "\"%s\":{\"operation\":%llu,\"where\":", name, (unsigned long long)site->operation);
+    put_string_or_null(w, get_where(site, m, REPORT_CHILD, where) ? where : NULL);
+    put(w, ",\"frames\":[");
     for (size_t i = 0; i < count; i++) {
         const site_text *text = &frames->frames[i];
         put(w, "%s{\"function\":", i > 0 ? "," : "");
         put_string(w, text->function);
         put(w, ",\"file\":");
         put_string(w, text->file);
-        put(w, ",\"line\":%u}", text->line);
+        put(w, ",\"line\":%u", text->line);
+        if (text->line == 0) {
+            put(w, ",\"offset\":%llu", (unsigned long long)text->offset);
+        }
+        put(w, "}");
     }
     put(w, "]}");
     return frames->count - count;
@@ -359,8 +430,8 @@ static void put_json_block(writer *w, const fief_misuse *m)
         put(w, "null");
         return;
     }
-    put(w, "{\"offset_bytes\":%td,\"size_bytes\":%zu,\"alive\":%s,\"kind\":",
-        (const char *)m->address - (const char *)m->block, m->block_size,
+    put(w, "{\"address\":\"%p\",\"offset_bytes\":%td,\"size_bytes\":%zu,\"alive\":%s,\"kind\":",
+        m->block, (const char *)m->address - (const char *)m->block, m->block_size,
         m->block_is_live ? "true" : "false");
     put_string(w, m->kind != NULL ? m->kind : "");
     put(w, ",\"strategy\":");
@@ -371,14 +442,14 @@ static void put_json_block(writer *w, const fief_misuse *m)
 static size_t put_json_sites(writer *w, const fief_misuse *m, const scratch *sites, size_t most)
 {
     put(w, "{");
-    size_t omitted = put_frames(w, "used", &m->used, frames_at(sites, 0), most);
+    size_t omitted = put_frames(w, "used", m, &m->used, frames_at(sites, 0), most);
     put(w, ",");
-    omitted += put_frames(w, "died", &m->died, frames_at(sites, 1), most);
+    omitted += put_frames(w, "died", m, &m->died, frames_at(sites, 1), most);
     put(w, ",");
-    omitted += put_frames(w, "allocated", &m->allocated, frames_at(sites, 2), most);
+    omitted += put_frames(w, "allocated", m, &m->allocated, frames_at(sites, 2), most);
     if (m->dangling != NULL) {
         put(w, ",");
-        omitted += put_frames(w, "holder_allocated", &m->dangling->holder_allocated,
+        omitted += put_frames(w, "holder_allocated", m, &m->dangling->holder_allocated,
                               frames_at(sites, 3), most);
     }
     put(w, "}");
@@ -398,6 +469,24 @@ static void put_dedup(writer *w, const fief_misuse *m, const found *used)
     put_string(w, text);
 }
 
+/* The address, and the unit that ends or ended. */
+static void put_json_place(writer *w, const fief_misuse *m)
+{
+    put(w, ",\"address\":");
+    if (m->address != NULL) {
+        put(w, "\"%p\"", m->address);
+    } else {
+        put(w, "null");
+    }
+    if (m->unit == 0) {
+        put(w, ",\"unit\":null");
+        return;
+    }
+    put(w, ",\"unit\":{\"number\":%u,\"name\":", m->unit);
+    put_string_or_null(w, m->unit_name);
+    put(w, "}");
+}
+
 static void put_json(writer *w, const fief_misuse *m, const scratch *sites, size_t most)
 {
     static const char *const accesses[] = {"call", "read", "write", "found"};
@@ -407,12 +496,15 @@ static void put_json(writer *w, const fief_misuse *m, const scratch *sites, size
     put(w, ",\"thread\":%d,\"mode\":\"%s\",\"operation\":%llu,\"access\":\"%s\",\"text\":",
         m->thread, m->mode, (unsigned long long)m->operation, accesses[m->access]);
     put_string(w, m->text);
+    put_json_place(w, m);
     put(w, ",\"block\":");
     put_json_block(w, m);
     put(w, ",\"sites\":");
     size_t omitted = put_json_sites(w, m, sites, most);
     put(w, ",\"holder\":");
     put_holder(w, m->dangling);
+    put(w, ",\"repeats\":%zu,\"note\":", m->dangling != NULL ? m->dangling->shape[0].count - 1 : 0);
+    put_string_or_null(w, m->lifetime);
     put(w, ",\"help\":");
     put_string(w, fief_misuse_explain(m->class_id));
     put(w, ",\"dedup\":");

@@ -34,4 +34,8 @@ const char *function_of(const site_text *text);
 /* file:line, or (module+offset). */
 void put_place(writer *w, const site_text *text);
 
+/* The last lines of a report but its SUMMARY: how it is mended, and whose it is. */
+void put_help(writer *w, const fief_misuse *m);
+void put_runtime(writer *w, const fief_misuse *m);
+
 #endif

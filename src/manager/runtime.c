@@ -182,6 +182,7 @@ static void open_evidence(core *c, const fief_config *config)
         c->depot = depot_open();
         core_knows_stack(c);
         diary_open(c, config->record_ops);
+        whole_runtime(c->rt)->log = units_open();
     }
 }
 
@@ -475,26 +476,34 @@ fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 
 /* ---- units ---- */
 
-fief_unit fief_unit_begin_slow(fief_runtime *rt)
+static fief_unit begin_unit(runtime *r, const char *name)
 {
-    runtime *r = whole_runtime(rt);
-    if (!enter(&r->core, CALL())) {
-        return (fief_unit){.number = 0};
-    }
     if (r->innermost == 0) {
         arena_refuse(&r->unit, false);
     }
-    fief_unit unit = {fief_arena_mark(rt->unit), r->unit.unit_began, ++r->units, r->innermost,
+    fief_unit unit = {fief_arena_mark(r->window.unit), r->unit.unit_began, ++r->units, r->innermost,
                       arena_height(&r->frames)};
     arena_note_event(&r->unit); /* older marks are told from those of the unit by it */
     r->unit.unit_began = r->unit.window.arena.events;
     r->innermost = unit.number;
-    if (r->begun != NULL && r->depth < UNITS_NESTED) {
-        r->begun[r->depth] = r->core.operation;
+    if (GUARD_SHUT) {
+        units_begin(r->log, r->depth, unit.number, r->core.operation, name);
     }
     r->depth++;
     note_call(&r->core, (note){.verb = VERB_UNIT_BEGIN});
     return unit;
+}
+
+fief_unit fief_unit_begin_slow(fief_runtime *rt)
+{
+    runtime *r = whole_runtime(rt);
+    return enter(&r->core, CALL()) ? begin_unit(r, NULL) : (fief_unit){.number = 0};
+}
+
+fief_unit fief_unit_begin_named_slow(fief_runtime *rt, const char *name)
+{
+    runtime *r = whole_runtime(rt);
+    return enter(&r->core, CALL()) ? begin_unit(r, name) : (fief_unit){.number = 0};
 }
 
 void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
@@ -504,13 +513,18 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
         return;
     }
     if (r->innermost == 0 || unit.number != r->innermost) {
+        char ended[UNIT_WORDS], innermost[UNIT_WORDS];
         misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
-               "unit %u was ended, but the innermost open one is %u", unit.number, r->innermost);
+               "%s was ended, but the innermost open one is %s",
+               unit_words(&r->core, unit.number, ended),
+               unit_words(&r->core, r->innermost, innermost));
         return;
     }
     if (arena_height(&r->frames) > unit.frames) {
+        char ended[UNIT_WORDS];
         misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
-               "unit %u was ended, but a frame that was pushed in it is still there", unit.number);
+               "%s was ended, but a frame that was pushed in it is still there",
+               unit_words(&r->core, unit.number, ended));
         return;
     }
     r->core.unit = unit.number;
@@ -520,6 +534,9 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
         return;
     }
     note_call(&r->core, (note){.verb = VERB_UNIT_END});
+    if (GUARD_SHUT) {
+        units_end(r->log, r->depth, r->core.operation, call_stack(&r->core));
+    }
     r->innermost = unit.outer;
     r->unit.unit_began = unit.outer_began;
     r->depth--;

@@ -3,12 +3,13 @@
 #define FIEF_MANAGER_RUNTIME_H
 
 #include "core/core.h"
+#include "manager/units.h"
 
 #include "os/os.h"
 
 #include <fief/runtime.h>
 
-enum { KINDS_MAX = 4096, UNITS_NESTED = 32 };
+enum { KINDS_MAX = 4096 };
 
 /* One block, with the rows and the pools of the table behind it:
  *     | core, heap, arenas, ... | window | rows ...... | pools ... |
@@ -21,7 +22,7 @@ typedef struct runtime {
     pool *pools; /* of the kinds that have one, in the table's order */
     unsigned innermost, units; /* the number of the innermost open unit; units so far */
     unsigned depth;            /* units that are open */
-    uint64_t *begun;           /* the operations that opened them; UNITS_NESTED of them, or NULL */
+    unit_log *log;             /* of units, when guarded; or NULL */
     heap heap;
     fief_runtime window; /* last: the public half, and the rows behind it */
 } runtime;
@@ -38,6 +39,8 @@ static inline const char *kind_name(const runtime *r, unsigned kind)
 
 /* misuse.c: what is known of the block at an address. */
 void describe_address(core *c, const void *address, fief_misuse *ret);
+/* misuse.c: `unit 12 "main.lox"`. */
+const char *unit_words(const core *c, unsigned number, char words[UNIT_WORDS]);
 /* misuse.c: somebody touched a page of this runtime that is dead. */
 void report_access(core *c, const os_fault *fault);
 /* The fault is the crash of a handler that was given a misuse: says so, and of which. */

@@ -128,6 +128,7 @@ static void release(runtime *r)
         (void)guard_exhume(c->space.base, bytes);
     }
     depot_close(c->depot);
+    units_close(r->log);
     space_close(&c->space);
 }
 

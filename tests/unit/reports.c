@@ -224,6 +224,58 @@ Test(reports, json_is_one_line_under_4_kib)
     cr_expect_not_null(strstr(json, "\"omitted\":12}"), "16 frames, 4 are shown: %s", json);
 }
 
+/* ---- whose end it was ---- */
+
+static bool describes(const void *block, const char *line)
+{
+    (void)fief_describe(block, text, sizeof text);
+    return strstr(text, line) != NULL;
+}
+
+Test(reports, the_unit_that_killed_a_block_is_named)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    fief_unit outer = fief_unit_begin_named(rt, "main.lox");
+    char *p = fief_temp(rt, char, 40);
+    fief_unit inner = fief_unit_begin_named(
+        rt, "a/path/that/is/longer/than/what/a/report/has/room/for/of/it/inner.lox");
+    char *q = fief_temp(rt, char, 40);
+    fief_unit_end(rt, inner);
+    cr_expect(!is_guarded() || describes(q, "/of/it/inner.lox\"\n"), "%s", text);
+    cr_expect(!is_guarded() || describes(q, ", end of unit 2 \""), "%s", text);
+    fief_unit_end(rt, outer);
+    cr_expect(!is_guarded() || describes(p, ", end of unit 1 \"main.lox\"\n"), "%s", text);
+    fief_unit nameless = fief_unit_begin_named(rt, NULL);
+    char *r = fief_temp(rt, char, 40);
+    fief_unit_end(rt, nameless);
+    cr_expect(!is_guarded() || describes(r, ", end of unit 3\n"), "%s", text);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(reports, a_dangling_pointer_names_the_unit_that_ends)
+{
+    static void *global;
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .on_misuse = note_json});
+    json[0] = '\0';
+    cr_assert(fief_root_add(rt, &global, sizeof global, "global"));
+    fief_unit unit = fief_unit_begin_named(rt, "main.lox");
+    global = fief_temp(rt, char, 40);
+    fief_unit_end(rt, unit);
+    global = NULL;
+    if (is_guarded()) {
+        expect_line("the compiler arena, unit 1 \"main.lox\", where");
+        expect_line("  note: compiler-arena blocks live until their unit ends\n");
+        const char *fields[] = {"\"unit\":{\"number\":1,\"name\":\"main.lox\"}", "\"repeats\":0",
+                                "\"note\":\"compiler-arena blocks", "\"address\":\"0x"};
+        for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+            cr_expect_not_null(strstr(json, fields[i]), "no %s in %s", fields[i], json);
+        }
+        fief_unit_end(rt, unit);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 /* ---- the host's own line ---- */
 
 static const void *used_at;
