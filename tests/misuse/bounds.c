@@ -235,6 +235,58 @@ static void overflow_far_vm(bool mistaken)
     (void)next;
 }
 
+static void overflow_far_unsized(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_malloc(rt, 48));
+    char *next = fief_malloc(rt, 48);
+    ACCESS(fill(p, OR(48 + 400, 48)));
+    FOUND(fief_release(rt, p));
+    fief_release(rt, next);
+}
+
+/* Within its last page: what lies behind that belongs to nobody yet. */
+static void overflow_far_large(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 300000));
+    ACCESS(fill(p + 299000, OR(1000 + 400, 1000)));
+    FOUND(fief_heap_free(heap, p, 300000));
+}
+
+static void overflow_far_arena(bool mistaken)
+{
+    fief_arena *own = fief_arena_open(rt, NULL);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    char *next = fief_arena_alloc(own, 40);
+    ACCESS(fill(p, OR(40 + 400, 40)));
+    FOUND(fief_arena_reset(own));
+    (void)next;
+}
+
+static void overflow_far_buffer(bool mistaken)
+{
+    static char bytes[4096];
+    fief_arena_config config = {.buffer = bytes, .buffer_size = sizeof bytes};
+    fief_arena *own = fief_arena_open(rt, &config);
+    char *p;
+    MADE(p = fief_arena_alloc(own, 40));
+    char *next = fief_arena_alloc(own, 40);
+    ACCESS(fill(p, OR(40 + 400, 40)));
+    FOUND(fief_arena_close(own));
+    (void)next;
+}
+
+static void overflow_far_stack(bool mistaken)
+{
+    fief_stack *frames = fief_frame_stack(rt);
+    char *p;
+    MADE(p = fief_stack_make(frames, char, 40));
+    ACCESS(fill(p, OR(40 + 400, 40)));
+    FOUND((void)fief_stack_drop(frames, p, 40));
+}
+
 static void read_past_heap(bool mistaken)
 {
     char *p;
@@ -470,6 +522,11 @@ static const row rows[] = {
     ROW(overflow_far, medium, overflow, NEXT, NOW, NOW),
     ROW(overflow_far, unit, overflow, NEXT, NOW, NOW),
     ROW(overflow_far, vm, overflow, NEXT, NOW, NOW),
+    ROW(overflow_far, unsized, overflow, NEXT, NOW, NOW),
+    ROW(overflow_far, large, overflow, NEXT, NOW, NOW),
+    ROW(overflow_far, arena, overflow, NEXT, NOW, NOW),
+    ROW(overflow_far, buffer, overflow, NEXT, NOW, NOW),
+    ROW(overflow_far, stack, overflow, NEXT, NOW, NOW),
     ROW(read_past, heap, overflow, NOT_HERE, NOW, NOW),
     ROW(read_past, unsized, overflow, NOT_HERE, NOW, NOW),
     ROW(read_past, medium, overflow, NOT_HERE, NOW, NOW),

@@ -190,6 +190,20 @@ static void dangling_at_close_arena(bool mistaken)
     fief_free(rt, PAIR, holder, 48);
 }
 
+/* Only the debug build's: ASan may keep locals elsewhere than on the stack. */
+static void dangling_at_reset_c_stack(bool mistaken)
+{
+    fief_runtime *own = open_scanning_the_stack();
+    fief_unit unit = fief_unit_begin(own);
+    char *volatile local;
+    MADE(local = fief_new(own, NODE, FIEF_TEMPORARY, 40));
+    local = OR(local, elsewhere);
+    WRONG(fief_unit_end(own, unit));
+    local = elsewhere;
+    fief_unit_end(own, unit);
+    (void)fief_close(own);
+}
+
 static void dangling_store_pool(bool mistaken)
 {
     fief_unit unit = fief_unit_begin(rt);
@@ -256,6 +270,7 @@ static const row rows[] = {
     ROW(dangling_at_reset, outer_unit, dangling_at_reset, NOW, NOW, NOW),
     ROW(dangling_at_reset, root, dangling_at_reset, NOW, NOW, NOW),
     ROW(dangling_at_reset, arena, dangling_at_reset, NOW, NOW, NOW),
+    ROW(dangling_at_reset, c_stack, dangling_at_reset, NOW, NOT_HERE, NOW),
     ROW(dangling_at_rewind, arena, dangling_at_rewind, NOW, NOW, NOW),
     ROW(dangling_at_rewind, frames, dangling_at_rewind, NOW, NOW, NOW),
     ROW(dangling_at_rewind, pop, dangling_at_rewind, NOW, NOW, NOW),

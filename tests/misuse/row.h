@@ -45,6 +45,8 @@ extern volatile char sink;
 extern char elsewhere[16384]; /* what a control accesses */
 /* A runtime of the row's own, opened as `rt` was. */
 fief_runtime *open_another(void);
+/* The same; its dangling scans look at the C stack, too. */
+fief_runtime *open_scanning_the_stack(void);
 void do_nothing(void);
 /* Byte by byte, upwards. */
 void fill(char *bytes, size_t count);

@@ -48,12 +48,22 @@ static bool refuse(const fief_misuse *misuse, void *unused)
     return true;
 }
 
-fief_runtime *open_another(void)
+static fief_runtime *open_as(bool scans_stack)
 {
     size_t reserve = (size_t)1 << 28; /* memcheck writes down each 64 KiB of it */
     return fief_open(&(fief_config){.name = "row", .kinds = kinds, .kind_count = KINDS,
-                                    .reserve_bytes = reserve,
+                                    .reserve_bytes = reserve, .scan_stack = scans_stack,
                                     .on_misuse = refuses ? refuse : NULL});
+}
+
+fief_runtime *open_another(void)
+{
+    return open_as(false);
+}
+
+fief_runtime *open_scanning_the_stack(void)
+{
+    return open_as(true);
 }
 
 FIEF_NOINLINE void do_nothing(void)
