@@ -79,7 +79,7 @@ static bool budget_admits_made(const life *l, const made *m)
 static bool must_be_null_or_not(run *r, life *l, const made *m)
 {
     bool absurd = m->size >= SIZE_ABSURD;
-    bool fits = !absurd && budget_admits_made(l, m);
+    bool fits = !absurd && (m->is_admitted || budget_admits_made(l, m));
     if (m->start == NULL) {
         MUST(r, !fits || null_is_fine(r), "expected %zu bytes, found NULL", m->size);
         l->strategies[m->strategy].refused += m->size <= REFUSED_LARGEST && !l->is_loose;
@@ -622,6 +622,7 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
         l->heap_used -= b->origin == UNSIZED ? b->counted : heap_rounded(l, b->size);
     }
     m.zeroed = false;
+    m.is_admitted = true;
     l->busy = index;
     if (b->home >= 0 && m.start == b->start) { /* in place: nothing was allocated */
         b->number = ++l->homes[b->home].last;
