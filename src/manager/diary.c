@@ -539,6 +539,8 @@ static void put_misuse(scribe *s)
         }
     } else if (m->class_id == FIEF_MISUSE_NOT_LIFO) {
         put_pop(s, block);
+    } else if (m->class_id == FIEF_MISUSE_INTERIOR_FREE && m->block_size <= FIEF_ALIGN) {
+        put(&s->w, "give_uncarved 24\n"); /* in no block, or in one that is too small */
     } else if (is_beside(m) && m->access != FIEF_ACCESS_FOUND) {
         put(&s->w, "cross_fence b%d 1\n", block >= 0 ? block : 0);
     } else if (m->class_id == FIEF_MISUSE_NO_STRATEGY) {
