@@ -454,13 +454,18 @@ void do_churn(run *r, const uint64_t *at)
         MUST(r, blocks[i] != NULL || null_is_fine(r), "expected %zu bytes, found NULL", size);
         MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0,
              "expected a block apart");
+        MUST(r, blocks[i] == NULL || fief_owner(l->rt, blocks[i]) == FIEF_HEAP,
+             "expected a block of the heap's");
         if (blocks[i] != NULL) {
-            memset(blocks[i], 0xA5, size < 16 ? size : 16);
+            memset(blocks[i], (int)i + 1, size < 16 ? size : 16);
         }
     }
     forget_resting(l);
     for (unsigned turn = 0; turn < 2; turn++) {
         for (size_t i = turn; i < count; i += 2) {
+            const unsigned char *first = blocks[i];
+            MUST(r, first == NULL || size == 0 || *first == i + 1,
+                 "expected each block handed out once, found one twice");
             fief_heap_free(heap, blocks[i], size);
         }
     }
