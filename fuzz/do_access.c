@@ -47,8 +47,8 @@ static void touch(volatile unsigned char *byte, bool writes)
 static unsigned told_in_child(run *r, volatile unsigned char *byte, bool writes)
 {
     if (witness == NULL) {
-        void *page = mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void *page =
+            mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         MUST(r, page != MAP_FAILED, "expected a page to share with a child, found none");
         witness = page;
     }
@@ -151,8 +151,7 @@ void do_use_after_reset(run *r, const uint64_t *at)
 void do_use_after_rewind(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
-    int home_index =
-        l != NULL && r->os == NULL ? find_home(l, at[0], at[1] % 4 == 3) : -1;
+    int home_index = l != NULL && r->os == NULL ? find_home(l, at[0], at[1] % 4 == 3) : -1;
     if (home_index < 0) {
         return;
     }
