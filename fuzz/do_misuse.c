@@ -251,7 +251,7 @@ void do_wrong_allocator(run *r, const uint64_t *at)
     must_hold(r, index, b->size);
 }
 
-/* The slot behind the last that a pool has handed out; a release build knows, too, where it counts. */
+/* The slot behind the last that a pool has handed out; a release build knows it where it counts. */
 void do_give_uncarved(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
