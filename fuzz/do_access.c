@@ -1,6 +1,6 @@
 /* do_access: reads and writes of memory that is dead or fenced, noticed at the access itself. In
- * the debug build such an access faults, and the report cannot be returned from: it is made in a child,
- * whose handler of misuse leaves the class behind and ends it. In the ASan-annotated build
+ * the debug build such an access faults, and the report cannot be returned from: it is made in a
+ * child, whose handler of misuse leaves the class behind and ends it. In the ASan-annotated build
  * AddressSanitizer is asked whether it would see it. Each operation makes what it then touches. */
 #include "run.h"
 
