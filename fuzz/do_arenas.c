@@ -558,18 +558,24 @@ static bool has_cleanup_above(const home *h, uint64_t number)
     return false;
 }
 
+/* Would the end of the innermost unit do no more than to find a pointer to it? */
+static bool dies_with_its_unit(const run *r, const life *l, int target)
+{
+    const unit *u = &l->units[l->unit_count - 1];
+    int frame = newest_frame(l, HOME_FRAMES);
+    bool has_frames = frame >= 0 && l->blocks[frame].number > u->frames;
+    return l->blocks[target].number > u->number && r->custom.scan_percent == 0 && !has_frames &&
+           !has_cleanup_above(&l->homes[HOME_UNIT], u->number);
+}
+
 /* A pointer that outlives its unit: found when the unit ends, which is refused. */
 void do_dangling(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
     int holder = l != NULL ? find_block(l, at[0], is_longer_lived) : -1;
     int target = holder >= 0 ? find_block(l, at[1], is_temporary) : -1;
-    const unit *u = target >= 0 ? &l->units[l->unit_count - 1] : NULL;
-    bool dies = u != NULL && l->blocks[target].number > u->number && r->custom.scan_percent == 0;
-    bool frames = u != NULL && newest_frame(l, HOME_FRAMES) >= 0 &&
-                  l->blocks[newest_frame(l, HOME_FRAMES)].number > u->frames;
-    bool cleans = u != NULL && has_cleanup_above(&l->homes[HOME_UNIT], u->number);
-    if (!dies || frames || cleans || !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_RESET)) {
+    if (target < 0 || !dies_with_its_unit(r, l, target) ||
+        !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_RESET)) {
         return;
     }
     block *b = &l->blocks[holder];
@@ -580,9 +586,68 @@ void do_dangling(run *r, const uint64_t *at)
         c_block(l, target));
     memcpy(b->start + b->field_at, &address, sizeof address);
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
-    fief_unit_end(l->rt, u->unit);
+    fief_unit_end(l->rt, l->units[l->unit_count - 1].unit);
     end_misuse(r);
     b->field = target;
     forget_pointers_to(r, target);
+    check_blocks(r, l);
+}
+
+/* ---- roots: words of the host's own ---- */
+
+static void *root_words[RUNTIMES][ROOTS];
+
+void do_root_add(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    unsigned root = (unsigned)at[0] % ROOTS;
+    if (l != NULL && !l->has_root[root]) {
+        SAY(r, "(void)fief_root_add(rt[%u], &roots[%u][%u], 8, \"a root\");", l->index, l->index,
+            root);
+        void **word = &root_words[l->index][root];
+        l->has_root[root] = fief_root_add(l->rt, word, sizeof *word, "a root");
+        MUST(r, l->has_root[root] || !r->guards || null_is_fine(r),
+             "expected the root to be kept, found it refused");
+    }
+}
+
+static int find_root(const life *l, uint64_t handle)
+{
+    for (unsigned n = 0; n < ROOTS; n++) {
+        if (l->has_root[(handle + n) % ROOTS]) {
+            return (int)((handle + n) % ROOTS);
+        }
+    }
+    return -1;
+}
+
+void do_root_remove(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int root = l != NULL ? find_root(l, at[0]) : -1;
+    if (root >= 0) {
+        SAY(r, "fief_root_remove(rt[%u], &roots[%u][%d]);", l->index, l->index, root);
+        fief_root_remove(l->rt, &root_words[l->index][root]);
+        l->has_root[root] = false;
+    }
+}
+
+/* As a dangling block, but a root points. */
+void do_dangling_root(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int root = l != NULL ? find_root(l, at[0]) : -1;
+    int target = root >= 0 ? find_block(l, at[1], is_temporary) : -1;
+    if (target < 0 || !dies_with_its_unit(r, l, target) ||
+        !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_RESET)) {
+        return;
+    }
+    SAY(r, "roots[%u][%d] = %s;", l->index, root, c_block(l, target));
+    root_words[l->index][root] = l->blocks[target].start;
+    SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
+    fief_unit_end(l->rt, l->units[l->unit_count - 1].unit);
+    root_words[l->index][root] = NULL;
+    SAY(r, "roots[%u][%d] = NULL;", l->index, root);
+    end_misuse(r);
     check_blocks(r, l);
 }

@@ -79,7 +79,7 @@ static bool budget_admits_made(const life *l, const made *m)
 static bool must_be_null_or_not(run *r, life *l, const made *m)
 {
     bool absurd = m->size >= SIZE_ABSURD;
-    bool fits = !absurd && budget_admits_made(l, m);
+    bool fits = !absurd && (m->is_admitted || budget_admits_made(l, m));
     if (m->start == NULL) {
         MUST(r, !fits || null_is_fine(r), "expected %zu bytes, found NULL", m->size);
         l->strategies[m->strategy].refused += m->size <= REFUSED_LARGEST && !l->is_loose;
@@ -454,13 +454,18 @@ void do_churn(run *r, const uint64_t *at)
         MUST(r, blocks[i] != NULL || null_is_fine(r), "expected %zu bytes, found NULL", size);
         MUST(r, blocks[i] == NULL || overlapped(l, blocks[i], size, -1) < 0,
              "expected a block apart");
+        MUST(r, blocks[i] == NULL || fief_owner(l->rt, blocks[i]) == FIEF_HEAP,
+             "expected a block of the heap's");
         if (blocks[i] != NULL) {
-            memset(blocks[i], 0xA5, size < 16 ? size : 16);
+            memset(blocks[i], (int)i + 1, size < 16 ? size : 16);
         }
     }
     forget_resting(l);
     for (unsigned turn = 0; turn < 2; turn++) {
         for (size_t i = turn; i < count; i += 2) {
+            const unsigned char *first = blocks[i];
+            MUST(r, first == NULL || size == 0 || *first == i + 1,
+                 "expected each block handed out once, found one twice");
             fief_heap_free(heap, blocks[i], size);
         }
     }
@@ -622,6 +627,7 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
         l->heap_used -= b->origin == UNSIZED ? b->counted : heap_rounded(l, b->size);
     }
     m.zeroed = false;
+    m.is_admitted = true;
     l->busy = index;
     if (b->home >= 0 && m.start == b->start) { /* in place: nothing was allocated */
         b->number = ++l->homes[b->home].last;

@@ -11,7 +11,7 @@
 #define VALGRIND_ENABLE_ERROR_REPORTING
 #endif
 
-enum { LARGEST_WRONG = 600000 };
+enum { LARGEST_WRONG = 600000, CALLS = 13 };
 
 /* ---- which blocks ---- */
 
@@ -173,6 +173,18 @@ void do_foreign_free(run *r, const uint64_t *at)
     }
 }
 
+/* A free, or a resize where the kind has one. */
+static void call_wrongly(run *r, const life *l, const block *wrong, int index, bool resizes)
+{
+    bool can = wrong->origin == SIZED || cell(l, wrong->kind, FIEF_DYNAMIC) == FIEF_HEAP;
+    if (resizes && can && wrong->strategy == FIEF_HEAP) {
+        void *moved = call_resize(r, l, wrong, c_block(l, index), 1000);
+        MUST(r, moved == NULL, "expected NULL for a wrong call, found a block");
+    } else {
+        call_free(r, l, wrong, c_block(l, index));
+    }
+}
+
 void do_wrong_size(run *r, const uint64_t *at)
 {
     int index;
@@ -180,7 +192,7 @@ void do_wrong_size(run *r, const uint64_t *at)
     if (l != NULL && begin_misuse(r, FIEF_MISUSE_WRONG_SIZE)) {
         block wrong = l->blocks[index];
         wrong.size = (size_t)at[1] + (at[1] == wrong.size);
-        call_free(r, l, &wrong, c_block(l, index));
+        call_wrongly(r, l, &wrong, index, at[0] % 4 == 3);
         end_misuse(r);
         must_hold(r, index, l->blocks[index].size);
     }
@@ -205,7 +217,7 @@ void do_wrong_kind(run *r, const uint64_t *at)
         if (kind != wrong.kind && kind_has_heap(l, kind)) {
             if (begin_misuse(r, FIEF_MISUSE_WRONG_KIND)) {
                 wrong.kind = kind;
-                call_free(r, l, &wrong, c_block(l, index));
+                call_wrongly(r, l, &wrong, index, at[0] % 4 == 3);
                 end_misuse(r);
                 must_hold(r, index, wrong.size);
             }
@@ -237,6 +249,36 @@ void do_wrong_allocator(run *r, const uint64_t *at)
     }
     end_misuse(r);
     must_hold(r, index, b->size);
+}
+
+/* The slot behind the last that a pool has handed out; a release build knows it where it counts. */
+void do_give_uncarved(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    size_t size = 1 + (size_t)at[0] % 4096;
+    bool notices = r->guards || (l != NULL && l->is_counted);
+    if (l == NULL || r->os != NULL || l->buffer != NULL || !notices ||
+        !budget_admits_it(l, FIEF_POOL, 2 * size)) {
+        return;
+    }
+    SAY(r, "slots_of_ours = fief_pool_open(rt[%u], \"uncarved\", %zu);", l->index, size);
+    SAY(r, "here_taken = fief_pool_take(slots_of_ours), kept = fief_pool_take(slots_of_ours);");
+    fief_pool *fresh = fief_pool_open(l->rt, "uncarved", size);
+    unsigned char *first = fresh != NULL ? fief_pool_take(fresh) : NULL;
+    unsigned char *last = first != NULL ? fief_pool_take(fresh) : NULL;
+    MUST(r, last != NULL, "expected two slots, found NULL");
+    unsigned char *behind = last + (last - first);
+    if (last > first && fief_owner(l->rt, behind) == FIEF_POOL) {
+        expect_misuse(r, FIEF_MISUSE_INTERIOR_FREE);
+        SAY(r, "fief_pool_give(slots_of_ours, kept + (kept - here_taken));");
+        fief_pool_give(fresh, behind);
+        end_misuse(r);
+    }
+    MUST(r, fief_pool_live(fresh) == 2, "expected 2 living slots, found %zu",
+         fief_pool_live(fresh));
+    SAY(r, "fief_pool_close(slots_of_ours);");
+    fief_pool_close(fresh);
+    memset(l->resting, 0, sizeof l->resting);
 }
 
 /* ---- bytes that are not the block's, found by a check and put back ---- */
@@ -347,8 +389,24 @@ static void must_not_be_new(run *r, const life *l, unsigned kind, unsigned conte
 
 void do_bad_kind(run *r, const uint64_t *at)
 {
+    static char there[8];
     life *l = open_life(r);
-    if (l != NULL) {
+    unsigned outside = l != NULL ? l->kind_count + (unsigned)at[0] : 0;
+    if (l != NULL && at[0] % 8 >= 6) {
+        if (begin_misuse(r, FIEF_MISUSE_BAD_KIND)) {
+            bool frees = at[0] % 8 == 6;
+            SAY(r,
+                frees ? "fief_free(rt[%u], %u, there, 8);"
+                      : "(void)fief_resize(rt[%u], %u, there, 8, 16);",
+                l->index, outside);
+            if (frees) {
+                fief_free(l->rt, outside, there, sizeof there);
+            } else {
+                (void)fief_resize(l->rt, outside, there, sizeof there, 16);
+            }
+            end_misuse(r);
+        }
+    } else if (l != NULL) {
         bool context = at[0] % 2 != 0;
         must_not_be_new(r, l, context ? 0 : l->kind_count + (unsigned)at[0],
                         context ? FIEF_CONTEXTS + (unsigned)at[0] : (unsigned)FIEF_DYNAMIC, 8,
@@ -558,7 +616,7 @@ static void *call_astray(void *argument)
 {
     const stray *s = argument;
     fief_runtime *rt = s->l->rt;
-    switch (s->how % 4) {
+    switch (s->how % CALLS) {
     case 0:
         (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
         break;
@@ -568,8 +626,35 @@ static void *call_astray(void *argument)
     case 2:
         (void)fief_check(rt);
         break;
-    default:
+    case 3:
         (void)fief_trim(rt);
+        break;
+    case 4:
+        (void)fief_close(rt);
+        break;
+    case 5:
+        fief_drop(rt);
+        break;
+    case 6:
+        (void)fief_unit_begin(rt);
+        break;
+    case 7:
+        (void)fief_new(rt, 0, FIEF_DYNAMIC, 10);
+        break;
+    case 8:
+        (void)fief_strdup(rt, FIEF_DYNAMIC, "x");
+        break;
+    case 9:
+        (void)fief_malloc(rt, 10);
+        break;
+    case 10:
+        (void)fief_pool_open(rt, "astray", 10);
+        break;
+    case 11:
+        (void)fief_stack_push(fief_frame_stack(rt), 10);
+        break;
+    default:
+        (void)fief_limit_set(rt, FIEF_NO_STRATEGY, 0);
         break;
     }
     return NULL;
@@ -581,7 +666,7 @@ void do_wrong_thread(run *r, const uint64_t *at)
     pthread_t thread;
     stray s = {l, at[0]};
     if (l != NULL && begin_misuse(r, FIEF_MISUSE_WRONG_THREAD)) {
-        SAY(r, "astray(rt[%u], %u);", l->index, (unsigned)at[0] % 4);
+        SAY(r, "astray(rt[%u], %u);", l->index, (unsigned)at[0] % CALLS);
         if (pthread_create(&thread, NULL, call_astray, &s) == 0) {
             (void)pthread_join(thread, NULL);
             end_misuse(r);
@@ -605,7 +690,7 @@ void do_use_after_close(run *r, const uint64_t *at)
     MUST(r, closed != NULL && fief_close(closed) == 0, "expected a runtime that opens and closes");
     if (begin_misuse(r, FIEF_MISUSE_USE_AFTER_CLOSE)) {
         const life dead = {.rt = closed};
-        SAY(r, "call(closed, %u);", (unsigned)at[0] % 4);
+        SAY(r, "call(closed, %u);", (unsigned)at[0] % CALLS);
         (void)call_astray(&(stray){&dead, at[0]});
         end_misuse(r);
     }

@@ -21,6 +21,7 @@ bool on_misuse(const fief_misuse *m, void *user)
 {
     const life *l = user;
     run *r = l->run;
+    access_was_noticed(m);
     r->reported++;
     MUST(r, r->expects == 1, "expected no misuse, found %s: %s", fief_misuse_name(m->class_id),
          m->text);
@@ -87,6 +88,7 @@ static void forget_all(life *l)
     memset(l->resting, 0, sizeof l->resting);
     memset(l->strategies, 0, sizeof l->strategies);
     memset(l->kinds_used, 0, sizeof l->kinds_used);
+    memset(l->has_root, 0, sizeof l->has_root);
     for (int i = 0; i < HOMES; i++) {
         l->homes[i].is_open = false;
     }
@@ -275,25 +277,36 @@ static unsigned cleanups_left(const life *l)
     return left;
 }
 
-static void close_with(run *r, life *l, size_t leaks)
+static void begin_end(run *r, life *l)
 {
-    unsigned cleanups = cleanups_left(l);
+    r->cleanups_due = cleanups_left(l);
     check_blocks(r, l);
     check_figures(r, l);
     r->cleanups = 0;
     r->last_cleanup = NULL;
     r->closing = true;
+}
+
+static void finish_end(run *r, life *l)
+{
+    l->rt = NULL;
+    r->closing = false;
+    MUST(r, r->cleanups == r->cleanups_due, "expected %u cleanups, found %u", r->cleanups_due,
+         r->cleanups);
+}
+
+static void close_with(run *r, life *l, size_t leaks)
+{
+    begin_end(r, l);
     if (leaks == 0) {
         SAY(r, "must(fief_close(rt[%u]) == 0, \"nothing leaked\");", l->index);
     } else {
         SAY(r, "(void)fief_close(rt[%u]); /* %zu blocks leak */", l->index, leaks);
     }
     size_t leaked = fief_close(l->rt);
-    l->rt = NULL;
-    r->closing = false;
+    finish_end(r, l);
     MUST(r, leaked == leaks || (leaks != 0 && !r->guards && !l->is_counted),
          "expected %zu leaked blocks, found %zu", leaks, leaked);
-    MUST(r, r->cleanups == cleanups, "expected %u cleanups, found %u", cleanups, r->cleanups);
     see(r, leaks);
 }
 
@@ -329,6 +342,54 @@ void do_leak(run *r, const uint64_t *at)
     quiet_begin();
     close_with(r, l, dynamic);
     quiet_end();
+}
+
+/* Ends with what is not freed, and nobody asks for it. */
+void do_drop(run *r, const uint64_t *at)
+{
+    (void)at;
+    life *l = r->now->rt != NULL ? open_life(r) : NULL;
+    if (l == NULL) {
+        return;
+    }
+    begin_end(r, l);
+    SAY(r, "fief_drop(rt[%u]);", l->index);
+    fief_drop(l->rt);
+    finish_end(r, l);
+}
+
+/* ---- limits ---- */
+
+static void set_limit(run *r, life *l, fief_strategy strategy, size_t bytes)
+{
+    bool is_one = strategy < FIEF_STRATEGIES;
+    SAY(r, "(void)fief_limit_set(rt[%u], (fief_strategy)%u, %zu);", l->index, (unsigned)strategy,
+        bytes);
+    bool set = fief_limit_set(l->rt, strategy, bytes);
+    MUST(r, set == (l->is_counted && is_one), "expected the limit to be %s, found it otherwise",
+         set ? "refused" : "set");
+    if (set) {
+        *(strategy == FIEF_NO_STRATEGY ? &l->limit : &l->strategies[strategy].limit) = bytes;
+    }
+}
+
+void do_limit(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    if (l != NULL) {
+        set_limit(r, l, (fief_strategy)at[0], (size_t)at[1]);
+    }
+}
+
+/* Not a byte more than now. */
+void do_freeze(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    if (l != NULL) {
+        bool is_one = at[0] > FIEF_NO_STRATEGY && at[0] < FIEF_STRATEGIES;
+        size_t now = is_one ? l->strategies[at[0]].asked : l->asked;
+        set_limit(r, l, (fief_strategy)at[0], now != 0 ? now : 1);
+    }
 }
 
 /* ---- threads ---- */

@@ -76,6 +76,8 @@ typedef struct slots {
     size_t slot_size, live;
 } slots;
 
+enum { ROOTS = 4 };
+
 typedef struct life {
     struct run *run;
     fief_runtime *rt;
@@ -103,6 +105,7 @@ typedef struct life {
     marked marks[MARKS];
     slots pools[POOLS];
     unit units[UNITS];
+    bool has_root[ROOTS];
     unsigned unit_count;
 } life;
 

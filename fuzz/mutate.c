@@ -113,6 +113,22 @@ void program_make(program *ret, unsigned operations, size_t count, dice *d)
 
 /* ---- edits ---- */
 
+/* A size that the program has elsewhere, or twice or half of it, or that of two together: what is
+ * counted in both places then meets. */
+static uint64_t related_size(const program *p, dice *d)
+{
+    uint64_t found[2] = {0, 0};
+    for (unsigned n = 0; n < 2; n++) {
+        const operation *o = &p->ops[roll(d, p->count)];
+        for (unsigned i = 0; i < OPERANDS_MAX; i++) {
+            bool is_size = op_rows[o->id].operands[i] == SIZE && o->at[i] <= SIZE_LARGEST;
+            found[n] = is_size ? o->at[i] : found[n];
+        }
+    }
+    const uint64_t sizes[] = {found[0], found[0], found[0] * 2, found[0] / 2, found[0] + found[1]};
+    return operand_fit(SIZE, sizes[roll(d, sizeof sizes / sizeof sizes[0])]);
+}
+
 static void insert(program *p, size_t at, operation o)
 {
     if (p->count < OPS_MAX) {
@@ -128,8 +144,9 @@ static void cut(program *p, size_t at, size_t count)
     p->count -= count;
 }
 
-static void change_operand(operation *o, dice *d)
+static void change_operand(program *p, size_t at, dice *d)
 {
+    operation *o = &p->ops[at];
     unsigned first = (unsigned)roll(d, OPERANDS_MAX);
     for (unsigned n = 0; n < OPERANDS_MAX; n++) {
         unsigned i = (first + n) % OPERANDS_MAX;
@@ -137,7 +154,10 @@ static void change_operand(operation *o, dice *d)
         if (type != NONE) {
             bool near = roll(d, 3) == 0;
             uint64_t step = roll(d, 2) != 0 ? 1 : UINT64_MAX;
-            o->at[i] = near ? operand_fit(type, o->at[i] + step) : random_operand(type, d);
+            bool relates = !near && type == SIZE && roll(d, 3) == 0;
+            o->at[i] = near      ? operand_fit(type, o->at[i] + step)
+                       : relates ? related_size(p, d)
+                                 : random_operand(type, d);
             return;
         }
     }
@@ -174,7 +194,7 @@ static void edit(program *p, unsigned operations, dice *d)
     } else if (what == 5) {
         p->ops[at] = random_operation(operations, d);
     } else {
-        change_operand(&p->ops[at], d);
+        change_operand(p, at, d);
     }
 }
 
@@ -206,10 +226,20 @@ static void shrink(operation *o, dice *d)
     }
 }
 
-/* Pages given back or mapped anew; a leak, of which a guarded build reads the sites in a child. */
+/* Pages given back or mapped anew; what a guarded build does in a child. */
 static bool is_slow(const operation *o)
 {
-    return o->id == OP_trim || o->id == OP_leak || (o->id == OP_open && !is_quick(o->at[0]));
+    static const bool slow[OP_COUNT] = {
+        [OP_trim] = true,
+        [OP_leak] = true,
+        [OP_use_after_close] = true,
+        [OP_use_after_reset] = true,
+        [OP_use_after_rewind] = true,
+        [OP_use_closed] = true,
+        [OP_cross_fence] = true,
+        [OP_use_fenced] = true,
+    };
+    return slow[o->id] || (o->id == OP_open && !is_quick(o->at[0]));
 }
 
 /* A mutated program is mostly one of the cheap ones: an engine keeps what is new, and that soon has

@@ -115,7 +115,20 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(use_after_close, R, 1, NUMBER)                                                \
     OP(dangling, A | S | R, 2, BLOCK, BLOCK)                                         \
     OP(dangling_store, A | R, 2, BLOCK, BLOCK)                                       \
-    OP(leak, R, 1, NONE)
+    OP(leak, R, 1, NONE)                                                             \
+    /* what came later: an operation's byte is its row, and seeds are bytes */        \
+    OP(limit, ALL | T, 2, STRATEGY, SIZE)                                            \
+    OP(freeze, ALL, 2, STRATEGY)                                                     \
+    OP(drop, R | O, 1, NONE)                                                         \
+    OP(use_after_reset, A | S | R, 1, HOME, NUMBER)                                  \
+    OP(use_after_rewind, A | S | R, 1, HOME, NUMBER)                                 \
+    OP(use_closed, R, 1, NUMBER)                                                     \
+    OP(cross_fence, R, 1, BLOCK, NUMBER)                                             \
+    OP(use_fenced, R, 1, BLOCK, NUMBER)                                              \
+    OP(give_uncarved, P | R, 1, SIZE)                                                \
+    OP(root_add, A | R, 3, NUMBER)                                                   \
+    OP(root_remove, A | R, 2, NUMBER)                                                \
+    OP(dangling_root, A | R, 2, NUMBER, BLOCK)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

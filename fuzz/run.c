@@ -84,15 +84,20 @@ void see_bytes(run *r, const block *b)
 
 /* ---- misuse ---- */
 
+void expect_misuse(run *r, fief_misuse_class class_id)
+{
+    r->expected = class_id;
+    r->expects = 1;
+    r->reported = 0;
+    SAY(r, "expect(%d); /* %s */", class_id, fief_misuse_name(class_id));
+}
+
 bool begin_misuse(run *r, fief_misuse_class class_id)
 {
     if (!r->guards || r->os != NULL) {
         return false;
     }
-    r->expected = class_id;
-    r->expects = 1;
-    r->reported = 0;
-    SAY(r, "expect(%d); /* %s */", class_id, fief_misuse_name(class_id));
+    expect_misuse(r, class_id);
     return true;
 }
 
@@ -129,7 +134,9 @@ void keep_record(const fief_misuse *m)
 {
     static unsigned kept;
     char name[300];
-    if (record_directory != NULL && m->operations != NULL) {
+    if (m == NULL) { /* a child kept one */
+        kept++;
+    } else if (record_directory != NULL && m->operations != NULL) {
         (void)snprintf(name, sizeof name, "%s/%04u-%s.ops", record_directory, ++kept,
                        fief_misuse_name(m->class_id));
         (void)rename(m->operations, name);

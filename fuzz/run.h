@@ -42,6 +42,7 @@ typedef struct run {
     unsigned expects, reported;
     bool closing;             /* all arenas of the runtime, in their order */
     unsigned cleanups;        /* that ran */
+    unsigned cleanups_due;    /* that the end of a runtime must run */
     const void *last_cleanup; /* the argument of the one that ran last */
     const faults *os;
     size_t calls_before, fail_number;
@@ -83,6 +84,10 @@ void say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Misuse: only in a mode that notices it; between the two stands the call. */
 bool begin_misuse(run *r, fief_misuse_class class_id);
 void end_misuse(run *r);
+/* As begin_misuse, where every mode notices it. */
+void expect_misuse(run *r, fief_misuse_class class_id);
+/* Ends a child that made an access to see it noticed (do_access.c). */
+void access_was_noticed(const fief_misuse *m);
 /* May this NULL be? In a loose runtime, or where the OS has just failed. */
 bool null_is_fine(run *r);
 
@@ -108,6 +113,7 @@ typedef struct made {
     unsigned kind;
     int home, pool;
     bool zeroed, is_text; /* it holds "xx...x" */
+    bool is_admitted;     /* a resize: the budget has been asked */
     size_t usable;        /* of an unsized one; else 0 */
 } made;
 /* After an allocation into the handle: is it what it must be? */

@@ -8,19 +8,25 @@ and in debug, from the committed corpus:
   tests      the unit tests, limits, model, same, faults, trouble, misuse, until one fails
   corpus     the driver replays corpus/, and the digests are compared with corpus/digests.txt
   libfuzzer  its targets in turns, one process at a time: first those that the changed file is
-             nearest to, in slices that grow, until the seconds are over; what is found goes on
+             nearest to, in slices that grow, until the seconds are over; the first find ends it
   afl        the same with AFL++, over a release and a debug build
 
 The tree without a bug must pass tests and corpus first; a find that fails there, too, does not
-count. A time is that of the search alone, in seconds; "-" and null: not found, or not looked for.
+count. An engine's seconds are CPU seconds, of all its processes, of one core: other work on the
+machine makes a search longer, but neither better nor worse. A time is that of the search alone,
+without what compiles; "-" and null: not found, or not looked for. --jobs N looks for N bugs at a
+time, each in a copy of its own.
 
-Exit status: 0 each bug was found by something that looked, 1 some bug was not, 2 usage.
+Exit status: 0 each bug was found by something that looked, 1 some bug was not, 2 usage, 130 Ctrl-C.
 """
 import argparse
+import ctypes
 import json
+import multiprocessing
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -46,9 +52,11 @@ BUILDS = {f"{engine}{mode}": (ini or mode, f"-Dguard={guard}")
           for mode, guard in MODES.items()}
 BUILDS = {name: (f"fuzz-{ini}" if name.startswith("fuzz-") else ini, guard)
           for name, (ini, guard) in BUILDS.items()}
-NEEDS = {"tests": ["release", "debug"], "corpus": ["release", "debug"],
-         "libfuzzer": ["release", "fuzz-release", "fuzz-debug"],
-         "afl": ["release", "afl-release", "afl-debug"]}
+DRIVERS = ["fuzz/fief-fuzz", "fuzz/fief-fuzz-oom"]
+MUTATOR = "fuzz/libfief-afl-mutator.so"
+# What is built for a finder, and which targets of it ([]: all); an engine's own when its turn comes.
+NEEDS = {"tests": {mode: [] for mode in MODES}, "corpus": {mode: DRIVERS for mode in MODES},
+         "libfuzzer": {}, "afl": {}}
 # By the file that is changed: the targets that come first. The others follow.
 NEAREST = {"arena": ["arena", "runtime"], "stack": ["stack", "arena"], "pool": ["pool", "runtime"],
            "heap": ["heap", "runtime"], "medium": ["heap", "runtime"],
@@ -64,13 +72,14 @@ def say(*words):
 
 # ---- the copy, and what is built of it ----
 
+class Broken(Exception):
+    """The command cannot go on; its text says why."""
+
+
 class Copy:
     def __init__(self, source, root, finders):
-        self.source, self.root = source, root
-        self.builds = sorted({build for finder in finders for build in NEEDS[finder]})
+        self.source, self.root, self.finders = source, root, finders
         self.refresh()
-        for build in self.builds:
-            self.configure(build)
 
     def refresh(self):
         """What differs from the tree is copied: an interrupted run may have left a bug there."""
@@ -94,28 +103,35 @@ class Copy:
                        self.root / f"sanitizers/{ini}.ini", guard, *ALWAYS]
             must(command, self.root)
 
-    def compiled(self):
-        """None, or what the compiler says."""
-        for build in self.builds:
-            done = subprocess.run(["ninja", "-C", self.folder(build)], capture_output=True,
-                                  text=True, check=False)
-            if done.returncode != 0:
-                return done.stdout
-        return None
+    def build(self, build, targets):
+        self.configure(build)
+        done = subprocess.run(["ninja", "-C", self.folder(build), *targets], capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            raise Broken(f"{build} does not compile\n{done.stdout}")
 
-    def keep_control(self):
-        """The engines' programs without a bug."""
-        for build in self.builds:
+    def build_for(self, finder):
+        for build, targets in NEEDS[finder].items():
+            self.build(build, targets)
+
+    def prepare(self):
+        """Of the tree without a bug: the seeds, the mutator, and a copy of each engine's programs, to
+        which a find is shown."""
+        self.build("release", [*DRIVERS, MUTATOR])
+        for target in USUAL:
+            fuzz.Place(str(self.root), target).write_seeds()
+        engines = [prefix for prefix, finder in (("fuzz", "libfuzzer"), ("afl", "afl"))
+                   if finder in self.finders]
+        for build in (f"{prefix}-{mode}" for prefix in engines for mode in MODES):
+            self.build(build, [f"fuzz/fuzz-{target}" for target in USUAL])
             control = self.root / "control" / build
             shutil.rmtree(control, ignore_errors=True)
             control.mkdir(parents=True)
-            for program in sorted((self.folder(build) / "fuzz").glob("fuzz-*")):
-                if program.is_file():
-                    shutil.copy(program, control)
+            for target in USUAL:
+                shutil.copy(self.program(build, target), control)
 
-    def make_seeds(self):
-        for target in USUAL:
-            fuzz.Place(str(self.root), target).write_seeds()
+    def program(self, build, target):
+        return self.folder(build) / "fuzz" / f"fuzz-{target}"
 
     def seeds(self, target):
         return pathlib.Path(fuzz.Place(str(self.root), target).seeds)
@@ -124,7 +140,7 @@ class Copy:
 def must(command, folder):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"planted: {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+        raise Broken(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
 
 
 # ---- tests and corpus ----
@@ -174,23 +190,60 @@ def targets_for(bug):
     return list(dict.fromkeys(nearest + USUAL))
 
 
-def turns(bug, seconds):
+class Budget:
+    """CPU seconds of this process's children, and of what they left behind."""
+
+    def __init__(self, seconds):
+        self.seconds, self.excused, self.start = seconds, 0.0, cpu_of_children()
+
+    def spent(self):
+        return cpu_of_children() - self.start - self.excused
+
+    def left(self):
+        return self.seconds - self.spent()
+
+    def excuse(self, what, *args):
+        """What it does is no part of the search."""
+        before = cpu_of_children()
+        result = what(*args)
+        self.excused += cpu_of_children() - before
+        return result
+
+
+def cpu_of_children():
+    adopted = True
+    while adopted:
+        try:
+            adopted = os.waitpid(-1, os.WNOHANG) != (0, 0)
+        except ChildProcessError:
+            adopted = False
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def adopt_orphans():
+    """Whom a dead engine leaves is waited for here, so that its CPU seconds are counted."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def turns(bug, budget):
     """(target, mode, slice) in turns; of each round the slices are twice as long."""
-    slice_seconds, left = FIRST_SLICE, seconds
-    while left > 0:
+    slice_seconds, least = FIRST_SLICE, 1
+    while True:
         for target in targets_for(bug):
             for mode in MODES:
-                if left > 0:
-                    yield target, mode, min(slice_seconds, left)
-                    left -= slice_seconds
+                if budget.left() < least:
+                    return
+                yield target, mode, int(min(slice_seconds, budget.left()))
         slice_seconds *= 2
 
 
-def fails(program, file):
-    """Does the program end badly with this input?"""
+def fails(program, *files):
+    """Does the program end badly with these inputs?"""
     try:
-        done = subprocess.run([program, file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              timeout=20, check=False)
+        done = subprocess.run([program, *files], stdout=subprocess.DEVNULL, check=False,
+                              stderr=subprocess.DEVNULL, timeout=20 + len(files))
     except subprocess.TimeoutExpired:
         return True
     return done.returncode != 0
@@ -203,51 +256,53 @@ def libfuzzer_turn(copy, target, mode, seconds, seed, work):
     for folder in (crashes, corpus):
         folder.mkdir(parents=True, exist_ok=True)
     place = fuzz.Place(str(copy.root), target)
-    command = [place.binary(f"fuzz-{mode}"), *fuzz_engines.libfuzzer_flags(place), f"-seed={seed}",
-               f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/", corpus, place.seeds]
+    command = [copy.program(f"fuzz-{mode}", target), *fuzz_engines.libfuzzer_flags(place),
+               f"-seed={seed}", f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/",
+               corpus, place.seeds]
     subprocess.run([*command, "-timeout=5"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    timeout=seconds + 60, check=False)
     return sorted(crashes.iterdir())
 
 
-AFL = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
+AFL = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1", "AFL_FAST_CAL": "1",
        "AFL_BENCH_UNTIL_CRASH": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1"}
 
 
 def afl_turn(copy, target, mode, seconds, seed, work):
     """The same with AFL++: what it does not start with counts, too."""
     out, seeds = work / f"afl-{target}-{mode}", copy.seeds(target)
-    program = copy.folder(f"afl-{mode}") / "fuzz" / f"fuzz-{target}"
-    mutator = copy.folder("release") / "fuzz/libfief-afl-mutator.so"
-    bad = [file for file in sorted(seeds.iterdir()) if fails(program, file)]
-    if bad:
-        return bad
+    program = copy.program(f"afl-{mode}", target)
+    files = sorted(seeds.iterdir())
+    if not out.exists() and fails(program, *files):
+        return [file for file in files if fails(program, file)] or files
     command = ["afl-fuzz", "-i", "-" if out.exists() else seeds, "-o", out, "-V", str(seconds),
                "-t", "2000", "-s", str(seed), "--", program]
     environment = {**os.environ, **AFL, "FIEF_FUZZ_TARGET": target,
-                   "AFL_CUSTOM_MUTATOR_LIBRARY": str(mutator)}
+                   "AFL_CUSTOM_MUTATOR_LIBRARY": str(copy.folder("release") / MUTATOR)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False,
                           errors="replace", timeout=seconds + 120)
     if not (out / "default/fuzzer_stats").exists(): # it never began
         if "crash" not in done.stdout:
-            sys.exit(f"planted: afl-fuzz does not start\n{done.stdout[-2000:]}{done.stderr}")
-        return sorted(seeds.iterdir())
+            raise Broken(f"afl-fuzz does not start\n{done.stdout[-2000:]}{done.stderr}")
+        return files
     return sorted(path for kind in ("crashes", "hangs")
                   for path in (out / "default" / kind).glob("id*"))
 
 
 def by_engine(copy, bug, seconds, turn, prefix):
-    """Where it was found; an input that fails without the bug, too, is none."""
-    work = copy.root / "work"
+    """Where it was found, and after how long; an input that fails without the bug, too, is none."""
+    work, budget = copy.root / "work", Budget(seconds)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    for seed, (target, mode, share) in enumerate(turns(bug, seconds), start=1):
+    for seed, (target, mode, share) in enumerate(turns(bug, budget), start=1):
+        budget.excuse(copy.build, f"{prefix}-{mode}", [f"fuzz/fuzz-{target}"])
         control = copy.root / "control" / f"{prefix}-{mode}" / f"fuzz-{target}"
         for file in turn(copy, target, mode, share, seed, work):
-            if not fails(control, file):
-                return f"{target} ({mode})"
-            say(f"  {prefix}-{target} ({mode}) fails without the bug, too: {file}")
-    return None
+            spent = budget.spent()
+            if not budget.excuse(fails, control, file):
+                return f"{target} ({mode})", spent
+            say(f"  {bug.name}: {prefix}-{target} ({mode}) fails without the bug, too: {file}")
+    return None, budget.spent()
 
 
 def by_libfuzzer(copy, bug, seconds):
@@ -267,10 +322,11 @@ def look(copy, bug, finders, seconds):
     """{finder: true, false, seconds or None}; a finder that did not look is not in it."""
     found = {}
     for finder in finders:
-        started = time.monotonic()
+        copy.build_for(finder)
+        started, timed = time.monotonic(), finder in SECONDS
         where = LOOKS[finder](copy, bug, seconds.get(finder))
-        spent = round(time.monotonic() - started, 1)
-        timed = finder in SECONDS
+        where, spent = where if timed else (where, time.monotonic() - started)
+        spent = round(spent, 1)
         found[finder] = (spent if where else None) if timed else where is not None
         say(f"  {bug.name}: {finder} {'found it in ' + where if where else 'did not find it'}"
             f" ({spent} s)")
@@ -278,31 +334,65 @@ def look(copy, bug, finders, seconds):
 
 
 def plant(copy, bug, finders, seconds):
-    changed = patches.applied(bug.patch, copy.root)
-    if changed is None:
-        sys.exit(f"planted: {bug.patch} does not apply")
-    bug.files = changed
+    """The tree may be worked on meanwhile: what comes back is what the copy had."""
+    before = {file: file.read_bytes() for file in patches.named_files(bug.patch, copy.root)}
     try:
-        complaint = copy.compiled()
-        if complaint is not None:
-            sys.exit(f"planted: {bug.patch} does not compile\n{complaint}")
+        bug.files = patches.applied(bug.patch, copy.root)
+        if bug.files is None:
+            raise Broken("the patch does not apply")
         return look(copy, bug, finders, seconds)
+    except Broken as error:
+        raise Broken(f"{bug.name}: {error}") from None
     finally:
-        patches.restored(changed, copy.root, copy.source)
+        for file, content in before.items():
+            file.write_bytes(content)
 
 
 def check_control(copy, finders):
     """Nothing is found where nothing is planted."""
-    say("planted: building the tree without a bug")
-    complaint = copy.compiled()
-    if complaint is not None:
-        sys.exit(f"planted: the tree does not compile\n{complaint}")
-    copy.keep_control()
-    copy.make_seeds()
-    for finder in finders:
-        where = LOOKS[finder](copy, None, None) if finder not in SECONDS else None
+    for finder in [finder for finder in finders if finder not in SECONDS]:
+        copy.build_for(finder)
+        where = LOOKS[finder](copy, None, None)
         if where:
-            sys.exit(f"planted: without a bug {finder} fail in {where}")
+            raise Broken(f"without a bug {finder} fail in {where}")
+    copy.prepare()
+
+
+# ---- who works on which ----
+
+class Worker:
+    """One process of --jobs, with its copy."""
+    copy = None
+
+    @classmethod
+    def begin(cls, source, root, finders, numbers):
+        cls.given = source, root / f"job-{numbers.get()}", finders
+        adopt_orphans()
+
+    @classmethod
+    def work(cls, task):
+        """(bug, what found it), or why the command ends."""
+        bug, seconds = task
+        try:
+            if cls.copy is None:
+                cls.copy = Copy(*cls.given)
+                check_control(cls.copy, cls.copy.finders)
+            say(f"{bug.name}: {patches.sentence(bug.patch)}")
+            return bug.name, plant(cls.copy, bug, cls.copy.finders, seconds), None
+        except Broken as error:
+            return bug.name, None, str(error)
+
+
+def results_of(source, root, bugs, args):
+    """Each bug as it is done with."""
+    numbers = multiprocessing.Queue()
+    for number in range(args.jobs):
+        numbers.put(number)
+    seconds = {engine: args.seconds or most for engine, most in SECONDS.items()}
+    say("planted: building the tree without a bug")
+    with multiprocessing.Pool(args.jobs, Worker.begin,
+                              (source, root, args.finders, numbers)) as pool:
+        yield from pool.imap_unordered(Worker.work, [(bug, seconds) for bug in bugs])
 
 
 def word(value):
@@ -363,7 +453,9 @@ def parse(words):
     parser.add_argument("--with", dest="finders", default=",".join(FINDERS), metavar="FINDERS",
                         help=f"who looks, of {','.join(FINDERS)} (all)")
     parser.add_argument("--seconds", type=int, metavar="N",
-                        help="for each engine and bug (libfuzzer 120, afl 300)")
+                        help="CPU seconds for each engine and bug (libfuzzer 120, afl 300)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="J",
+                        help="bugs at a time, each on one core (1)")
     parser.add_argument("--json", action="store_true", help="one object a line, instead of a table")
     parser.add_argument("--scratch", type=pathlib.Path, metavar="FOLDER",
                         help="the copy, for a second run at a time (build/planted)")
@@ -374,8 +466,8 @@ def parse(words):
     for finder in args.finders:
         if finder not in FINDERS:
             parser.error(f"unknown finder '{finder}' ({', '.join(FINDERS)})")
-    if args.seconds is not None and args.seconds < 1:
-        parser.error("--seconds is at least 1")
+    if args.jobs < 1 or (args.seconds is not None and args.seconds < 1):
+        parser.error("--seconds and --jobs are at least 1")
     return parser, args
 
 
@@ -392,18 +484,21 @@ def main(words):
         shutil.rmtree(args.check, ignore_errors=True)
         return check_patches(source, args.check, bugs)
     root = args.scratch.resolve() if args.scratch else source / "build/planted"
-    copy = Copy(source, root, args.finders)
-    check_control(copy, args.finders)
     results = {}
-    seconds = {engine: args.seconds or most for engine, most in SECONDS.items()}
-    for number, bug in enumerate(bugs, start=1):
-        say(f"[{number}/{len(bugs)}] {patches.sentence(bug.patch)}")
-        results[bug.name] = plant(copy, bug, args.finders, seconds)
-        if args.json:
-            found = {finder: results[bug.name].get(finder, None) for finder in FINDERS}
-            print(json.dumps({"bug": bug.name, "found_by": found}), flush=True)
-    if not args.json:
-        print_table(results, args.finders)
+    try:
+        for name, found, error in results_of(source, root, bugs, args):
+            if error is not None:
+                sys.exit(f"planted: {error}")
+            results[name] = found
+            if args.json:
+                found = {finder: found.get(finder) for finder in FINDERS}
+                print(json.dumps({"bug": name, "found_by": found}), flush=True)
+    except KeyboardInterrupt:
+        say(f"planted: interrupted after {len(results)} of {len(bugs)} bugs")
+    if not args.json and results:
+        print_table(dict(sorted(results.items())), args.finders)
+    if len(results) < len(bugs):
+        return 130
     return 0 if all(any(found.values()) for found in results.values()) else 1
 
 

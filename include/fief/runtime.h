@@ -411,6 +411,13 @@ FIEF_INLINE size_t fief_check(fief_runtime *rt)
 /** Gives free pages back to the OS; returns the bytes. */
 FIEF_API size_t fief_trim(fief_runtime *rt);
 
+/** Sets the limit of a strategy, or with FIEF_NO_STRATEGY that of all: bytes asked for and alive,
+ * at most; 0: none. What is asked for now freezes it, less refuses all until enough is freed;
+ * on_full may raise it and ask to try again. False, and nothing done, for a runtime that was
+ * opened without count_blocks and without a limit: its inline path counts nothing, so there is
+ * nothing to compare with. The same in every mode. */
+FIEF_API bool fief_limit_set(fief_runtime *rt, fief_strategy strategy, size_t bytes);
+
 /** For existing code, a file at a time: malloc's contract on the runtime's heap. */
 FIEF_INLINE void *fief_malloc(fief_runtime *rt, size_t size)
 {

@@ -67,6 +67,7 @@ typedef struct core {
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
     size_t handling_thread;
     bool shut, asking, closed, color; /* asking: the host is in `where` */
+    bool counts; /* the host asked for counts, or for a limit */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;

@@ -11,7 +11,7 @@ typedef enum verb {
     VERB_FREE, VERB_RESIZE, VERB_STORE, VERB_POP,                              /* use one */
     VERB_ARENA_OPEN, VERB_ARENA_CLOSE, VERB_ARENA_RESET, VERB_CLEANUP, VERB_REWIND,
     VERB_UNIT_BEGIN, VERB_UNIT_END, VERB_POOL_OPEN, VERB_POOL_CLOSE, VERB_POOL_TRIM,
-    VERB_CHECK, VERB_TRIM
+    VERB_CHECK, VERB_TRIM, VERB_LIMIT
 } verb;
 
 typedef struct note {
@@ -21,7 +21,8 @@ typedef struct note {
     size_t size, old;  /* old: before a resize; of a rewind: the first note that it undoes */
     uint16_t kind;
     uint8_t verb;
-    uint8_t detail; /* a context; log2 of an alignment; of a use: the verb that made such a block */
+    uint8_t detail; /* a context; log2 of an alignment; of a use: the verb that made such a block;
+                       a strategy */
 } note;
 
 enum { NOTES = 256, DIARY_PATH = 256 };

@@ -16,7 +16,7 @@ enum {
     ARENAS = 4,
     POOLS = 4,
     MARKS = 8,
-    ROWS = 11,
+    ROWS = 12,
     UNIT_DEPTH = 8,
     TEXT_SIZE = 1 << 16,
     LARGEST = 1 << 20,
@@ -129,10 +129,11 @@ static unsigned kind_for(const scribe *s, unsigned kind)
 static const char *const contexts[FIEF_CONTEXTS] = {
     "native", "literal", "constant", "dynamic", "temporary", "context5", "context6", "context7"};
 
+static const char *const strategies[FIEF_STRATEGIES] = {"none", "vm", "unit",
+                                                        "stack", "pool", "heap"};
+
 static void put_row(scribe *s, unsigned row)
 {
-    static const char *const strategies[FIEF_STRATEGIES] = {"none",  "vm",   "unit",
-                                                            "stack", "pool", "heap"};
     const fief_kind *k = &s->r->kinds[row];
     put(&s->w, "row %u %zu %s %u\n", row, k->size, strategies[k->any], k->traits);
     for (unsigned i = 0; i < FIEF_CONTEXTS; i++) {
@@ -421,6 +422,9 @@ static void put_other(scribe *s, const note *n)
     case VERB_TRIM:
         put(&s->w, "trim\n");
         return;
+    case VERB_LIMIT:
+        put(&s->w, "limit %s %zu\n", strategies[n->detail], size_for(n->size));
+        return;
     case VERB_POOL_TRIM:
     case VERB_POOL_CLOSE:
         if (index >= 0) {
@@ -467,6 +471,9 @@ static const char *operation_of(fief_misuse_class class_id)
         [FIEF_MISUSE_OVERFLOW] = "overflow b%d 0",
         [FIEF_MISUSE_UNDERFLOW] = "underflow b%d 0",
         [FIEF_MISUSE_WRITE_AFTER_FREE] = "write_after_free b%d 0",
+        [FIEF_MISUSE_USE_AFTER_FREE] = "use_fenced b%d 1",
+        [FIEF_MISUSE_USE_AFTER_RESET] = "use_after_reset a0 1",
+        [FIEF_MISUSE_USE_AFTER_REWIND] = "use_after_rewind a0 1",
         [FIEF_MISUSE_USE_AFTER_CLOSE] = "use_after_close 0",
         [FIEF_MISUSE_BAD_ALIGNMENT] = "bad_alignment a0 24",
         [FIEF_MISUSE_BAD_KIND] = "bad_kind 0",
@@ -510,6 +517,11 @@ static void put_wrong_new(scribe *s, fief_strategy wanted)
     }
 }
 
+static bool is_beside(const fief_misuse *m)
+{
+    return m->class_id == FIEF_MISUSE_OVERFLOW || m->class_id == FIEF_MISUSE_UNDERFLOW;
+}
+
 static void put_misuse(scribe *s)
 {
     const fief_misuse *m = s->m;
@@ -522,9 +534,15 @@ static void put_misuse(scribe *s)
         if (holder >= 0 && block >= 0) {
             put(&s->w, "dangling%s b%d b%d\n",
                 m->class_id == FIEF_MISUSE_DANGLING_STORE ? "_store" : "", holder, block);
+        } else if (block >= 0 && m->dangling->holder_strategy == NULL) {
+            put(&s->w, "root_add 0\ndangling_root 0 b%d\n", block);
         }
     } else if (m->class_id == FIEF_MISUSE_NOT_LIFO) {
         put_pop(s, block);
+    } else if (m->class_id == FIEF_MISUSE_INTERIOR_FREE && m->block_size <= FIEF_ALIGN) {
+        put(&s->w, "give_uncarved 24\n"); /* in no block, or in one that is too small */
+    } else if (is_beside(m) && m->access != FIEF_ACCESS_FOUND) {
+        put(&s->w, "cross_fence b%d 1\n", block >= 0 ? block : 0);
     } else if (m->class_id == FIEF_MISUSE_NO_STRATEGY) {
         put_wrong_new(s, FIEF_NO_STRATEGY);
     } else if (m->class_id == FIEF_MISUSE_WRONG_SIZE && block < 0) {

@@ -46,14 +46,19 @@ static bool numbers_check(const fief_config *config, fief_error *error)
     return true;
 }
 
+static bool counts_blocks(const fief_config *config)
+{
+    bool counts = config->count_blocks || config->limit_bytes != 0;
+    for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
+        counts = counts || config->limits[i] != 0;
+    }
+    return counts;
+}
+
 /* Somebody must see each block: the guard, a count, a limit. Then the windows stay shut. */
 static bool sees_blocks(const fief_config *config)
 {
-    bool sees = GUARD_SHUT || config->count_blocks || config->limit_bytes != 0;
-    for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
-        sees = sees || config->limits[i] != 0;
-    }
-    return sees;
+    return GUARD_SHUT || counts_blocks(config);
 }
 
 static bool buffer_check(const fief_config *config, fief_error *error)
@@ -96,6 +101,7 @@ static void core_init(runtime *r, const fief_config *config)
     c->color = config->color;
     c->depth = config->stack_depth != 0 ? config->stack_depth : DEPTH_DEFAULT;
     c->shut = sees_blocks(config);
+    c->counts = counts_blocks(config);
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
         c->tallies[i].limit = config->limits[i];
     }
@@ -448,6 +454,17 @@ size_t fief_trim(fief_runtime *rt)
     }
     heap_trim(&r->heap);
     return space_trim(&r->core.space);
+}
+
+bool fief_limit_set(fief_runtime *rt, fief_strategy strategy, size_t bytes)
+{
+    core *c = &whole_runtime(rt)->core;
+    if (!enter(c, CALL()) || !c->counts || (unsigned)strategy >= FIEF_STRATEGIES) {
+        return false;
+    }
+    note_call(c, (note){.verb = VERB_LIMIT, .size = bytes, .detail = (uint8_t)strategy});
+    *(strategy == FIEF_NO_STRATEGY ? &c->limit : &c->tallies[strategy].limit) = bytes;
+    return true;
 }
 
 /* ---- allocators of the host's own ---- */

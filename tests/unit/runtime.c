@@ -85,6 +85,63 @@ Test(runtime, a_limit_refuses_and_on_full_may_collect)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+Test(runtime, a_limit_is_frozen_raised_and_taken_away)
+{
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
+    fief_heap *h = fief_runtime_heap(rt);
+    void *most = fief_heap_alloc(h, 9000);
+    cr_expect(fief_limit_set(rt, FIEF_NO_STRATEGY, 9000));
+    cr_expect_null(fief_heap_alloc(h, 1));
+    cr_expect(fief_limit_set(rt, FIEF_NO_STRATEGY, 9016));
+    void *more = fief_heap_alloc(h, 16);
+    cr_expect_not_null(more);
+    cr_expect(fief_limit_set(rt, FIEF_HEAP, 100), "less than there is: nothing fits any more");
+    cr_expect_null(fief_heap_alloc(h, 1));
+    fief_heap_free(h, most, 9000);
+    void *again = fief_heap_alloc(h, 84);
+    cr_expect_not_null(again);
+    cr_expect_null(fief_heap_alloc(h, 1));
+    cr_expect(fief_limit_set(rt, FIEF_HEAP, 0) && fief_limit_set(rt, FIEF_NO_STRATEGY, 0));
+    most = fief_heap_alloc(h, 100000);
+    cr_expect_not_null(most);
+    fief_heap_free(h, most, 100000);
+    fief_heap_free(h, more, 16);
+    fief_heap_free(h, again, 84);
+    cr_expect_not(fief_limit_set(rt, FIEF_STRATEGIES, 1), "no strategy has that number");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(runtime, a_limit_needs_a_runtime_that_counts)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    cr_expect_not(fief_limit_set(rt, FIEF_HEAP, 1));
+    void *block = fief_heap_alloc(fief_runtime_heap(rt), 100);
+    cr_expect_not_null(block, "nothing was limited");
+    fief_heap_free(fief_runtime_heap(rt), block, 100);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+static bool raise_the_limit(fief_runtime *rt, size_t size, void *user)
+{
+    unsigned *asked = user;
+    return ++*asked == 1 && fief_limit_set(rt, FIEF_NO_STRATEGY, 10000 + size);
+}
+
+Test(runtime, on_full_may_raise_the_limit)
+{
+    unsigned asked = 0;
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                .limit_bytes = 10000,
+                                                .on_full = raise_the_limit,
+                                                .user = &asked});
+    void *block = fief_heap_alloc(fief_runtime_heap(rt), 10001);
+    cr_expect_not_null(block);
+    cr_expect_eq(asked, 1);
+    fief_heap_free(fief_runtime_heap(rt), block, 10001);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 static fief_status status_of(fief_config config, const char *word)
 {
     fief_error error = {FIEF_OK, ""};
