@@ -214,13 +214,15 @@ class Writer:
 
     def capture(self):
         """Closures of one variable, which go on after it is gone."""
+        if self.in_function:
+            return self.print()
         v = self.counter()
         return self.join("{", f"var {v} = 0;", f"fun up(a) {{ {v} = {v} + a; return {v}; }}",
                          f"fun get(a) {{ return {v}; }}",
                          self.rng.choice(["f", "g"]), "=", "up", ";",
                          self.instance(), ".", self.rng.choice(FIELDS + METHODS), "=",
                          self.rng.choice(["up", "get"]), ";",
-                         "print", "up", "(", self.number(), ")", ";", "}") if not self.in_function else self.print()
+                         "print", "up", "(", self.number(), ")", ";", "}")
 
     def methods(self):
         yield self.join("init", "(", "a", ")", "{", *(f"this.{field} = a;" for field in
