@@ -2,7 +2,7 @@
 # Builds Debian packages from the files that git knows: deb.sh FOLDER (./dev deb).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-for tool in dpkg-buildpackage dh scdoc; do
+for tool in dpkg-buildpackage dh; do
     command -v "$tool" >/dev/null || { echo "deb: $tool is not installed" >&2; exit 1; }
 done
 version=$(sed -n "s/^project(.*version: '\([^']*\)'.*/\1/p" meson.build)
