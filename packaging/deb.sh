@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for tool in dpkg-buildpackage dh; do
     command -v "$tool" >/dev/null || { echo "deb: $tool is not installed" >&2; exit 1; }
 done
-version=$(sed -n "s/^project(.*version: '\([^']*\)'.*/\1/p" meson.build)
+version=$(sed -n "s/.*[( ,]version: '\([0-9.]*\)'.*/\1/p" meson.build | head -n 1)
 folder=$1 tree=$1/fief-$version
 # The same day for the same sources.
 SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^ -- .*>  //p' packaging/debian/changelog | head -n 1)" +%s)
