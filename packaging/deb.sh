@@ -18,5 +18,8 @@ tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH
 cp -r packaging/debian "$tree/debian"
 echo "deb: building in $tree" >&2
 (cd "$tree" && dpkg-buildpackage -us -uc) >"$folder/log" 2>&1 || { tail -n 40 "$folder/log" >&2; exit 1; }
-! command -v lintian >/dev/null || lintian --profile debian --fail-on error,warning "$folder"/*.changes
+# A skeleton has no maintainer with an address, and closes no bug: whoever uploads it says those.
+unsaid=bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs
+! command -v lintian >/dev/null ||
+    lintian --profile debian --allow-root --suppress-tags "$unsaid" --fail-on error,warning "$folder"/*.changes
 ls "$folder"/*.deb
