@@ -204,7 +204,9 @@ static site_text frame_text(place *p, const void *address, const char *function,
 static bool is_own(const char *function, const char *file)
 {
     static const char *const folders[] = {"fief/", "src/core/", "src/manager/"};
-    bool found = file == NULL;
+    const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : file;
+    bool found = file == NULL || strcmp(name, "fief.h") == 0 || strcmp(name, "fief.c") == 0;
     for (size_t i = 0; file != NULL && i < sizeof folders / sizeof folders[0]; i++) {
         const char *below = strstr(file, folders[i]);
         found = found || (below != NULL && (i > 0 || strstr(below, ".h") != NULL));
