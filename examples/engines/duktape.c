@@ -40,7 +40,7 @@ static duk_ret_t run_source(duk_context *js, void *given)
 static void fatal(void *ud, const char *message)
 {
     (void)ud;
-    exit(frame_complain(message != NULL ? message : "fatal error"));
+    frame_leave(frame_complain(message != NULL ? message : "fatal error"));
 }
 
 static duk_context *open(const frame *f, trap *t)

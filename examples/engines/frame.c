@@ -16,7 +16,10 @@ typedef struct options {
     color_when color;
 } options;
 
+/* For a way out that passes main by: who runs, and what was asked for. */
 static const char *engine_name = "engine";
+static frame *running;
+static const options *asked;
 
 int frame_complain(const char *message)
 {
@@ -165,6 +168,12 @@ static void print_stats(frame *f, const options *o)
     }
 }
 
+void frame_leave(int status)
+{
+    print_stats(running, asked);
+    exit(status);
+}
+
 /* ---- options ---- */
 
 static const char usage[] =
@@ -309,6 +318,8 @@ int frame_main(const engine *e, int argc, char **argv)
     if (f.allocator == MEMORY_FIEF && !memory_open(&f, e, &o)) {
         return EXIT_FAILURE;
     }
+    running = &f;
+    asked = &o;
     status = e->run(&f);
     fflush(stdout);
     print_stats(&f, &o);

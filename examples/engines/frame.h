@@ -49,6 +49,9 @@ char *frame_read(const char *path, size_t *ret_size);
 /* One line on stderr. Returns 1, a status. */
 int frame_complain(const char *message);
 
+/* Ends the process from inside of an engine that can't go on: its blocks stay where they are. */
+_Noreturn void frame_leave(int status);
+
 /* For the traps: may this call succeed? Then: a block became another one (either may be NULL). */
 static inline bool frame_admits(frame *f)
 {

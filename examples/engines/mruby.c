@@ -35,9 +35,9 @@ typedef struct source {
     size_t size;
 } source;
 
-static mrb_value run_source(mrb_state *mrb, mrb_value given)
+static mrb_value run_source(mrb_state *mrb, void *given)
 {
-    const source *s = mrb_cptr(given);
+    const source *s = given;
     mrb_gv_set(mrb, mrb_intern_lit(mrb, "$scale"), mrb_float_value(mrb, s->frame->scale));
     return mrb_load_nstring(mrb, s->text, s->size);
 }
@@ -68,7 +68,7 @@ static int run(frame *f)
         (void)frame_complain("not enough memory for a state");
     } else {
         mrb_bool failed = 0;
-        (void)mrb_protect(mrb, run_source, mrb_cptr_value(mrb, &s), &failed);
+        (void)mrb_protect_error(mrb, run_source, &s, &failed);
         status = failed ? frame_complain("an exception outside of the program") : tell(mrb);
     }
     if (mrb != NULL) {
