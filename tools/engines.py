@@ -12,10 +12,9 @@ LUA = ROOT / "examples/lua/programs"
 # the program and the scale whose allocations fail in turn
 ENGINES = {
     "lua": ("liblua5.4-dev", sorted(LUA.glob("*.lua")), False, ("json.lua", 0.01)),
-    # live-tree divides as Lua 5.3 does, by //
     "luajit": ("libluajit-5.1-dev",
-               [p for p in sorted(LUA.glob("*.lua")) if p.stem != "live-tree"], True,
-               ("json.lua", 0.01)),
+               sorted(PROGRAMS.glob("luajit/*.lua")) + [LUA / "strings.lua"], True,
+               ("tables.lua", 0.001)),
     "duktape": ("duktape-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("json.js", 0.01)),
     "mujs": ("libmujs-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("json.js", 0.01)),
     "mruby": ("libmruby-dev", sorted(PROGRAMS.glob("ruby/*.rb")), False, ("strings.rb", 0.001)),

@@ -35,7 +35,9 @@ def check_program(build, engine, program):
     if fief[1] != libc[1] or libc[0] != 0 or fief[1] == "":
         complaints.append(f"prints {fief[1]!r} and not {libc[1]!r}")
     left = [done[3]["blocks_left"] if done[3] else None for done in (counted, libc)]
-    if left[0] != left[1] or (engine != "cpython" and left[0] != 0):
+    # CPython keeps blocks, and how many varies with the turns of its threads
+    apart = 32 if engine == "cpython" else 0
+    if None in left or abs(left[0] - left[1]) > apart or (engine != "cpython" and left[0] != 0):
         complaints.append(f"leaves {left[0]} blocks, on libc {left[1]}")
     return complaints
 
