@@ -11,18 +11,18 @@ LUA = ROOT / "examples/lua/programs"
 # name: Debian's package, programs, has it an allocator of its own that is not libc's,
 # the program and the scale whose allocations fail in turn
 ENGINES = {
-    "lua": ("liblua5.4-dev", sorted(LUA.glob("*.lua")), False, ("json.lua", 0.01)),
+    "lua": ("liblua5.4-dev", sorted(LUA.glob("*.lua")), False, ("small.lua", 1)),
     "luajit": ("libluajit-5.1-dev",
                sorted(PROGRAMS.glob("luajit/*.lua")) + [LUA / "strings.lua"], True,
-               ("tables.lua", 0.001)),
-    "duktape": ("duktape-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("json.js", 0.01)),
-    "mujs": ("libmujs-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("json.js", 0.01)),
+               ("small.lua", 1)),
+    "duktape": ("duktape-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("small.js", 1)),
+    "mujs": ("libmujs-dev", sorted(PROGRAMS.glob("js/*.js")), False, ("small.js", 1)),
     "mruby": ("libmruby-dev", sorted(PROGRAMS.glob("ruby/*.rb")), False, ("strings.rb", 0.001)),
     "sqlite": ("libsqlite3-dev", sorted(PROGRAMS.glob("sql/*.sql")), False,
                ("statements.sql", 0.001)),
     "cpython": ("libpython3.11-dev", sorted(PROGRAMS.glob("python/*.py")), True,
-                ("objects.py", 0.005)),
-    "yajl": ("libyajl-dev", sorted(PROGRAMS.glob("json/*.json")), False, ("records.json", 0.01)),
+                ("objects.py", 0.001)),
+    "yajl": ("libyajl-dev", sorted(PROGRAMS.glob("json/*.json")), False, ("records.json", 0.003)),
 }
 
 
@@ -64,7 +64,7 @@ class Sweep:
     def __init__(self, build, engine, allocator):
         self.build, self.engine, self.allocator = build, engine, allocator
         name, self.scale = ENGINES[engine][3]
-        self.program = next(p for p in ENGINES[engine][1] if p.name == name)
+        self.program = next(PROGRAMS.parent.rglob(f"programs/*/{name}"))
         status, self.output, stderr, counted = self.once("--count")
         if status != 0 or counted is None:
             raise RuntimeError(f"{engine}: {self.program.name} does not run: {stderr}")
