@@ -9,7 +9,7 @@
 
 static int run(frame *f)
 {
-    if (f->runtime != NULL && !fief_luajit_reaches(frame_heap(f), 0)) {
+    if (f->runtime != NULL && !fief_luajit_reaches(frame_heap(f), (size_t)16 << 30)) {
         return frame_complain("the heap's addresses do not fit into 47 bits");
     }
     return run_lua(f, fief_luajit_alloc);

@@ -43,17 +43,21 @@ def check_program(build, engine, program):
 
 
 def check_failures(build, engine, most):
-    """A point that fails is tried on libc: what happens there, too, is the engine's own doing."""
-    sweep = engines.Sweep(build, engine, "fief")
+    """A point that ends badly is tried on libc: what happens there, too, is the engine's own doing."""
+    rank = {"clean": 0, "leak": 1, "crash": 2}
     complaints, base = [], None
-    for point in sweep.points(most):
-        outcome, left, status, misuse = sweep.at(point)
-        if outcome != "clean":
-            base = base or engines.Sweep(build, engine, "libc")
-            known = base.at(point)
-            if misuse or known[0] == "clean" or (outcome == "crash") != (known[0] == "crash"):
-                complaints.append(f"call {point} fails: {outcome}, {left} left, status {status}, "
-                                  f"{misuse}; on libc {known}")
+    try:
+        sweep = engines.Sweep(build, engine, "fief")
+        for point in sweep.points(most):
+            outcome, left, status, misuse = sweep.at(point)
+            if outcome != "clean":
+                base = base or engines.Sweep(build, engine, "libc")
+                known = base.at(point)
+                if rank[outcome] > rank[known[0]]:
+                    complaints.append(f"call {point} fails: {outcome}, {left} left, status {status}, "
+                                      f"{misuse}; on libc {known}")
+    except RuntimeError as error:
+        complaints.append(str(error))
     return complaints
 
 

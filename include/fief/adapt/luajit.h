@@ -23,16 +23,16 @@
 
 FIEF_BEGIN
 
-/** Does every block of a heap lie below 2^47? `reserve_bytes` as the runtime was opened with: 0 for
- * the default. Takes a block and gives it back; false when memory is short as well. */
-static inline bool fief_luajit_reaches(fief_heap *heap, size_t reserve_bytes)
+/** Does the heap's address space lie below 2^47, as far as `bytes` from its first block on? Spans are
+ * handed out from low addresses to high ones; a guarded build uses up more of them. Takes a block and
+ * gives it back; false when memory is short as well. */
+static inline bool fief_luajit_reaches(fief_heap *heap, size_t bytes)
 {
     const uintptr_t end = (uintptr_t)1 << 47;
-    size_t reserve = reserve_bytes != 0 ? reserve_bytes : (size_t)64 << 30;
     void *block = fief_heap_alloc(heap, 1);
     uintptr_t start = (uintptr_t)block;
     fief_heap_free(heap, block, 1);
-    return start != 0 && start < end && reserve <= end - start;
+    return start != 0 && start < end && bytes <= end - start;
 }
 
 /** LuaJIT's lua_Alloc: the contract of fief_lua_alloc, which it is. LuaJIT gives each block back
