@@ -34,14 +34,14 @@ def is_built(build, engine):
     return os.access(host(build, engine), os.X_OK)
 
 
-def run(build, engine, program, scale, allocator, *options):
+def run(build, engine, program, scale, allocator, *options, seconds=60):
     """(status, stdout, stderr, what was counted or None); a hang has the status of SIGALRM."""
     command = [host(build, engine), "--allocator", allocator, "--color", "never", *options,
                program, str(scale)]
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")
                        .replace("detect_leaks=1", "detect_leaks=0"))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60,
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds,
                               env=environment, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:
         return -signal.SIGALRM, "", "hangs", None
@@ -71,7 +71,7 @@ class Sweep:
         self.calls, self.left = counted["calls"], counted["blocks_left"]
 
     def once(self, *options):
-        return run(self.build, self.engine, self.program, self.scale, self.allocator, *options)
+        return run(self.build, self.engine, self.program, self.scale, self.allocator, *options, seconds=10)
 
     def points(self, most):
         """Spread over all calls, the first and the last among them."""
