@@ -141,7 +141,8 @@ void libc_free(void *context, void *block)
 
 /* ---- statistics ---- */
 
-static void print_fief(const fief_runtime *rt, size_t (*write)(const fief_runtime *, char *, size_t))
+static void print_fief(const fief_runtime *rt,
+                       size_t (*write)(const fief_runtime *, char *, size_t))
 {
     size_t size = write(rt, NULL, 0) + 256;
     char *text = malloc(size);

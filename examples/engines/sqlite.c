@@ -1,5 +1,5 @@
-/* fief-engine-sqlite: SQLite on the frame: a script over a database in memory, in which :scale is the
- * scale. Rows are printed as the shell does by default. */
+/* fief-engine-sqlite: SQLite on the frame: a script over a database in memory, in which :scale is
+ * the scale. Rows are printed as the shell does by default. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +26,8 @@ static void trapped_free(void *block)
 
 static void *trapped_realloc(void *block, int size)
 {
-    return frame_admits(trapped) ? frame_resized(trapped, block, under.xRealloc(block, size)) : NULL;
+    bool admitted = frame_admits(trapped);
+    return admitted ? frame_resized(trapped, block, under.xRealloc(block, size)) : NULL;
 }
 
 static int configure(frame *f)

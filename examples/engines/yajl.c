@@ -13,7 +13,9 @@
 
 enum { ROUNDS = 400, KEPT = 8, DEPTH = 64 };
 
-typedef enum shape { IS_NULL, IS_TRUE, IS_FALSE, IS_NUMBER, IS_STRING, IS_KEY, IS_MAP, IS_ARRAY } shape;
+typedef enum shape {
+    IS_NULL, IS_TRUE, IS_FALSE, IS_NUMBER, IS_STRING, IS_KEY, IS_MAP, IS_ARRAY
+} shape;
 
 typedef struct node {
     shape shape;
@@ -189,7 +191,8 @@ static int run_document(const frame *f, yajl_alloc_funcs *memory, const char *te
 static int run(frame *f)
 {
     trap on_libc = {f, libc_alloc, NULL, libc_realloc, libc_free, NULL};
-    trap on_fief = {f, fief_vtable_alloc, NULL, fief_vtable_realloc, fief_vtable_free, frame_heap(f)};
+    trap on_fief = {f, fief_vtable_alloc, NULL, fief_vtable_realloc, fief_vtable_free,
+                    frame_heap(f)};
     trap *t = f->runtime != NULL ? &on_fief : &on_libc;
     yajl_alloc_funcs plain = {t->alloc, t->realloc, t->free, t->context};
     yajl_alloc_funcs trapped = {trap_alloc, trap_realloc, trap_free, t};

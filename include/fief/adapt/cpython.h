@@ -6,8 +6,8 @@
  *
  * The raw domain is called by threads that don't hold the GIL, and before there is one, so it can't
  * share a runtime with the others: it has its own, with a lock (adapt/locked.h). The other two are
- * called by whoever holds the GIL: one thread at a time, but not always the same, so each call looks
- * whether the thread has changed, and adopts the runtime then. That is a compare.
+ * called by whoever holds the GIL: one thread at a time, but not always the same, so each call
+ * looks whether the thread has changed, and adopts the runtime then. That is a compare.
  *
  * Set the three before Py_Initialize (PyMem_SetAllocator may be called before it), and end the
  * runtimes after Py_FinalizeEx, by fief_drop: CPython leaves some hundred blocks behind on purpose.

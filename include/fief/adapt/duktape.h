@@ -21,8 +21,8 @@
 
 FIEF_BEGIN
 
-/** duk_alloc_function: `size` bytes aligned to 16; NULL for size 0 or when memory is short. udata is
- * the fief_heap, which outlives the Duktape heap. One thread at a time, as both have it. */
+/** duk_alloc_function: `size` bytes aligned to 16; NULL for size 0 or when memory is short. udata
+ * is the fief_heap, which outlives the Duktape heap. One thread at a time, as both have it. */
 static inline void *fief_duktape_alloc(void *udata, size_t size)
 {
     return size == 0 ? NULL : fief_heap_alloc_unsized((fief_heap *)udata, size);

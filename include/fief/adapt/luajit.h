@@ -10,8 +10,8 @@
  * x86-64 Linux gives a process no others unless it asks for them, and a range lies where the kernel
  * puts it, below its shared libraries (0x7f...). Where user space is larger (arm64: 48 bits and
  * more) ask fief_luajit_reaches, and if it says no, give the runtime a buffer that lies lower
- * (config.buffer). LuaJIT itself looks at the first block alone: lua_newstate returns NULL where that
- * one lies too high.
+ * (config.buffer). LuaJIT itself looks at the first block alone: lua_newstate returns NULL where
+ * that one lies too high.
  *
  * It has to be a GC64 build, as Debian's is. Older ones on x86-64 take 32-bit addresses and say
  * "Must use luaL_newstate() for 64 bit target". Machine code of traces is mapped by LuaJIT itself,
@@ -23,9 +23,9 @@
 
 FIEF_BEGIN
 
-/** Does the heap's address space lie below 2^47, as far as `bytes` from its first block on? Spans are
- * handed out from low addresses to high ones; a guarded build uses up more of them. Takes a block and
- * gives it back; false when memory is short as well. */
+/** Does the heap's address space lie below 2^47, as far as `bytes` from its first block on? Spans
+ * are handed out from low addresses to high ones; a guarded build uses up more of them. Takes a
+ * block and gives it back; false when memory is short as well. */
 static inline bool fief_luajit_reaches(fief_heap *heap, size_t bytes)
 {
     const uintptr_t end = (uintptr_t)1 << 47;

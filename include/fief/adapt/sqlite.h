@@ -13,8 +13,8 @@
  * Needs no SQLite header. SQLite's hook has no context: one process has one memory, and the heap is
  * a variable of the file that includes this, which xInit sets to pAppData. Include it in one file.
  *
- * xSize and xRoundup tell the truth: a block of n bytes has xRoundup(n), which is what xSize says of
- * it, and all of that may be used.
+ * xSize and xRoundup tell the truth: a block of n bytes has xRoundup(n), which is what xSize says
+ * of it, and all of that may be used.
  *
  * threads: SQLite must be used by one thread, the runtime's (it may be SQLITE_CONFIG_SINGLETHREAD
  * then). It calls xSize outside of its own lock, so that lock would not do.

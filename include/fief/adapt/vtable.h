@@ -39,8 +39,8 @@ static inline void *fief_vtable_calloc(void *heap, size_t count, size_t size)
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
-/** As realloc: block NULL is an allocation, and where it returns NULL the block is as it was. Size 0
- * gives a block of no bytes, never NULL for success. */
+/** As realloc: block NULL is an allocation, and where it returns NULL the block is as it was. Size
+ * 0 gives a block of no bytes, never NULL for success. */
 static inline void *fief_vtable_realloc(void *heap, void *block, size_t size)
 {
     return fief_heap_resize_unsized((fief_heap *)heap, block, size);
