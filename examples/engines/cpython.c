@@ -103,6 +103,6 @@ static int run(frame *f)
 
 int main(int argc, char **argv)
 {
-    return frame_main(
-        &(engine){.name = "cpython", .has_own = true, .keeps_blocks = true, .run = run}, argc, argv);
+    engine e = {.name = "cpython", .has_own = true, .keeps_blocks = true, .run = run};
+    return frame_main(&e, argc, argv);
 }
