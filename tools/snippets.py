@@ -31,7 +31,10 @@ import tempfile
 import misuse_doc
 
 ROOT = misuse_doc.ROOT
-PACKAGES = {"lua.h": "lua5.4"}  # beside Fief: an example is left out where its package is missing
+PACKAGES = {"lua.h": "lua5.4", "luajit.h": "luajit", "duktape.h": "duktape", "mujs.h": "mujs",
+            "sqlite3.h": "sqlite3", "Python.h": "python-3.11-embed",
+            "yajl/yajl_parse.h": "yajl"}  # beside Fief: an example is left out where its package is missing
+PLAIN = {"mruby.h": ["-lmruby", "-lm"]}  # packages that pkg-config does not know
 TIME = re.compile(r"\bin \d+ us$", re.M)  # of the scans, in the statistics
 FENCE = re.compile(r"^```(\S*) ?(.*)$")
 DRIVER = """#include "%s"
@@ -54,7 +57,7 @@ int main(int count, char **names)
     return 2;
 }
 """
-HEADER = """#include <fief/adapt/lua.h>
+HEADER = """#include <fief/%s>
 #include <lua.h>
 
 int main(void)
@@ -119,8 +122,13 @@ class Check:
         library = pathlib.Path(self.options.library).resolve()
         command = [*self.options.compiler, "-std=c11", "-g", "-Wall", "-Wextra", "-Werror",
                    "-Wno-unused-function", f"-I{ROOT}/include", source, "-o", "program"]
-        packages = [PACKAGES[name] for name in PACKAGES
-                    if f"<{name}>" in (folder / source).read_text(encoding="utf-8")]
+        text = (folder / source).read_text(encoding="utf-8")
+        packages = [PACKAGES[name] for name in PACKAGES if f"<{name}>" in text]
+        for name in [name for name in PLAIN if f"<{name}>" in text]:
+            if not pathlib.Path("/usr/include", name).exists():
+                print(f"{place}: left out, {name} is missing")
+                return None
+            command += PLAIN[name]
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", *packages], check=False,
                                capture_output=True, text=True) if packages else None
         if flags is not None and flags.returncode != 0:
@@ -278,7 +286,7 @@ def main():
                 check.difference(block)
     for header in sorted((ROOT / "include").rglob("*.h")):
         for code in examples_of(header):
-            check.whole_program(header.relative_to(ROOT), HEADER % code)
+            check.whole_program(header.relative_to(ROOT), HEADER % (header.relative_to(ROOT / "include/fief"), code))
     # The last first: what is written into a document moves what stands below.
     for block, got in sorted(check.changes, key=lambda change: -change[0].first):
         write_over(block, got)

@@ -4,7 +4,8 @@
 /** @mainpage
  * runtime.h is where to begin: it opens a runtime with a table of kinds, and has the verbs that an
  * interpreter uses all day. Below it are arena.h, stack.h, pool.h and heap.h; beside it stats.h and
- * misuse.h. adapt/lua.h plugs a heap into Lua 5.4. How to use all that: docs/guide.md. */
+ * misuse.h. adapt/ has a header for each engine that Fief plugs into. How to use all that:
+ * docs/guide.md. */
 #ifndef FIEF_FIEF_H
 #define FIEF_FIEF_H
 

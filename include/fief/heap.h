@@ -143,5 +143,9 @@ FIEF_INLINE void *fief_heap_alloc_unsized_aligned(fief_heap *heap, size_t size, 
  * for sized blocks of up to 512 bytes, whose pages don't tell. */
 FIEF_API size_t fief_heap_usable_size(const fief_heap *heap, const void *block);
 
+/** What fief_heap_usable_size will say of a block that fief_heap_alloc_unsized makes of `size`
+ * bytes: more may be asked for at no cost. */
+FIEF_API size_t fief_heap_good_size(size_t size);
+
 FIEF_END
 #endif

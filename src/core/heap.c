@@ -418,22 +418,26 @@ static void *shrink_here(heap *h, void *block, size_t old_size, size_t new_size)
     return block;
 }
 
-/* A large block that must move takes its pages along where the OS can. */
-static void *move_block(heap *h, void *block, size_t old_size, size_t new_size)
+/* The first `size` bytes go along. A large block takes its pages along where the OS can. */
+static void carry(heap *h, void *block, void *moved, size_t size)
 {
-    void *moved = heap_take(h, new_size, FIEF_GRAIN);
-    if (moved == NULL) {
-        return NULL;
-    }
     const page *from = space_page(&h->core->space, block), *to = space_page(&h->core->space, moved);
     size_t bytes = (size_t)from->length << PAGE_SHIFT;
     bool pages_moved = !h->core->shut && from->kind == PAGE_LARGE && to->kind == PAGE_LARGE &&
                        to->length >= from->length && bytes >= (1u << 19) &&
                        space_move(&h->core->space, block, moved, bytes);
     if (!pages_moved) {
-        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+        memcpy(moved, block, size);
     }
-    heap_give(h, block, old_size, h->core->kind);
+}
+
+static void *move_block(heap *h, void *block, size_t old_size, size_t new_size)
+{
+    void *moved = heap_take(h, new_size, FIEF_GRAIN);
+    if (moved != NULL) {
+        carry(h, block, moved, old_size < new_size ? old_size : new_size);
+        heap_give(h, block, old_size, h->core->kind);
+    }
     return moved;
 }
 
@@ -564,6 +568,11 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
     }
 }
 
+size_t fief_heap_good_size(size_t size)
+{
+    return size_is_absurd(size) ? size : unsized_size(size, FIEF_ALIGN);
+}
+
 void heap_give_unsized(heap *h, void *block)
 {
     core *c = h->core;
@@ -607,6 +616,20 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     free_unsized_slow(h, block, CALL());
 }
 
+/* Above the pools a block may grow, and shrink, where it is. */
+static bool unsized_in_place(heap *h, void *block, size_t usable, size_t new_size)
+{
+    size_t size = unsized_size(new_size, FIEF_ALIGN);
+    page_kind kind = (page_kind)space_page(&h->core->space, block)->kind;
+    if (h->core->shut || (kind != PAGE_MEDIUM && kind != PAGE_LARGE) || kind != kind_for(h, size) ||
+        !pages_resized(h, block, size)) {
+        return false;
+    }
+    count_dead(h, usable);
+    count_live(h, size);
+    return true;
+}
+
 static void *resize_unsized(heap *h, void *block, size_t new_size)
 {
     if (block == NULL) {
@@ -623,9 +646,12 @@ static void *resize_unsized(heap *h, void *block, size_t new_size)
     if (new_size <= usable && new_size >= usable / 2) {
         return block;
     }
+    if (!size_is_absurd(new_size) && unsized_in_place(h, block, usable, new_size)) {
+        return block;
+    }
     void *moved = heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     if (moved != NULL) {
-        memcpy(moved, block, usable < new_size ? usable : new_size);
+        carry(h, block, moved, usable < new_size ? usable : new_size);
         heap_give_unsized(h, block);
     }
     return moved;
