@@ -147,7 +147,14 @@ PATH new_vm_arena(setting *s)
 PATH new_stack(setting *s)
 {
     for (size_t i = 0; i < REPEATS; i++) {
-        use(fief_new(s->rt, FIEF_KIND_CALL_FRAME, FIEF_DYNAMIC, SIZE));
+        s->blocks[i] = fief_new(s->rt, FIEF_KIND_CALL_FRAME, FIEF_DYNAMIC, SIZE);
+    }
+}
+
+PATH stack_pop(setting *s)
+{
+    for (size_t i = REPEATS; i > 0; i--) {
+        (void)fief_stack_pop(fief_frame_stack(s->rt), s->blocks[i - 1], SIZE);
     }
 }
 
@@ -170,7 +177,8 @@ static const struct {
              {"free-heap", free_heap},
              {"new-compiler-arena", new_compiler_arena},
              {"new-vm-arena", new_vm_arena},
-             {"new-stack", new_stack}};
+             {"new-stack", new_stack},
+             {"stack-pop", stack_pop}};
 
 /* Each path once: what it takes from the system it has then. A unit takes its blocks back. */
 static void run_all(setting *s, bool counted)
