@@ -27,6 +27,7 @@ measured arena_mix_fief, arena_mix_struct, arena_mix_registers, arena_mix_malloc
 measured arena_24_any_fief, arena_24_any_struct, arena_24_any_registers, arena_24_any_malloc;
 measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, arena_mix_any_malloc;
 measured arena_24_region, arena_mix_region;
+measured growth_fief, growth_struct, growth_malloc, growth_region;
 measured pages_system, close_fief;
 measured arena_reset_fief, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;
