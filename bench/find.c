@@ -87,7 +87,8 @@ static bool works_with(places *p, size_t index, const char *preload)
         return false;
     }
     if (preload != NULL) {
-        const char *file = v->form == FORM_REGION ? preload : v->guarded ? strchr(found.report, '\n') + 1 : found.report;
+        const char *served = v->guarded ? strchr(found.report, '\n') + 1 : found.report;
+        const char *file = v->form == FORM_REGION ? preload : served;
         fprintf(stderr, "%-11s %.*s\n", v->name, (int)strcspn(file, "\n"), file);
     }
     p->works[index] = true;

@@ -23,7 +23,7 @@ unsafe fn take(arena: &Bump, size: usize, value: usize) {
 unsafe fn pass(job: &RegionJob, count: usize, size_of: impl Fn(usize) -> usize) {
     let mut arena = match std::ptr::replace(std::ptr::addr_of_mut!(ARENA), None) {
         Some(arena) => arena,
-        None => Bump::with_capacity(1 << 20),
+        None => Bump::with_capacity(1 << 28),
     };
     for _ in 0..count {
         for i in 0..job.objects {

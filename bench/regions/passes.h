@@ -1,4 +1,4 @@
-/* The two passes over a peer's OPEN, TAKE(size) and DROP: for C and C++, inlined where theirs is. */
+/* The two passes over a peer's OPEN, TAKE(size) and DROP, for C and C++. */
 #ifndef BENCH_PASSES_H
 #define BENCH_PASSES_H
 

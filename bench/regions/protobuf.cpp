@@ -4,12 +4,12 @@
 
 #include "passes.h"
 
+#include <cstdlib>
 #include <google/protobuf/arena.h>
 
 static google::protobuf::Arena &arena()
 {
-    static char block[REGION_CHUNK];
-    static google::protobuf::Arena one(block, sizeof block);
+    static google::protobuf::Arena one(static_cast<char *>(malloc(REGION_CHUNK)), REGION_CHUNK);
     return one;
 }
 
