@@ -2,6 +2,8 @@
 """The figures of bench-core as pictures: bars of each bench, and what an object and a reset cost as
 their number grows. They are readable on a light and on a dark page.
 
+The same figures go as a table into FOLDER.md, between its two marks.
+
 usage: plot.py JSON-LINES FOLDER"""
 import json
 import pathlib
@@ -89,6 +91,28 @@ def curves(rows, name, prefix, label, folder):
     save(figure, folder / f"{name}.svg", f"Fief's benches: {name}")
 
 
+def table(rows, path):
+    """A row a bench, a column a variant; the spread where it is more than 5 %."""
+    begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
+    text = path.read_text() if path.exists() else ""
+    if begin not in text or end not in text:
+        return
+    shown = [r for r in rows if r["variant"] != "ideal" or r["bench"] == "mark-rewind"]
+    names = list(dict.fromkeys(r["variant"] for r in shown))
+    lines = ["| bench | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for bench in dict.fromkeys(r["bench"] for r in shown):
+        own = {r["variant"]: r for r in shown if r["bench"] == bench}
+        cells = []
+        for name in names:
+            r = own.get(name)
+            noisy = r is not None and (r["spread"] or 0) > 0.05
+            cells.append("" if r is None else f"{r['median']:.3g}"
+                         + (f" +-{r['spread']:.0%}" if noisy else ""))
+        lines.append(f"| {bench}, {next(iter(own.values()))['unit']} | " + " | ".join(cells) + " |")
+    head, rest = text.split(begin)
+    path.write_text(head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1])
+
+
 def main(source, folder):
     rows = [json.loads(line) for line in pathlib.Path(source).read_text().splitlines()]
     if not rows:
@@ -102,6 +126,7 @@ def main(source, folder):
     page_bars(rows, folder)
     for name, (prefix, label) in CURVES.items():
         curves(rows, name, prefix, label, folder)
+    table(rows, folder.with_suffix(".md"))
 
 
 if __name__ == "__main__":
