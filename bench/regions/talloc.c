@@ -1,4 +1,4 @@
-/* talloc's pools: a pool large enough for a pass, blocks without a name of their own (the cheapest
+/* talloc's pools: a pool just large enough for a pass (a larger one runs on through cold pages),
  * call), talloc_free_children at the end. Its 96-byte headers and alignment to 16 are its own. */
 #include "region.h"
 
@@ -13,7 +13,7 @@ static void *pool;
 static void open_once(const region_job *job)
 {
     if (pool == NULL) {
-        pool = talloc_pool(NULL, REGION_CHUNK + job->objects * HEADER);
+        pool = talloc_pool(NULL, job->objects * (HEADER + 64));
     }
 }
 
