@@ -6,6 +6,7 @@
 #include "bump.h"
 #include "cases.h"
 #include "peer.h"
+#include "regions/region.h"
 
 #include <fief/fief.h>
 
@@ -214,6 +215,29 @@ INLINE void pass_region(setting *s, size_t count, bool mixed)
 /* A node holds pointers and is aligned as its type asks: what fief_arena_make and fief_temp do. */
 ARENA_BENCH(arena_24, false, 8)
 ARENA_BENCH(arena_mix, true, 8)
+/* A peer's own passes, in the shared object that this process was started with. */
+static figure measure_region(const job *given, const char *name)
+{
+    setting *s = &the_setting;
+    region_job work = {OBJECTS, s->sizes};
+    pass *run = peer_region_pass(name);
+    if (run == NULL) {
+        give_up("no region is loaded");
+    }
+    draw_ast_sizes(s->sizes, OBJECTS);
+    return measure_loop(given, run, &work, OBJECTS);
+}
+
+figure arena_24_region(const job *given)
+{
+    return measure_region(given, "region_pass_24");
+}
+
+figure arena_mix_region(const job *given)
+{
+    return measure_region(given, "region_pass_mix");
+}
+
 /* What is aligned for any type, as malloc's blocks are. */
 ARENA_BENCH(arena_24_any, false, FIEF_ALIGN)
 ARENA_BENCH(arena_mix_any, true, FIEF_ALIGN)

@@ -15,6 +15,8 @@ typedef enum form {
     FORM_IDEAL_STRUCT,    /* arenas: cursor and limit in memory ... */
     FORM_IDEAL_REGISTERS, /* ... or in two local variables */
     FORM_MALLOC,
+    FORM_REGION, /* the arena of another library: regions/ */
+    FORM_SYSTEM, /* the OS alone */
     FORMS
 } form;
 
@@ -24,6 +26,9 @@ measured arena_24_fief, arena_24_struct, arena_24_registers, arena_24_malloc;
 measured arena_mix_fief, arena_mix_struct, arena_mix_registers, arena_mix_malloc;
 measured arena_24_any_fief, arena_24_any_struct, arena_24_any_registers, arena_24_any_malloc;
 measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, arena_mix_any_malloc;
+measured arena_24_region, arena_mix_region;
+measured growth_fief, growth_struct, growth_malloc, growth_region;
+measured pages_system, close_fief;
 measured arena_reset_fief, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;
 measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;

@@ -87,12 +87,27 @@ static bool works_with(places *p, size_t index, const char *preload)
         return false;
     }
     if (preload != NULL) {
-        const char *file = v->guarded ? strchr(found.report, '\n') + 1 : found.report;
+        const char *served = v->guarded ? strchr(found.report, '\n') + 1 : found.report;
+        const char *file = v->form == FORM_REGION ? preload : served;
         fprintf(stderr, "%-11s %.*s\n", v->name, (int)strcspn(file, "\n"), file);
     }
     p->works[index] = true;
     p->preload[index] = preload;
     return true;
+}
+
+/* The arenas of other libraries are built beside this program, in regions/. */
+static void find_region(places *p, size_t index)
+{
+    const variant *v = &variants[index];
+    char *path = p->regions[index];
+    const char *slash = strrchr(p->self, '/');
+    int length = snprintf(path, PATH_MAX, "%.*s/regions/%s", (int)(slash - p->self), p->self,
+                          v->preloads[0]);
+    bool is_there = length > 0 && length < PATH_MAX && access(path, R_OK) == 0;
+    if (!is_there || strpbrk(path, " :") != NULL || !works_with(p, index, path)) {
+        fprintf(stderr, "%-11s is not installed and left out\n", v->name);
+    }
 }
 
 static void find_peer(places *p, size_t index)
@@ -108,7 +123,9 @@ static void find_peer(places *p, size_t index)
 static bool find_variant(places *p, size_t index)
 {
     const variant *v = &variants[index];
-    if (v->preloads[0] != NULL) {
+    if (v->form == FORM_REGION) {
+        find_region(p, index);
+    } else if (v->preloads[0] != NULL) {
         find_peer(p, index);
     } else if (!v->guarded) {
         return works_with(p, index, NULL) ||

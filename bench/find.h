@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-enum { VARIANTS_MAX = 16 };
+enum { VARIANTS_MAX = 24 };
 
 typedef struct places {
     char self[PATH_MAX];               /* this program */
@@ -16,6 +16,7 @@ typedef struct places {
     char lua_host[PATH_MAX];           /* empty: none */
     bool works[VARIANTS_MAX];          /* by the index of the variant */
     const char *preload[VARIANTS_MAX]; /* NULL: none */
+    char regions[VARIANTS_MAX][PATH_MAX]; /* where those preloads lie that come with this program */
 } places;
 
 /* The files. False after a line on stderr: a path that was given leads nowhere. */

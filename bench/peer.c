@@ -33,6 +33,13 @@ peer peer_loaded(void)
     return p;
 }
 
+pass *peer_region_pass(const char *name)
+{
+    pass *found;
+    find(name, &found, sizeof found);
+    return found;
+}
+
 static const char *file_of(const char *function)
 {
     Dl_info info;

@@ -10,6 +10,8 @@
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
+#include "measure.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,6 +28,9 @@ typedef struct peer {
 
 /* What is missing is NULL; take and give never are. */
 peer peer_loaded(void);
+
+/* The function of that name of a peer's arena (regions/), or NULL. */
+pass *peer_region_pass(const char *name);
 
 /* Writes, a line each, the files that serve malloc and fief_open, and whether the library is
  * guarded: the parent checks that it measures what it says. False when it cannot tell. */

@@ -14,7 +14,8 @@ static const uint64_t enough_nanoseconds = 200000000; /* the debug build is slow
 
 static size_t many(const job *given)
 {
-    return given->quick ? MANY_QUICK : MANY;
+    size_t most = given->size != 0 ? given->size : MANY;
+    return given->quick && most > MANY_QUICK ? MANY_QUICK : most;
 }
 
 /* ---- one bulk reset, in microseconds: the median of several, each after a full pass ---- */

@@ -124,6 +124,11 @@ FIEF_INLINE void *fief_arena_alloc_aligned(fief_arena *arena, size_t size, size_
     if (!FIEF_LIKELY(fief_arena_try(arena, size, align, &block))) {
         block = fief_arena_refill(arena, size, align);
         FIEF_NO_TAIL_CALL();
+        /* The cursor is written back here too, so that a compiler has it in a register whichever
+         * way it came: a loop of allocations then stores the cursor and does not load it again. */
+        unsigned char *cursor = arena->cursor;
+        FIEF_KEEP_BRANCH(cursor);
+        arena->cursor = cursor;
     }
     return block;
 }
