@@ -21,6 +21,7 @@ typedef struct runtime {
     pool *pools; /* of the kinds that have one, in the table's order */
     unsigned innermost, units; /* the number of the innermost open unit; units so far */
     unsigned depth;            /* units that are open */
+    bool watched; /* in a release build: a fault may concern it */
     uint64_t *begun;           /* the operations that opened them; UNITS_NESTED of them, or NULL */
     heap heap;
     fief_runtime window; /* last: the public half, and the rows behind it */
@@ -49,6 +50,8 @@ void watch_pointers(runtime *r, const fief_config *config);
 /* watch.c: which runtimes a fault may concern, when guarded. Closed ones are kept for a while. */
 void watch_opened(runtime *r);
 void watch_closed(runtime *r);
+/* Something of it can be read and not written from now on: who writes is told, in every mode. */
+void watch_read_only(runtime *r);
 
 /* diary.c: notes of the last calls, where the host asked for them (NULL: it did not), and the file
  * that a report leaves. */
