@@ -416,7 +416,7 @@ static void put_other(scribe *s, const note *n)
     case VERB_SEAL:
     case VERB_UNSEAL:
         if (arena_handle(s, n->where) >= 0) {
-            put(&s->w, "%s a%d\n", n->verb == VERB_SEAL ? "seal" : "unseal",
+            put(&s->w, "# %s a%d: a replay does not\n", n->verb == VERB_SEAL ? "seal" : "unseal",
                 arena_handle(s, n->where));
         }
         return;
@@ -485,7 +485,7 @@ static const char *operation_of(fief_misuse_class class_id)
         [FIEF_MISUSE_STALE_MARK] = "stale_mark m0",
         [FIEF_MISUSE_WRONG_THREAD] = "wrong_thread 0",
         [FIEF_MISUSE_LEAK] = "leak",
-        [FIEF_MISUSE_SEALED_WRITE] = "sealed_write b%d 0",
+        [FIEF_MISUSE_SEALED_WRITE] = NULL,
     };
     return names[class_id];
 }

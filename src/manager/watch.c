@@ -1,8 +1,8 @@
 /* watch: the runtimes of the process, for whoever has nothing but an address: the fault handler of
  * a debug build, and of every build once something is sealed. A closed runtime is kept by a debug
  * build, inaccessible, until CLOSED_MAX others have been closed: so a late use of it, or of one of
- * its blocks, is still named. Elsewhere closing releases. A signal handler reads these tables. Above os/ and guard/ nothing
- * else is the process's. */
+ * its blocks, is still named. Elsewhere closing releases. A signal handler reads these tables.
+ * Above os/ and guard/ nothing else is the process's. */
 #include "manager/report.h"
 #include "manager/runtime.h"
 
