@@ -110,7 +110,7 @@ static arena_span *span_new(arena *a, size_t pages)
     /* Nothing ends where a stack's span begins, neither frames of the span before nor a block that
      * lies apart: a pop tells by that whether the newest block is in the span. */
     size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
-    *span = (arena_span){.start = start + apart, .pages = pages,
+    *span = (arena_span){.start = start + apart, .pages = (uint32_t)pages,
                          .end = start + (pages << PAGE_SHIFT)};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
@@ -128,7 +128,7 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_claim(pages_of(span), span->pages << PAGE_SHIFT);
+    guard_claim(pages_of(span), (size_t)span->pages << PAGE_SHIFT);
     space_give(&a->core->space, pages_of(span), span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }

@@ -68,6 +68,7 @@ typedef struct core {
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
     size_t handling_thread;
     bool shut, asking, closed, color; /* asking: the host is in `where` */
+    bool watched; /* in a release build: a fault may concern it */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -228,8 +229,8 @@ void *fence_next(const core *c, const void *owner, uint32_t *page_number);
 typedef struct arena_span {
     struct arena_span *next, *previous;
     unsigned char *start, *end;
-    unsigned char *sealed; /* read-only up to here; NULL: nothing of it is */
-    size_t pages;      /* 0: the caller's buffer */
+    uint32_t pages;    /* 0: the caller's buffer */
+    uint32_t sealed;   /* pages of the system's that are read-only, from its start */
     uint64_t entered;  /* the arena's events when it became the current span */
     fief_arena left;   /* the window when the next span was begun */
 } arena_span;
@@ -271,7 +272,6 @@ typedef struct arena {
     zone *zones; /* newest first */
     size_t dead; /* bytes in them */
     size_t used_before, large, peak, keep, next_pages, max;
-    uint64_t sealed; /* its events when it was sealed last; 0: it is not */
     bool shut;   /* the runtime's windows are, or each of its blocks is to have a record */
     bool closed; /* refuses: no unit is open */
     bool stays;  /* the runtime's own: closed with it */
@@ -309,6 +309,12 @@ void arena_close(arena *a);
 void arena_set_limit(arena *a);
 /* Makes every older mark go out of line. */
 void arena_note_event(arena *a);
+/* Its events when it was sealed last; 0: it is not. An arena with a caller's buffer can't be
+ * sealed, so the number lies in that span's descriptor: an open touches one page, which is full. */
+static inline uint64_t arena_sealed(const arena *a)
+{
+    return a->buffer.end == NULL ? a->buffer.entered : 0;
+}
 /* seal.c: what the arena holds becomes read-only, and it goes on behind it; false: it can't, and
  * nothing changed. Undone, likewise. */
 bool arena_seal(arena *a);

@@ -2,7 +2,7 @@
  *
  *     span   | lent | lent | lent |....|      lent | lent | ...free...
  *            | read-only ------------- |      ^ the arena goes on here: a fresh page
- *            ^start                    ^sealed
+ *            ^start                    ^sealed_end
  *
  * What a rewind killed in between (a guarded build's zones) stays inaccessible. The page map notes
  * how much of each 64 KiB page is sealed: so whoever has an address knows by one load. A seal is an
@@ -23,6 +23,11 @@ static unsigned char *top_of(const arena *a, const arena_span *span)
         span == a->current ? a->window.arena.cursor : span->left.cursor;
     unsigned char *end = page_up(top);
     return top == span->start ? span->start : (end < span->end ? end : span->end);
+}
+
+static unsigned char *sealed_end(const arena_span *span)
+{
+    return span->start + (size_t)span->sealed * OS_PAGE;
 }
 
 /* ---- strips: the runs of pages that a seal is about, side by side ones as one ---- */
@@ -79,7 +84,7 @@ static void add_around_zones(strips *s, const zone *z, const arena_span *span, u
 static bool each_strip(const arena *a, bool fresh, strips *s)
 {
     for (const arena_span *span = a->first; span != NULL; span = span->next) {
-        unsigned char *old = span->sealed != NULL ? span->sealed : span->start;
+        unsigned char *old = sealed_end(span);
         add_around_zones(s, a->zones, span, fresh ? old : span->start,
                          fresh ? top_of(a, span) : old);
         if (fresh && span == a->current) {
@@ -88,7 +93,7 @@ static bool each_strip(const arena *a, bool fresh, strips *s)
     }
     for (const attachment *node = a->attached; node != NULL; node = node->next) {
         unsigned char *run = node->start;
-        if (node->kind == ATTACHED_RUN && (node->event > a->sealed) == fresh) {
+        if (node->kind == ATTACHED_RUN && (node->event > arena_sealed(a)) == fresh) {
             strip_add(s, run, run + (node->size << PAGE_SHIFT));
         }
     }
@@ -123,12 +128,12 @@ static void note_sealed(arena *a)
 {
     const space *s = &a->core->space;
     for (arena_span *span = a->first; span != NULL; span = span->next) {
-        note_pages(s, span->start, span->sealed, span->pages);
+        note_pages(s, span->start, sealed_end(span), span->pages);
     }
     for (const attachment *node = a->attached; node != NULL; node = node->next) {
         unsigned char *run = node->start;
         if (node->kind == ATTACHED_RUN) {
-            bool is_below = node->event <= a->sealed;
+            bool is_below = node->event <= arena_sealed(a);
             note_pages(s, run, is_below ? run + (node->size << PAGE_SHIFT) : NULL, node->size);
         }
     }
@@ -136,8 +141,8 @@ static void note_sealed(arena *a)
 
 static void knows_stores(core *c, const arena *a, bool sealed)
 {
-    c->seals += sealed && a->sealed == 0 ? 1 : 0;
-    c->seals -= !sealed && a->sealed != 0 ? 1 : 0;
+    c->seals += sealed && arena_sealed(a) == 0 ? 1 : 0;
+    c->seals -= !sealed && arena_sealed(a) != 0 ? 1 : 0;
 }
 
 /* ---- seal and unseal ---- */
@@ -154,18 +159,17 @@ static void go_on_behind(arena *a)
 {
     fief_arena *w = &a->window.arena;
     for (arena_span *span = a->first; span != NULL; span = span->next) {
-        unsigned char *top = top_of(a, span);
-        span->sealed = top > span->start ? top : NULL;
+        span->sealed = (uint32_t)((size_t)(top_of(a, span) - span->start) / OS_PAGE);
         if (span == a->current) {
             break;
         }
     }
-    if (a->current != NULL && a->current->sealed != NULL) {
-        w->cursor = a->current->sealed;
+    if (a->current != NULL && a->current->sealed != 0) {
+        w->cursor = sealed_end(a->current);
         w->limit = a->shut || a->closed || w->limit < w->cursor ? w->cursor : w->limit;
     }
     arena_note_event(a);
-    a->sealed = w->events;
+    a->buffer.entered = w->events;
 }
 
 bool arena_seal(arena *a)
@@ -181,7 +185,7 @@ bool arena_seal(arena *a)
 
 bool arena_unseal(arena *a)
 {
-    if (a->sealed == 0) {
+    if (arena_sealed(a) == 0) {
         return true;
     }
     if (!all_strips(a, false, os_commit, os_seal)) {
@@ -189,23 +193,23 @@ bool arena_unseal(arena *a)
     }
     knows_stores(a->core, a, false);
     for (arena_span *span = a->first; span != NULL; span = span->next) {
-        span->sealed = NULL;
+        span->sealed = 0;
     }
-    a->sealed = 0;
+    a->buffer.entered = 0;
     note_sealed(a);
     return true;
 }
 
 void arena_lift_seal(arena *a)
 {
-    if (a->sealed != 0) {
+    if (arena_sealed(a) != 0) {
         (void)all_strips(a, false, os_commit, os_seal);
     }
 }
 
 void arena_restore_seal(arena *a)
 {
-    if (a->sealed != 0) {
+    if (arena_sealed(a) != 0) {
         (void)all_strips(a, false, os_seal, os_commit);
     }
 }
@@ -214,7 +218,7 @@ void arena_restore_seal(arena *a)
 
 bool seal_admits(arena *a, uint64_t event, const char *what)
 {
-    if (a->sealed == 0 || event >= a->sealed) {
+    if (arena_sealed(a) == 0 || event >= arena_sealed(a)) {
         return true;
     }
     misuse(a->core, FIEF_MISUSE_SEALED_WRITE, NULL, 0, "%s was %s below its seal", a->name, what);

@@ -21,7 +21,6 @@ typedef struct runtime {
     pool *pools; /* of the kinds that have one, in the table's order */
     unsigned innermost, units; /* the number of the innermost open unit; units so far */
     unsigned depth;            /* units that are open */
-    bool watched; /* in a release build: a fault may concern it */
     uint64_t *begun;           /* the operations that opened them; UNITS_NESTED of them, or NULL */
     heap heap;
     fief_runtime window; /* last: the public half, and the rows behind it */

@@ -125,8 +125,8 @@ void watch_opened(runtime *r)
 void watch_read_only(runtime *r)
 {
     (void)os_on_fault(on_fault); /* each time: the host's handler may have come after ours */
-    if (!GUARD_SHUT && !r->watched) {
-        r->watched = replace(NULL, r);
+    if (!GUARD_SHUT && !r->core.watched) {
+        r->core.watched = replace(NULL, r);
     }
 }
 
@@ -134,7 +134,7 @@ static void release(runtime *r)
 {
     core *c = &r->core;
     size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
-    if (GUARD_SHUT || r->watched) {
+    if (GUARD_SHUT || c->watched) {
         (void)replace(r, NULL);
     }
     if (GUARD_SHUT && c->space.range->reserve != NULL) {
