@@ -37,6 +37,9 @@ typedef struct fief_arena_config {
     size_t max_bytes;   /**< cap in bytes; past it the runtime's heap serves; 0 means none */
     void *buffer;       /**< the caller's own first bytes (may be NULL); must outlive the arena */
     size_t buffer_size; /**< of that, in bytes */
+    /** Each block is written down, with its kind and size, in a release build too, at the cost of
+     * the inline path: for images, and for reports of writes to what is sealed. */
+    bool recorded;
 } fief_arena_config;
 
 /** A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */

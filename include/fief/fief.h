@@ -15,6 +15,7 @@
 #include <fief/misuse.h>
 #include <fief/pool.h>
 #include <fief/runtime.h>
+#include <fief/seal.h>
 #include <fief/stack.h>
 #include <fief/stats.h>
 

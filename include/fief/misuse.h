@@ -38,6 +38,7 @@ typedef enum fief_misuse_class {
     FIEF_MISUSE_DANGLING_AT_CLOSE,
     FIEF_MISUSE_DANGLING_STORE,
     FIEF_MISUSE_LEAK,
+    FIEF_MISUSE_SEALED_WRITE, /**< to memory that is read-only: sealed, or an image's */
     FIEF_MISUSE_CLASSES
 } fief_misuse_class;
 

@@ -26,7 +26,7 @@ static fief_arena *window_of(arena *a)
 static void set_top(arena *a, unsigned char *top)
 {
     window_of(a)->cursor = top;
-    if (a->core->shut || a->closed) {
+    if (a->shut || a->closed) {
         window_of(a)->limit = top;
     }
 }
@@ -47,7 +47,7 @@ static unsigned char *end_of_room(const arena *a)
 void arena_set_limit(arena *a)
 {
     fief_arena *w = window_of(a);
-    bool stays_shut = a->closed || a->core->shut || a->current == NULL;
+    bool stays_shut = a->closed || a->shut || a->current == NULL;
     w->limit = stays_shut ? w->cursor : end_of_room(a);
 }
 
@@ -110,7 +110,7 @@ static arena_span *span_new(arena *a, size_t pages)
     /* Nothing ends where a stack's span begins, neither frames of the span before nor a block that
      * lies apart: a pop tells by that whether the newest block is in the span. */
     size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
-    *span = (arena_span){.start = start + apart, .pages = pages,
+    *span = (arena_span){.start = start + apart, .pages = (uint32_t)pages,
                          .end = start + (pages << PAGE_SHIFT)};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
@@ -128,7 +128,7 @@ static void span_drop(arena *a, arena_span *span)
         guard_forget(span->start, (size_t)(span->end - span->start));
         return;
     }
-    guard_claim(pages_of(span), span->pages << PAGE_SHIFT);
+    guard_claim(pages_of(span), (size_t)span->pages << PAGE_SHIFT);
     space_give(&a->core->space, pages_of(span), span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
@@ -168,7 +168,7 @@ static size_t raw_step(const arena *a, size_t size, size_t align)
 {
     size_t grain = align > FIEF_GRAIN ? FIEF_ALIGN : FIEF_GRAIN;
     size_t step = fief_round_up(size == 0 ? 1 : size, grain) + 2 * (size_t)GUARD_REDZONE;
-    return a->core->shut && step < CELL ? CELL : step;
+    return a->shut && step < CELL ? CELL : step;
 }
 
 /* Room at the top for a raw block of `size` bytes with redzones; NULL: the span is full. */
@@ -178,7 +178,7 @@ static unsigned char *bump(arena *a, size_t size, size_t align)
         return NULL;
     }
     unsigned char *top = window_of(a)->cursor;
-    unsigned char *end = a->core->shut ? end_of_room(a) : window_of(a)->limit;
+    unsigned char *end = a->shut ? end_of_room(a) : window_of(a)->limit;
     size_t pad = (0 - ((uintptr_t)top + GUARD_REDZONE)) & (align - 1);
     size_t step = raw_step(a, size, align);
     size_t room = (size_t)(end - top);
@@ -296,7 +296,7 @@ static bool cap_admits(const arena *a, size_t need)
 static unsigned char *own_block(arena *a, size_t size, size_t align)
 {
     size_t need = raw_step(a, size, align) + align + FIEF_GRAIN;
-    bool apart = a->core->shut && size >= SIZE_IN_PAGES; /* its record says: look at the pages */
+    bool apart = a->shut && size >= SIZE_IN_PAGES; /* its record says: look at the pages */
     unsigned char *block = apart ? NULL : bump(a, size, align);
     if (block != NULL) {
         return block;
@@ -315,6 +315,8 @@ static unsigned char *arena_take(arena *a, size_t size, size_t align)
         block = own_block(a, size, align);
         if (block != NULL && c->shut) {
             block_lend(c, a->strategy, block, size, c->kind);
+        } else if (block != NULL && a->shut) {
+            (void)ledger_write(c, block, size, c->kind);
         }
     }
     return block != NULL ? block : fallback_block(a, size, align);
@@ -375,7 +377,7 @@ static void drop_padding(arena *a, const unsigned char *block, size_t size)
 {
     fief_arena *w = window_of(a);
     size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
-    if (!a->core->shut && block != NULL && step % FIEF_ALIGN != 0 &&
+    if (!a->shut && block != NULL && step % FIEF_ALIGN != 0 &&
         (uintptr_t)w->cursor - (uintptr_t)block == step + FIEF_GRAIN) {
         w->cursor -= FIEF_GRAIN;
     }
@@ -387,10 +389,15 @@ static void retire(arena *a, unsigned char *block)
 {
     core *c = a->core;
     const page *entry = space_page(&c->space, block);
-    record *r = c->shut ? ledger_find(&c->space, block) : NULL;
+    record *r = a->shut ? ledger_find(&c->space, block) : NULL;
     bool is_ours = entry == NULL || (entry->kind == PAGE_ARENA && entry->owner == a);
-    if (r != NULL && is_ours && r->state == BLOCK_LIVE && ledger_block(&c->space, r) == block) {
+    if (r == NULL || !is_ours || r->state != BLOCK_LIVE || ledger_block(&c->space, r) != block) {
+        return;
+    }
+    if (c->shut) {
         block_take_back(c, a->strategy, r, block, record_size(&c->space, r), c->no_kind, a->name);
+    } else {
+        r->state = BLOCK_FREED; /* an arena of recorded blocks, where nothing is counted */
     }
 }
 
@@ -398,10 +405,11 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
                              size_t align)
 {
     arena *a = whole(window);
-    if (!enter(a->core, CALL()) || !align_is_sound(a->core, align)) {
+    if (!enter(a->core, CALL()) || !align_is_sound(a->core, align) ||
+        !seal_admits_change(a->core, block, "resized")) {
         return NULL;
     }
-    if (block != NULL && !a->core->shut && !size_is_absurd(new_size) &&
+    if (block != NULL && !a->shut && !size_is_absurd(new_size) &&
         resized_in_place(a, block, old_size, new_size)) {
         return block;
     }
@@ -419,6 +427,14 @@ void *fief_arena_resize_slow(fief_arena *window, void *block, size_t old_size, s
 
 /* ---- rewind and reset ---- */
 
+/* Where blocks have records. */
+static void sweep(arena *a, unsigned char *from, const unsigned char *to)
+{
+    if (a->shut) {
+        blocks_sweep(a->core, a->strategy, from, to, a->name);
+    }
+}
+
 static void drop_attachment(arena *a, const attachment *node)
 {
     core *c = a->core;
@@ -434,8 +450,7 @@ static void drop_attachment(arena *a, const attachment *node)
         a->stand_ins--;
     } else {
         size_t first_pages = node->size < 2 ? node->size : 2; /* the block starts in one of them */
-        blocks_sweep(c, a->strategy, node->start,
-                     (unsigned char *)node->start + (first_pages << PAGE_SHIFT), a->name);
+        sweep(a, node->start, (unsigned char *)node->start + (first_pages << PAGE_SHIFT));
         space_bury(&c->space, node->start, node->size, a->strategy);
         a->large -= node->size << PAGE_SHIFT;
     }
@@ -509,7 +524,7 @@ static void sweep_from(arena *a, unsigned char *from)
     while (a->zones != NULL && a->zones->span == a->current && a->zones->start >= from) {
         zone_drop(a);
     }
-    blocks_sweep(a->core, a->strategy, from, window_of(a)->cursor, a->name);
+    sweep(a, from, window_of(a)->cursor);
 }
 
 /* Bytes from `from` to the top have died. In a guarded build their whole pages become inaccessible,
@@ -640,7 +655,7 @@ bool arena_rewind(arena *a, fief_mark mark)
     a->core->dying = BLOCK_REWOUND;
     arena_undo(a, span, cursor, mark.events, true);
     a->core->dying = BLOCK_FREED;
-    if (is_empty || a->core->shut) {
+    if (is_empty || a->shut) {
         arena_set_limit(a);
     } else {
         window_of(a)->limit = mark.limit;
@@ -663,7 +678,7 @@ static bool is_in_zone(const arena *a, const fief_mark *mark)
 /* In a window that is open the newest block may also have shrunk, below a mark behind it. */
 static bool was_undone(const arena *a, const unsigned char *p)
 {
-    return a->core->shut && p > a->window.arena.cursor;
+    return a->shut && p > a->window.arena.cursor;
 }
 
 static bool mark_is_stale(const arena *a, fief_mark mark)
@@ -677,6 +692,9 @@ static bool mark_is_stale(const arena *a, fief_mark mark)
 /* Below an open unit nothing may die but by the unit's end. */
 static bool may_undo_to(arena *a, uint64_t events)
 {
+    if (!seal_admits(a, events, events == 0 ? "reset" : "rewound")) {
+        return false;
+    }
     if (a->strategy != FIEF_COMPILER_ARENA || a->closed || events >= a->unit_began) {
         return true;
     }
@@ -844,7 +862,11 @@ bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_conf
                  .strategy = strategy,
                  .name = config->name ? config->name : "arena",
                  .keep = config->keep_bytes ? config->keep_bytes : keep_default,
-                 .max = config->max_bytes, .next_pages = 1, .next = c->arenas};
+                 .max = config->max_bytes, .next_pages = 1, .next = c->arenas,
+                 .shut = c->shut || config->recorded};
+    if (config->recorded && c->space.ledger == NULL && !space_keep_ledger(&c->space)) {
+        return false;
+    }
     size_t skip = (0 - (uintptr_t)config->buffer) & (FIEF_ALIGN - 1);
     if (config->buffer != NULL && config->buffer_size > skip) {
         unsigned char *start = (unsigned char *)config->buffer + skip;
@@ -877,6 +899,7 @@ void arena_refuse(arena *a, bool refuse)
 void arena_shut_down(arena *a)
 {
     core *c = a->core;
+    (void)arena_unseal(a);
     drop_after(a, 0);
     if (a->current != NULL) {
         leave_later_spans(a, a->first);
@@ -906,10 +929,15 @@ void arena_close(arena *a)
         if (may_undo_to(a, 0)) {
             (void)arena_reset(a);
         }
-    } else if (arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
-        arena_shut_down(a);
-        space_meta_give(&a->core->space, a, sizeof *a);
+        return;
     }
+    arena_lift_seal(a); /* cleanups may write */
+    if (!arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
+        arena_restore_seal(a);
+        return;
+    }
+    arena_shut_down(a);
+    space_meta_give(&a->core->space, a, sizeof *a);
 }
 
 void fief_arena_close_slow(fief_arena *window)

@@ -148,7 +148,7 @@ typedef struct tally_run {
 
 static void tally_end(core *c, fief_strategy strategy, tally_run run)
 {
-    if (run.blocks != 0) {
+    if (run.blocks != 0 && c->shut) {
         budget_give(c, strategy, run.kind, run.bytes, run.blocks);
     }
 }

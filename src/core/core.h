@@ -64,10 +64,12 @@ typedef struct core {
     scan scan;
     diary *diary;
     unsigned unit; /* the number of the unit that is ending; 0: none is */
+    unsigned seals; /* arenas that are sealed */
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
     size_t handling_thread;
     bool shut, asking, closed, color; /* asking: the host is in `where` */
     bool counts; /* the host asked for counts, or for a limit */
+    bool watched; /* in a release build: a fault may concern it */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -228,7 +230,8 @@ void *fence_next(const core *c, const void *owner, uint32_t *page_number);
 typedef struct arena_span {
     struct arena_span *next, *previous;
     unsigned char *start, *end;
-    size_t pages;      /* 0: the caller's buffer */
+    uint32_t pages;    /* 0: the caller's buffer */
+    uint32_t sealed;   /* pages of the system's that are read-only, from its start */
     uint64_t entered;  /* the arena's events when it became the current span */
     fief_arena left;   /* the window when the next span was begun */
 } arena_span;
@@ -270,6 +273,7 @@ typedef struct arena {
     zone *zones; /* newest first */
     size_t dead; /* bytes in them */
     size_t used_before, large, peak, keep, next_pages, max;
+    bool shut;   /* the runtime's windows are, or each of its blocks is to have a record */
     bool closed; /* refuses: no unit is open */
     bool stays;  /* the runtime's own: closed with it */
     uint64_t unit_began; /* the compiler arena's events when the innermost unit began */
@@ -306,6 +310,23 @@ void arena_close(arena *a);
 void arena_set_limit(arena *a);
 /* Makes every older mark go out of line. */
 void arena_note_event(arena *a);
+/* Its events when it was sealed last; 0: it is not. An arena with a caller's buffer can't be
+ * sealed, so the number lies in that span's descriptor: an open touches one page, which is full. */
+static inline uint64_t arena_sealed(const arena *a)
+{
+    return a->buffer.end == NULL ? a->buffer.entered : 0;
+}
+/* seal.c: what the arena holds becomes read-only, and it goes on behind it; false: it can't, and
+ * nothing changed. Undone, likewise. */
+bool arena_seal(arena *a);
+bool arena_unseal(arena *a);
+/* For an end of the arena that may yet be refused: its seal is lifted, and laid on again. */
+void arena_lift_seal(arena *a);
+void arena_restore_seal(arena *a);
+/* Does nothing that is sealed lie above that event? Else it is misuse: `what` would be done to it.
+ * And of a block that is to change. */
+bool seal_admits(arena *a, uint64_t event, const char *what);
+bool seal_admits_change(core *c, const void *block, const char *what);
 /* While no unit is open, the compiler arena refuses. */
 void arena_refuse(arena *a, bool refuse);
 size_t arena_used(const arena *a);

@@ -20,7 +20,8 @@ void space_open(space *s, fief_range *r, size_t retain)
 
 bool space_keep_ledger(space *s)
 {
-    s->ledger = range_ledger(s->range) ? s->range->ledger : NULL;
+    bool has_room = s->range->reserve != NULL || s->range->ledger != NULL;
+    s->ledger = has_room && range_ledger(s->range) ? s->range->ledger : NULL;
     return s->ledger != NULL;
 }
 

@@ -16,7 +16,8 @@
 
 #include <fief/base.h>
 
-enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 11 };
+enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 11,
+       SPACE_OS_PAGE = 4096 };
 
 typedef enum page_kind {
     PAGE_FREE,
@@ -32,7 +33,8 @@ typedef enum page_kind {
 
 typedef struct page {
     uint8_t kind;
-    uint8_t used;    /* 1: belongs to a span */
+    uint8_t used : 1;   /* belongs to a span */
+    uint8_t sealed : 5; /* pages of the system's that are read-only, from its start (arenas) */
     uint16_t tail;   /* of a small span: bytes at its end that are in no block */
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
@@ -142,6 +144,14 @@ static inline unsigned char *page_start(const space *s, size_t index)
 static inline unsigned char *span_start(const space *s, const page *entry)
 {
     return page_start(s, entry->first);
+}
+
+/* Is this byte in the part of an arena that is read-only? */
+static inline bool is_sealed(const space *s, const void *p)
+{
+    const page *entry = space_page(s, p);
+    size_t at = ((uintptr_t)p - (uintptr_t)s->base) & (PAGE_SIZE - 1);
+    return entry != NULL && entry->kind == PAGE_ARENA && at / SPACE_OS_PAGE < entry->sealed;
 }
 
 static inline size_t pages_for(size_t bytes)

@@ -67,7 +67,7 @@ static bool is_it(const arena *a, const newest *n, unsigned char *block, size_t 
     if (n->top == NULL) {
         return false;
     }
-    if (a->core->shut) {
+    if (a->shut) {
         return is_last_record(s, n, block) && record_size(s, ledger_at(s, block)) == size;
     }
     size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
@@ -92,7 +92,7 @@ static void take_away(arena *a, const newest *n, unsigned char *cursor)
 {
     unsigned char *limit = n->span == a->current ? a->window.arena.limit : n->span->left.limit;
     arena_undo(a, n->span, cursor, n->event, false);
-    if (a->core->shut) {
+    if (a->shut) {
         arena_set_limit(a);
     } else {
         open_as_before(a, limit);

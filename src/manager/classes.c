@@ -114,6 +114,11 @@ static const class_text classes[FIEF_MISUSE_CLASSES] = {
         {"leak",
          "Blocks of dynamic lifetime were alive at fief_close: free them, or give them an arena.",
          NULL},
+    [FIEF_MISUSE_SEALED_WRITE] =
+        {"sealed-write",
+         "What is sealed, or an image's, is read-only: fief_unseal it first, or keep what changes"
+         " elsewhere.",
+         NULL},
 };
 
 const char *fief_misuse_name(fief_misuse_class class_id)

@@ -154,6 +154,9 @@ bool fief_store_slow(fief_runtime *rt, const void *holder, const void *field, co
     if (!enter(c, CALL())) {
         return false;
     }
+    if (!seal_admits_change(c, field, "stored into")) {
+        return false;
+    }
     note_call(c, (note){.verb = VERB_STORE, .what = holder, .where = target});
     const record *to = GUARD_SHUT ? ledger_find(&c->space, target) : NULL;
     if (to == NULL || to->state != BLOCK_LIVE) {

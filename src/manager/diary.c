@@ -321,7 +321,8 @@ static void put_what_was_there(scribe *s)
         if (n->verb == VERB_TAKE || (n->verb == VERB_FREE && n->detail == VERB_TAKE)) {
             put_pool(s, n->where, n->size);
         }
-        if (n->verb == VERB_ARENA_ALLOC || (n->verb >= VERB_POP && n->verb <= VERB_REWIND)) {
+        if (n->verb == VERB_ARENA_ALLOC || (n->verb >= VERB_POP && n->verb <= VERB_REWIND) ||
+            n->verb >= VERB_SEAL) {
             put_earlier_arena(s, n, i);
         }
         if (is_use(n) && !made_before(s, i, n->what)) {
@@ -413,6 +414,13 @@ static void put_other(scribe *s, const note *n)
             put(&s->w, "arena_cleanup a%d\n", arena_handle(s, n->where));
         }
         return;
+    case VERB_SEAL:
+    case VERB_UNSEAL:
+        if (arena_handle(s, n->where) >= 0) {
+            put(&s->w, "# %s a%d: a replay does not\n", n->verb == VERB_SEAL ? "seal" : "unseal",
+                arena_handle(s, n->where));
+        }
+        return;
     case VERB_UNIT_BEGIN:
         put(&s->w, "unit_begin\n");
         return;
@@ -484,6 +492,7 @@ static const char *operation_of(fief_misuse_class class_id)
         [FIEF_MISUSE_STALE_MARK] = "stale_mark m0",
         [FIEF_MISUSE_WRONG_THREAD] = "wrong_thread 0",
         [FIEF_MISUSE_LEAK] = "leak",
+        [FIEF_MISUSE_SEALED_WRITE] = NULL,
     };
     return names[class_id];
 }

@@ -402,11 +402,21 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
 
 /* ---- an access to dead pages ---- */
 
-static fief_misuse_class class_of_access(const core *c, const fief_misuse *m)
+static bool is_in_dead_block(const space *s, const record *r, const void *p)
+{
+    return r != NULL && r->state != BLOCK_LIVE &&
+           (uintptr_t)p - (uintptr_t)ledger_block(s, r) < record_size(s, r);
+}
+
+static fief_misuse_class class_of_access(const core *c, const fief_misuse *m, bool is_write)
 {
     const record *r = nearest(&c->space, m->address);
     if (c->closed) {
         return FIEF_MISUSE_USE_AFTER_CLOSE;
+    }
+    if (is_write && is_sealed(&c->space, m->address) &&
+        !is_in_dead_block(&c->space, r, m->address)) {
+        return FIEF_MISUSE_SEALED_WRITE;
     }
     const page *entry = space_page(&c->space, m->address);
     if (entry != NULL && page_strategy(entry) >= FIEF_POOL) {
@@ -433,26 +443,33 @@ static const char *what_was_touched(fief_misuse_class class_id)
     if (class_id == FIEF_MISUSE_OVERFLOW) {
         return "byte behind";
     }
+    if (class_id == FIEF_MISUSE_SEALED_WRITE) {
+        return "sealed";
+    }
     return class_id == FIEF_MISUSE_UNDERFLOW ? "byte before" : "dead";
 }
 
 void report_access(core *c, const os_fault *fault)
 {
     fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
-    m.class_id = class_of_access(c, &m);
+    m.class_id = class_of_access(c, &m, fault->is_write);
     m.access = fault->is_write ? FIEF_ACCESS_WRITE : FIEF_ACCESS_READ;
     m.used.frames[0] = (const char *)fault->pc + 1; /* frames are return addresses */
     m.used.count =
         1 + frames_walk(fault->frame, &c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
     describe(c, &m);
-    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'", fault->is_write ? "write to" : "read of",
-                   what_was_touched(m.class_id), m.kind != NULL ? m.kind : "block");
+    const page *entry = space_page(&c->space, fault->address);
+    bool sealed = m.class_id == FIEF_MISUSE_SEALED_WRITE && entry != NULL;
+    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'%s%s",
+                   fault->is_write ? "write to" : "read of", what_was_touched(m.class_id),
+                   m.kind != NULL ? m.kind : "block", sealed ? " of " : "",
+                   sealed ? readable(owner_name(entry)) : "");
     (void)hand_over(c, &m);
 }
 
 void describe_address(core *c, const void *address, fief_misuse *ret)
 {
     *ret = about(c, FIEF_MISUSE_USE_AFTER_RESET, address, 0);
-    ret->class_id = class_of_access(c, ret);
+    ret->class_id = class_of_access(c, ret, false);
     (void)os_try(describe_block, &(description){c, ret});
 }

@@ -61,10 +61,21 @@ static bool sees_blocks(const fief_config *config)
     return GUARD_SHUT || counts_blocks(config);
 }
 
+static bool keeps_records(const fief_config *config)
+{
+    const fief_arena_config *own[] = {config->vm_arena, config->compiler_arena,
+                                      config->frame_stack};
+    bool keeps = sees_blocks(config);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        keeps = keeps || (own[i] != NULL && own[i]->recorded);
+    }
+    return keeps;
+}
+
 static bool buffer_check(const fief_config *config, fief_error *error)
 {
     size_t least =
-        range_minimum(table_bytes(config->kinds, config->kind_count), sees_blocks(config));
+        range_minimum(table_bytes(config->kinds, config->kind_count), keeps_records(config));
     return config->buffer_size >= least ||
            refuse(error, FIEF_BAD_CONFIG, "the buffer has %zu bytes; the least is %zu",
                   config->buffer_size, least);
@@ -161,7 +172,7 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
     }
     return config->buffer != NULL
                ? range_in(config->buffer, config->buffer_size,
-                          table_bytes(config->kinds, config->kind_count), sees_blocks(config))
+                          table_bytes(config->kinds, config->kind_count), keeps_records(config))
                : range_open(reserve);
 }
 
@@ -265,6 +276,9 @@ static void shut_down(runtime *r)
 {
     core *c = &r->core;
     (void)blocks_check(c);
+    for (arena *a = c->arenas; a != NULL; a = a->next) {
+        (void)arena_unseal(a); /* cleanups may write to what was sealed */
+    }
     space_leaving(&c->space);
     arena_shut_down(&r->frames);
     arena_shut_down(&r->unit);
@@ -542,6 +556,9 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
         misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
                "%s was ended, but a frame that was pushed in it is still there",
                unit_words(&r->core, unit.number, ended));
+        return;
+    }
+    if (!seal_admits(&r->unit, unit.outer != 0 ? unit.mark.events : 0, "ended with its unit")) {
         return;
     }
     r->core.unit = unit.number;

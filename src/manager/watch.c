@@ -1,8 +1,8 @@
 /* watch: the runtimes of the process, for whoever has nothing but an address: the fault handler of
- * a debug build. A closed runtime is kept, inaccessible, until CLOSED_MAX others have been closed:
- * so a late use of it, or of one of its blocks, is still named. In other builds there is nothing
- * to watch, and closing releases. A signal handler reads these tables. Above os/ and guard/ nothing
- * else is the process's. */
+ * a debug build, and of every build once something is sealed. A closed runtime is kept by a debug
+ * build, inaccessible, until CLOSED_MAX others have been closed: so a late use of it, or of one of
+ * its blocks, is still named. Elsewhere closing releases. A signal handler reads these tables.
+ * Above os/ and guard/ nothing else is the process's. */
 #include "manager/report.h"
 #include "manager/runtime.h"
 
@@ -35,6 +35,16 @@ static runtime *runtime_at(const void *address)
     return NULL;
 }
 
+/* A page that is dead, in a debug build; a write to one that is sealed, in any. */
+static bool is_ours(const core *c, const os_fault *fault)
+{
+    const page *entry = space_page(&c->space, fault->address);
+    return (GUARD_FENCES && is_dead_page(c, entry)) ||
+           (fault->is_write && is_sealed(&c->space, fault->address));
+}
+
+static bool told; /* by AddressSanitizer's report, or instead of it */
+
 static void on_fault(const os_fault *fault)
 {
     for (size_t i = 0; i < WATCHED_MAX; i++) {
@@ -44,7 +54,8 @@ static void on_fault(const os_fault *fault)
         }
     }
     runtime *r = runtime_at(fault->address);
-    if (r != NULL && is_dead_page(&r->core, space_page(&r->core.space, fault->address))) {
+    if (r != NULL && is_ours(&r->core, fault)) {
+        __atomic_store_n(&told, true, __ATOMIC_RELAXED);
         report_access(&r->core, fault);
     }
 }
@@ -63,8 +74,6 @@ size_t fief_describe(const void *address, char *buffer, size_t size)
 }
 
 /* ---- AddressSanitizer's reports ---- */
-
-static bool told;
 
 static void tell_what_lies_there(const char *report)
 {
@@ -113,11 +122,19 @@ void watch_opened(runtime *r)
     }
 }
 
+void watch_read_only(runtime *r)
+{
+    (void)os_on_fault(on_fault); /* each time: the host's handler may have come after ours */
+    if (!GUARD_SHUT && !r->core.watched) {
+        r->core.watched = replace(NULL, r);
+    }
+}
+
 static void release(runtime *r)
 {
     core *c = &r->core;
     size_t bytes = (size_t)c->space.frontier << PAGE_SHIFT;
-    if (GUARD_SHUT) {
+    if (GUARD_SHUT || c->watched) {
         (void)replace(r, NULL);
     }
     if (GUARD_SHUT && c->space.range->reserve != NULL) {

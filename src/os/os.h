@@ -23,6 +23,8 @@ void os_discard(void *start, size_t size);
 bool os_fence(void *start, size_t size);
 bool os_shut(void *start, size_t size);
 bool os_unfence(void *start, size_t size);
+/* Makes writes to the pages fault; os_commit undoes it. */
+bool os_seal(void *start, size_t size);
 /* Calls the handler when a page may not be accessed; then whoever else handles such faults has it,
  * or the access happens again and ends the process. One handler a process; true when installed. */
 typedef struct os_fault {

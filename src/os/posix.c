@@ -73,6 +73,11 @@ bool os_shut(void *start, size_t size)
     return mprotect(start, size, PROT_NONE) == 0;
 }
 
+bool os_seal(void *start, size_t size)
+{
+    return mprotect(start, size, PROT_READ) == 0;
+}
+
 bool os_unfence(void *start, size_t size)
 {
     (void)madvise(start, size, MADV_GUARD_REMOVE);

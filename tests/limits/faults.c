@@ -192,6 +192,8 @@ static void use_heap(const verbs *v)
 
 /* ---- arenas and units ---- */
 
+static bool may_seal; /* the runtime has pages of its own */
+
 static size_t cleanups;
 
 static void count_cleanup(void *unused)
@@ -227,6 +229,29 @@ static void fill_arena(fief_arena *a)
     after();
     (void)keep(fief_arena_alloc(a, MEDIUM), MEDIUM);
     forget_after(before);
+}
+
+/* A seal that the OS refuses changes nothing; nor does the end of one. */
+static void use_seals(void)
+{
+    size_t before = live_count;
+    fief_arena *a = fief_arena_open(rt, NULL);
+    after();
+    for (size_t i = 0; a != NULL && i < 2; i++) {
+        char *small = keep(fief_arena_alloc(a, SHORT), SHORT);
+        char *large = keep(fief_arena_alloc(a, MEDIUM), MEDIUM); /* a run of its own */
+        bool sealed = fief_seal(rt, a);
+        must(sealed || has_failed() || fief_arena_used(a) == 0 || !may_seal, "a seal failed");
+        must(small == NULL || fief_is_sealed(rt, small) == sealed, "half a seal");
+        must(large == NULL || fief_is_sealed(rt, large) == sealed, "half a seal");
+        after();
+        bool unsealed = i % 2 == 1 && fief_unseal(rt, a);
+        must(small == NULL || !sealed || fief_is_sealed(rt, small) != unsealed, "half an unseal");
+        after();
+    }
+    forget_after(before);
+    fief_arena_close(a);
+    after();
 }
 
 static void use_arenas(void)
@@ -347,7 +372,8 @@ static void use_everything(void)
     static const verbs all[] = {{sized_alloc, sized_resize, sized_give},
                                 {unsized_alloc, unsized_resize, unsized_give},
                                 {kind_alloc, kind_resize, kind_give}};
-    static void (*const parts[])(void) = {use_arenas, use_units, use_stack, use_pools, use_strings};
+    static void (*const parts[])(void) = {use_arenas, use_seals,  use_units,
+                                          use_stack,  use_pools, use_strings};
     live_count = 0;
     (void)keep(fief_new(rt, FIEF_KIND_STRING, FIEF_LITERAL, SHORT), SHORT);
     (void)keep(fief_arena_alloc(fief_vm_arena(rt), LARGE), LARGE);
@@ -371,6 +397,7 @@ static void use_runtime(const char *part, fief_config config)
     bool lives_apart = config.range != NULL || config.buffer != NULL;
     config.quarantine_bytes = lives_apart ? 1 << 20 : 1;
     fault.part = part;
+    may_seal = config.buffer == NULL;
     rt = fief_open(&config);
     must(rt != NULL || has_failed(), "open failed before its time");
     must(rt != NULL || error.status == FIEF_NO_MEMORY, "open gave another reason");
