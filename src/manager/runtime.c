@@ -49,7 +49,8 @@ static bool numbers_check(const fief_config *config, fief_error *error)
 /* Somebody must see each block: the guard, a count, a limit. Then the windows stay shut. */
 static bool sees_blocks(const fief_config *config)
 {
-    bool sees = GUARD_SHUT || config->count_blocks || config->limit_bytes != 0;
+    bool sees = GUARD_SHUT || config->count_blocks || config->limit_bytes != 0 ||
+                config->trace != NULL;
     for (unsigned i = 0; i < FIEF_STRATEGIES; i++) {
         sees = sees || config->limits[i] != 0;
     }
@@ -148,6 +149,15 @@ static void give_up(runtime *r)
     space_close(&c->space);
 }
 
+static fief_runtime *without_trace(runtime *r, const fief_config *config)
+{
+    const char *path = config->trace->path;
+    give_up(r);
+    (void)refuse(config->error, FIEF_BAD_CONFIG, "the trace '%s' cannot be written",
+                 path != NULL ? path : "(by the host's function)");
+    return NULL;
+}
+
 static fief_range *range_for(const fief_config *config, size_t reserve)
 {
     if (config->range != NULL) {
@@ -209,6 +219,9 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, &config);
+            if (!trace_start(r, &config)) {
+                return without_trace(r, &config);
+            }
             watch_pointers(r, &config);
             watch_opened(r);
             return &r->window;
@@ -275,6 +288,7 @@ size_t fief_close_slow(fief_runtime *rt)
     runtime *r = whole_runtime(rt);
     shut_down(r);
     size_t leaked = report_leaks(r);
+    trace_end(&r->core);
     watch_closed(r);
     return leaked;
 }
@@ -285,6 +299,7 @@ void fief_drop_slow(fief_runtime *rt)
         return;
     }
     shut_down(whole_runtime(rt));
+    trace_end(&whole_runtime(rt)->core);
     watch_closed(whole_runtime(rt));
 }
 

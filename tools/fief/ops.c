@@ -1,19 +1,59 @@
 /* ops: a part of the trace as a program of the fuzzers (fuzz/ops.h): at most 96 blocks alive, sizes
- * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life. */
+ * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so that
+ * those that stay don't take them all, the trace is read twice, and they get half of them. */
 #include "convert.h"
 
 #include <fief/stats.h>
 #include <stdlib.h>
 
-enum { HANDLES = 96, OPERATIONS_MOST = 390, UNITS_MOST = 8 };
+enum { HANDLES = 96, OPERATIONS_MOST = 390, UNITS_MOST = 8, SHORT_LIFE = 300 };
 static const uint64_t largest = 1 << 20;
 
 typedef struct scribe {
     FILE *to;
     const trace *t;
     bool used[HANDLES];
+    unsigned char *is_short; /* by block number, a bit each: it dies soon */
+    size_t bytes, longer; /* of is_short; handles that others have */
     size_t written, left_out, units, skipped_units;
 } scribe;
+
+static bool mark_short(scribe *s, uint64_t number)
+{
+    size_t byte = (size_t)(number / 8);
+    if (byte >= s->bytes) {
+        size_t bytes = byte * 2 + 4096;
+        unsigned char *grown = realloc(s->is_short, bytes);
+        if (grown == NULL) {
+            return false;
+        }
+        memset(grown + s->bytes, 0, bytes - s->bytes);
+        s->is_short = grown;
+        s->bytes = bytes;
+    }
+    s->is_short[byte] |= (unsigned char)(1U << number % 8);
+    return true;
+}
+
+static bool is_short(const scribe *s, uint64_t number)
+{
+    size_t byte = (size_t)(number / 8);
+    return byte < s->bytes && (s->is_short[byte] >> number % 8 & 1) != 0;
+}
+
+static bool find_short(scribe *s, trace *t)
+{
+    bool sound = true;
+    for (trace_event e; sound && trace_next(t, &e);) {
+        bool dies = (e.type == TRACE_FREE || e.type == TRACE_DIES) && e.block != NULL;
+        if (dies && e.operation - e.block->born_operation <= SHORT_LIFE) {
+            sound = mark_short(s, e.block->number);
+        }
+        show_progress(t, "reading");
+    }
+    end_progress();
+    return sound;
+}
 
 static uint64_t size_for(uint64_t size)
 {
@@ -25,6 +65,7 @@ static void drop(scribe *s, const trace_block *b)
 {
     if (b->user[0] != 0) {
         s->used[b->user[0] - 1] = false;
+        s->longer -= !is_short(s, b->number);
     }
 }
 
@@ -36,12 +77,14 @@ static void put_alloc(scribe *s, const trace_event *e)
         handle++;
     }
     bool needs_unit = c->strategy == FIEF_COMPILER_ARENA;
-    if (handle == HANDLES || (needs_unit && s->units == 0)) {
+    bool stays = !is_short(s, e->block->number);
+    if (handle == HANDLES || (stays && s->longer >= HANDLES / 2) || (needs_unit && s->units == 0)) {
         s->left_out++;
         return;
     }
     unsigned long long size = size_for(e->size);
     s->used[handle] = true;
+    s->longer += stays;
     e->block->user[0] = handle + 1;
     s->written++;
     if (needs_unit) {
@@ -122,9 +165,17 @@ static void put_event(scribe *s, const trace_event *e)
 int convert_ops(const conversion *c)
 {
     trace *t = open_trace(c->path);
-    scribe s = {.to = c->to, .t = t};
+    scribe s = {.to = c->to};
     if (t == NULL) {
         return BAD_INPUT;
+    }
+    bool sound = find_short(&s, t);
+    trace_close(t);
+    t = sound ? open_trace(c->path) : NULL;
+    s.t = t;
+    if (t == NULL) {
+        free(s.is_short);
+        return complain(CANNOT_RUN, "there is no memory");
     }
     const char *program;
     bool begun = false;
@@ -139,6 +190,7 @@ int convert_ops(const conversion *c)
             put_event(&s, &e);
         }
     }
+    free(s.is_short);
     if (s.written == 0) {
         uint64_t operations = trace_operations(t);
         trace_close(t);

@@ -41,7 +41,9 @@ size_t os_in_child(size_t (*work)(void *argument, void *buffer, size_t size), vo
 
 /* ---- modules ---- */
 
-/* Where the file's own addresses begin: of its segment that has these bytes. */
+enum { PAGE = 4096 };
+
+/* Where the file's own addresses begin: of its segment that begins there. */
 static uint64_t bias_of(const trace_module *m)
 {
     Elf64_Ehdr top;
@@ -58,9 +60,7 @@ static uint64_t bias_of(const trace_module *m)
     for (unsigned i = 0; i < top.e_phnum; i++) {
         off_t at = (off_t)(top.e_phoff + i * sizeof header);
         bool is_read = pread(file, &header, sizeof header, at) == (ssize_t)sizeof header;
-        if (is_read && header.p_type == PT_LOAD && (header.p_flags & PF_X) != 0 &&
-            m->offset + m->size > header.p_offset &&
-            m->offset < header.p_offset + header.p_filesz) {
+        if (is_read && header.p_type == PT_LOAD && (header.p_offset & ~(uint64_t)(PAGE - 1)) == m->offset) {
             bias = m->start - m->offset - (header.p_vaddr - header.p_offset);
         }
     }

@@ -199,6 +199,7 @@ static void let_go(trace *t)
         if (slot != NULL) {
             *slot = t->leaving;
         }
+        block_at(t, t->leaving)->number = 0; /* its region still has it */
         t->leaving = NO_SLOT;
     }
 }
