@@ -5,8 +5,8 @@
  *     | header 16 | block | block | ... | block |
  *                 | kind, stored, raw, check: 16 | events, raw or zstd's |
  *
- * An event is a tag byte, numbers as LEB128, and where it has one, a site. Addresses are differences
- * from the last one like it. Each block starts without such a past, so it can be read by itself,
+ * An event is a tag byte, numbers as LEB128, and where it has one, a site. Addresses are steps from
+ * the last one like it. Each block starts without such a past, so it can be read by itself,
  * but for what was defined before it: sites, classes, kinds, regions and modules are defined where
  * they are first met, and then have numbers. */
 #ifndef FIEF_TRACE_FORMAT_H
@@ -50,7 +50,7 @@ typedef enum trace_tag {
     TAG_MARK,       /* text: the host's own remark */
     TAG_CLOSE,      /* the runtime is closed: every block dies */
     TAG_KIND,       /* size, text: the next number */
-    TAG_CLASS,      /* verb, alignment's log2, strategy, kind + 1, context, region: the next number */
+    TAG_CLASS,      /* verb, log2 of alignment, strategy, kind + 1, context, region: likewise */
     TAG_SITE,       /* frames, each less the one before, text: the next number */
     TAG_MODULE,     /* start, size, offset in the file, text: a file that is loaded there */
     TAG_THREAD,     /* number: of what follows */
@@ -370,7 +370,7 @@ static inline uint64_t site_key(const uint64_t *frames, size_t count)
     return key | 1;
 }
 
-/* The place of a key: its number is 0 where it is new, and count was raised for it, if any is left. */
+/* The place of a key, or that for it. */
 static inline site_place *site_find(site_table *t, uint64_t key)
 {
     size_t at = (size_t)(key * 0xD6E8FEB86659FD93u >> 48) % SITE_PLACES;

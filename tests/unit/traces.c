@@ -42,7 +42,8 @@ static trace *read_all(const tape *t, counts *ret)
     for (trace_event e; trace_next(r, &e);) {
         ret->types[e.type]++;
         ret->last[e.type] = e;
-        ret->live += (e.type == TRACE_ALLOC) - (uint64_t)((e.type == TRACE_FREE && e.block != NULL) || e.type == TRACE_DIES);
+        bool dies = (e.type == TRACE_FREE && e.block != NULL) || e.type == TRACE_DIES;
+        ret->live += (e.type == TRACE_ALLOC) - (uint64_t)dies;
         cr_assert_eq(ret->live, trace_live_blocks(r));
         cr_assert(!e.lost);
     }
@@ -54,8 +55,9 @@ Test(traces, a_block_by_kind_has_its_kind_context_and_strategy)
     tape t = {0};
     counts c;
     fief_runtime *rt = open_traced(&t);
-    void *block = fief_new(rt, FIEF_KIND_CLOSURE, FIEF_DYNAMIC, fief_default_kinds[FIEF_KIND_CLOSURE].size);
-    fief_free(rt, FIEF_KIND_CLOSURE, block, fief_default_kinds[FIEF_KIND_CLOSURE].size);
+    size_t size = fief_default_kinds[FIEF_KIND_CLOSURE].size;
+    void *block = fief_new(rt, FIEF_KIND_CLOSURE, FIEF_DYNAMIC, size);
+    fief_free(rt, FIEF_KIND_CLOSURE, block, size);
     fief_close(rt);
     trace *r = read_all(&t, &c);
     const trace_class *of = trace_class_at(r, 1);
