@@ -1,7 +1,6 @@
 /* trace: the fuzz target of the trace's reader (tools/trace). Any bytes are a file; and, behind a
- * header and that of an open block, any bytes are events, so that no check of a block stands between
- * the engine and the decoder. What is read must add up. With an engine it is LLVMFuzzerTestOneInput;
- * without, a program that reads files, and changes them at random: FILE... [--runs N]. */
+ * header and that of an open block, any bytes are events, so that no check of a block stands before
+ * the decoder. What is read must add up. With an engine it is LLVMFuzzerTestOneInput; without, a program that reads files, and changes them at random: FILE... [--runs N]. */
 #include "trace.h"
 
 #include <stdio.h>
@@ -28,7 +27,8 @@ static void look_at(const trace *t, const trace_event *e)
 {
     must(e->type < TRACE_TYPES, "an event has no type");
     must(e->block == NULL || e->block->number != 0, "a block has no number");
-    must(e->block == NULL || trace_class_at(t, e->block->class_number) != NULL, "a block has no class");
+    must(e->block == NULL || trace_class_at(t, e->block->class_number) != NULL,
+         "a block has no class");
     must(e->site == 0 || trace_site_at(t, e->site) != NULL, "a site is unknown");
     must(e->region == 0 || trace_region_at(t, e->region) != NULL, "a region is unknown");
 }

@@ -1,7 +1,7 @@
 /* trace: a runtime's calls as a trace (base/trace.h), where the host asked for one. Notes arrive
  * here as they do at the diary. What is given back is noted before it is looked at, so the last
- * note waits until the next: a call that was refused is forgotten. Blocks of events are written raw,
- * when they are full, before a report, and at the close. */
+ * note waits until the next: a call that was refused is forgotten. Blocks of events are written
+ * raw, when they are full, before a report, and at the close. */
 #include "manager/report.h"
 #include "manager/runtime.h"
 

@@ -195,6 +195,7 @@ static void remove_old(const char *path, void *argument)
 
 typedef struct sum {
     size_t files;
+    bool raw;
     uint64_t operations;
 } sum;
 
@@ -207,7 +208,7 @@ static void pack_child(const char *path, void *argument)
     if (kill((pid_t)strtol(pid + 1, NULL, 10), 0) == 0) {
         return; /* it is still running */
     }
-    if (trace_pack(path, NULL, 0, &operations, &size, error, sizeof error)) {
+    if (trace_pack(path, s->raw, NULL, 0, &operations, &size, error, sizeof error)) {
         s->files++;
         s->operations += operations;
     }
@@ -218,7 +219,7 @@ static int finish(const request *r, int status, uint64_t wall)
     char texts[3][32], error[400];
     struct rusage usage;
     uint64_t operations = 0, size = 0;
-    sum children = {0};
+    sum children = {.raw = r->raw};
     (void)getrusage(RUSAGE_CHILDREN, &usage);
     (void)snprintf(texts[0], sizeof texts[0], "%d",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -233,7 +234,7 @@ static int finish(const request *r, int status, uint64_t wall)
         return complain(own != 0 ? own : CANNOT_RUN, "%s made no calls that could be recorded: it is "
                         "linked statically, has privileges, or is a sanitizer's", r->program[0]);
     }
-    if (!trace_pack(r->path, facts, 3, &operations, &size, error, sizeof error)) {
+    if (!trace_pack(r->path, r->raw, facts, 3, &operations, &size, error, sizeof error)) {
         return complain(own != 0 ? own : CANNOT_RUN, "%s", error);
     }
     each_child(r, pack_child, &children);

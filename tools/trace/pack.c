@@ -15,18 +15,19 @@
 enum { LEVEL = 3, FACTS_MOST = 64 << 10 };
 
 /* A block's header and events, packed where that is smaller. Returns the bytes. */
-static size_t make_block(unsigned char *to, const unsigned char *events, size_t size)
+static size_t make_block(unsigned char *to, const unsigned char *events, size_t size, bool raw)
 {
     unsigned char *stored = to + TRACE_BLOCK_HEADER;
     size_t bytes = size;
     int kind = TRACE_RAW;
 #ifdef HAVE_ZSTD
     size_t packed = ZSTD_compress(stored, ZSTD_COMPRESSBOUND(TRACE_BLOCK_MOST), events, size, LEVEL);
-    if (!ZSTD_isError(packed) && packed < size) {
+    if (!raw && !ZSTD_isError(packed) && packed < size) {
         bytes = packed;
         kind = TRACE_ZSTD;
     }
 #endif
+    (void)raw;
     if (kind == TRACE_RAW) {
         memcpy(stored, events, size);
     }
@@ -48,7 +49,7 @@ static size_t make_end(unsigned char *to, const trace_fact *facts, size_t count,
         encode_info(&e, facts[i].name, facts[i].value);
     }
     encode_numbers(&e, TAG_FINISH, &operations, 1, NULL);
-    return make_block(to, e.start, (size_t)(e.cursor - e.start));
+    return make_block(to, e.start, (size_t)(e.cursor - e.start), true);
 }
 
 static bool write_at(const char *path, uint64_t offset, const unsigned char *bytes, size_t size)
@@ -65,7 +66,7 @@ static bool write_at(const char *path, uint64_t offset, const unsigned char *byt
     return sound;
 }
 
-bool trace_pack(const char *path, const trace_fact *facts, size_t count, uint64_t *ret_operations,
+bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count, uint64_t *ret_operations,
                 uint64_t *ret_size, char *error, size_t size)
 {
     trace *t = trace_open(path, error, size);
@@ -83,7 +84,7 @@ bool trace_pack(const char *path, const trace_fact *facts, size_t count, uint64_
     *ret_operations = trace_operations(t);
     *ret_size = trace_file_size(t);
     if (sound && trace_open_block(t, &offset, &events, &bytes)) {
-        made = bytes > 0 ? make_block(room, events, bytes) : 0;
+        made = bytes > 0 ? make_block(room, events, bytes, raw) : 0;
         made += make_end(room + made, facts, count, *ret_operations);
         sound = write_at(path, offset, room, made);
         *ret_size = offset + made;
