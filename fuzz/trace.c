@@ -1,6 +1,7 @@
 /* trace: the fuzz target of the trace's reader (tools/trace). Any bytes are a file; and, behind a
  * header and that of an open block, any bytes are events, so that no check of a block stands before
- * the decoder. What is read must add up. With an engine it is LLVMFuzzerTestOneInput; without, a program that reads files, and changes them at random: FILE... [--runs N]. */
+ * the decoder. What is read must add up. With an engine it is LLVMFuzzerTestOneInput; without it, a
+ * program that reads files, and changes them at random: FILE... [--runs N]. */
 #include "trace.h"
 
 #include <stdio.h>
