@@ -47,6 +47,15 @@ typedef struct fief_kind {
     unsigned weak_count; /**< how many */
 } fief_kind;
 
+/** Where a runtime's trace goes (docs/trace.md): each allocation and death, with kinds, contexts,
+ * arenas and units, for `fief show`, `fief replay` and the others. */
+typedef struct fief_trace {
+    const char *path; /**< a file, made anew; NULL: `write` has it */
+    /** Is given the trace in pieces, in order; false: no more of it. It uses no runtime. */
+    bool (*write)(const void *bytes, size_t size, void *user);
+    void *user; /**< handed to it */
+} fief_trace;
+
 /** What a runtime is to be like; all zero is a usual one, with fief_default_kinds. */
 typedef struct fief_config {
     const char *name;       /**< in reports; default "vm" */
@@ -63,6 +72,7 @@ typedef struct fief_config {
     const fief_arena_config *compiler_arena; /**< likewise */
     const fief_arena_config *frame_stack;    /**< likewise */
     unsigned align;                          /**< of the heap: 16 (default) or 8 */
+    const fief_trace *trace; /**< NULL: none. With one, each call is seen, as with count_blocks */
     bool count_blocks;       /**< exact block counts, at the cost of the inline path */
     size_t quarantine_bytes; /**< dead blocks wait in guarded builds: 4 MiB; 1: none do */
     unsigned stack_depth;    /**< frames kept of each call in guarded builds: 4, at most 16 */
@@ -182,6 +192,9 @@ FIEF_INLINE void fief_drop(fief_runtime *rt)
     fief_drop_slow(rt);
     FIEF_NO_TAIL_CALL();
 }
+
+/** A remark in the trace, at this point of it: "collection 12". Without a trace, nothing. */
+FIEF_API void fief_trace_mark(fief_runtime *rt, const char *text);
 
 /** Makes the calling thread the owner. */
 FIEF_API void fief_adopt(fief_runtime *rt);

@@ -652,8 +652,10 @@ bool arena_rewind(arena *a, fief_mark mark)
                                            : FIEF_MISUSE_DANGLING_AT_REWIND)) {
         return false;
     }
+    size_t before = a->core->tallies[a->strategy].blocks;
     a->core->dying = BLOCK_REWOUND;
     arena_undo(a, span, cursor, mark.events, true);
+    a->core->rewound = before - a->core->tallies[a->strategy].blocks;
     a->core->dying = BLOCK_FREED;
     if (is_empty || a->shut) {
         arena_set_limit(a);
@@ -710,6 +712,7 @@ static void note_rewind(const arena *a)
     core *c = a->core;
     diary *d = GUARD_SHUT ? c->diary : NULL;
     if (d == NULL) {
+        note_call(c, (note){.verb = VERB_REWIND, .where = a});
         return;
     }
     uint64_t first = d->count;
@@ -721,7 +724,7 @@ static void note_rewind(const arena *a)
             first = n - 1;
         }
     }
-    diary_write(c, (note){.verb = VERB_REWIND, .where = a, .old = first});
+    note_write(c, (note){.verb = VERB_REWIND, .where = a, .old = first});
 }
 
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,

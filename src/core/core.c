@@ -105,6 +105,19 @@ const char *owner_name(const page *entry)
     }
 }
 
+/* The diary has what was made; the trace, what was refused, too. */
+void note_write(core *c, note n)
+{
+    bool refused = n.verb <= VERB_TAKE && n.what == NULL;
+    n.operation = c->operation;
+    if (GUARD_SHUT && c->diary != NULL && !refused) {
+        diary_write(c, n);
+    }
+    if (c->on_note != NULL && (!refused || n.verb != VERB_ARENA_OPEN)) {
+        c->on_note(c, &n);
+    }
+}
+
 void diary_write(core *c, note n)
 {
     diary *d = c->diary;

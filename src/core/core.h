@@ -63,6 +63,9 @@ typedef struct core {
     size_t (*where_text)(uint64_t, char *, size_t, void *);
     scan scan;
     diary *diary;
+    struct tracer *tracer;
+    void (*on_note)(struct core *, const note *); /* the tracer's; NULL: there is none */
+    size_t rewound; /* blocks that the last rewind ended */
     unsigned unit; /* the number of the unit that is ending; 0: none is */
     unsigned seals; /* arenas that are sealed */
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
@@ -158,31 +161,36 @@ static inline bool enter(core *c, call from)
     return true;
 }
 
-/* The diary: a call that names or makes something. */
+/* The diary, and the trace: a call that names or makes something. */
 void diary_write(core *c, note n);
+void note_write(core *c, note n);
+static inline bool is_noted(const core *c)
+{
+    return (GUARD_SHUT && c->diary != NULL) || c->on_note != NULL;
+}
 static inline void note_call(core *c, note n)
 {
-    if (GUARD_SHUT && c->diary != NULL) {
-        diary_write(c, n);
+    if (is_noted(c)) {
+        note_write(c, n);
     }
 }
 /* `makes`: what the call is where there was no block. */
 static inline void note_resize(core *c, const void *block, void *moved, size_t old_size,
                                size_t new_size, verb makes)
 {
-    if (GUARD_SHUT && c->diary != NULL && moved != NULL) {
+    if (is_noted(c) && moved != NULL) {
         note made = {.verb = (uint8_t)makes, .what = moved, .size = new_size};
         note resized = {.verb = VERB_RESIZE, .what = block, .where = moved, .size = new_size,
                         .old = old_size, .kind = (uint16_t)c->kind, .detail = (uint8_t)makes};
-        diary_write(c, block == NULL ? made : resized);
+        note_write(c, block == NULL ? made : resized);
     }
 }
 /* The same of a call that gives what it made, or NULL. */
 static inline void *noted(core *c, void *made, note n)
 {
     n.what = made;
-    if (GUARD_SHUT && c->diary != NULL && made != NULL) {
-        diary_write(c, n);
+    if (is_noted(c)) {
+        note_write(c, n);
     }
     return made;
 }

@@ -280,9 +280,11 @@ static bool hand_over(core *c, fief_misuse *m)
     c->handled = m;
     c->handling_thread = os_thread();
     diary_save(c, m);
+    trace_flush(c);
     if (c->on_misuse != NULL && ask_host(c, m)) {
         c->handled = NULL;
         diary_forget(c, m);
+        trace_forget(c, m);
         return true;
     }
     print_report(m, NULL);

@@ -58,7 +58,7 @@ static bool counts_blocks(const fief_config *config)
 /* Somebody must see each block: the guard, a count, a limit. Then the windows stay shut. */
 static bool sees_blocks(const fief_config *config)
 {
-    return GUARD_SHUT || counts_blocks(config);
+    return GUARD_SHUT || config->trace != NULL || counts_blocks(config);
 }
 
 static bool keeps_records(const fief_config *config)
@@ -165,6 +165,15 @@ static void give_up(runtime *r)
     space_close(&c->space);
 }
 
+static fief_runtime *without_trace(runtime *r, const fief_config *config)
+{
+    const char *path = config->trace->path;
+    give_up(r);
+    (void)refuse(config->error, FIEF_BAD_CONFIG, "the trace '%s' cannot be written",
+                 path != NULL ? path : "(by the host's function)");
+    return NULL;
+}
+
 static fief_range *range_for(const fief_config *config, size_t reserve)
 {
     if (config->range != NULL) {
@@ -227,6 +236,9 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, &config);
+            if (!trace_start(r, &config)) {
+                return without_trace(r, &config);
+            }
             watch_pointers(r, &config);
             watch_opened(r);
             return &r->window;
@@ -296,6 +308,7 @@ size_t fief_close_slow(fief_runtime *rt)
     runtime *r = whole_runtime(rt);
     shut_down(r);
     size_t leaked = report_leaks(r);
+    trace_end(&r->core);
     watch_closed(r);
     return leaked;
 }
@@ -306,6 +319,7 @@ void fief_drop_slow(fief_runtime *rt)
         return;
     }
     shut_down(whole_runtime(rt));
+    trace_end(&whole_runtime(rt)->core);
     watch_closed(whole_runtime(rt));
 }
 

@@ -62,6 +62,15 @@ void diary_save(core *c, fief_misuse *m);
 /* The call that was noticed has been refused: as if it had not been made. */
 void diary_forget(core *c, const fief_misuse *m);
 
+/* trace.c: the trace that the host asked for; false: it has no place to go. */
+bool trace_start(runtime *r, const fief_config *config);
+/* Before a report, which may be the last thing that happens. */
+void trace_flush(core *c);
+/* As diary_forget. */
+void trace_forget(core *c, const fief_misuse *m);
+/* The runtime is closed: the trace is whole. */
+void trace_end(core *c);
+
 /* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
 size_t report_leaks(runtime *r);
 

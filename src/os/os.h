@@ -81,6 +81,10 @@ bool os_module_is_file(const os_module *module);
 void os_print_error(const char *text, size_t length);
 /* Makes the file anew; false: it could not. */
 bool os_write_file(const char *path, const char *text, size_t length);
+/* A file made anew, -1: it could not; bytes behind what it has; its end. */
+int os_new_file(const char *path);
+bool os_append(int file, const void *bytes, size_t size);
+void os_close_file(int file);
 /* Reports of several threads are not mixed: false when it is this thread's turn already, or
  * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);

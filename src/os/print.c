@@ -72,6 +72,33 @@ bool os_write_file(const char *path, const char *text, size_t length)
     return file >= 0 && close(file) == 0 && done == length;
 }
 
+int os_new_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+bool os_append(int file, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    while (size > 0) {
+        ssize_t written = write(file, from, size);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return false;
+        }
+        from += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+void os_close_file(int file)
+{
+    (void)close(file);
+}
+
 /* ---- one at a time ---- */
 
 static size_t whose_turn;
