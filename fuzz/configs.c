@@ -30,13 +30,15 @@ const char *const field_names[FIELDS] = {
 #define TEXT(...)    TEXT_OF(__VA_ARGS__)
 
 #define DECLARATIONS                                                                               \
+    static const size_t weak_of_both[] = {8, 16};                                                  \
     static const fief_kind pool_kinds[] = {                                                        \
         {.name = "eight", .size = 8, .any = FIEF_POOL},                                            \
         {.name = "pair", .size = 24, .any = FIEF_POOL},                                            \
         {.name = "box", .size = 64, .any = FIEF_POOL, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},     \
         {.name = "page", .size = 4000, .any = FIEF_POOL},                                          \
         {.name = "half", .size = 32768, .any = FIEF_POOL},                                         \
-        {.name = "both", .size = 40, .any = FIEF_HEAP, .in = {[FIEF_NATIVE] = FIEF_POOL}},         \
+        {.name = "both", .size = 40, .any = FIEF_HEAP, .in = {[FIEF_NATIVE] = FIEF_POOL},          \
+         .weak = weak_of_both, .weak_count = 2},                                                   \
         {.name = "text", .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},                            \
         {.name = "node", .any = FIEF_COMPILER_ARENA},                                              \
         {.name = "frame", .any = FIEF_STACK},                                                      \

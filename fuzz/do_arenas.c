@@ -528,9 +528,44 @@ static bool is_temporary(const life *l, const block *b)
     return may_be_target(l, b) && b->home == HOME_UNIT;
 }
 
+/* Not a block whose last word is weak: what lies there is no misuse. */
 static bool is_longer_lived(const life *l, const block *b)
 {
-    return may_hold(l, b) && (b->home < 0 || b->home == HOME_VM);
+    const fief_kind *k = b->kind < l->kind_count ? &l->kinds[b->kind] : NULL;
+    bool ends_weak = false;
+    for (unsigned i = 0; k != NULL && i < k->weak_count; i++) {
+        ends_weak = ends_weak || k->weak[i] == field_place(b, true);
+    }
+    return may_hold(l, b) && (b->home < 0 || b->home == HOME_VM) && !ends_weak;
+}
+
+static bool has_weak_field(const life *l, const block *b)
+{
+    const fief_kind *k = b->kind < l->kind_count ? &l->kinds[b->kind] : NULL;
+    return k != NULL && k->weak_count > 0 && may_hold(l, b) &&
+           b->size >= k->weak[k->weak_count - 1] + sizeof(void *);
+}
+
+/* A weak field may hold what dies before it: neither the store nor the unit's end is refused. */
+void do_weak_store(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int holder = l != NULL ? find_block(l, at[0], has_weak_field) : -1;
+    int target = holder >= 0 ? find_block(l, at[1], is_temporary) : -1;
+    if (target < 0 || target == holder) {
+        return;
+    }
+    forget_field(r, holder);
+    block *b = &l->blocks[holder];
+    const fief_kind *k = &l->kinds[b->kind];
+    size_t place = k->weak[k->weak_count - 1];
+    SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
+        c_block(l, holder), place, c_block(l, target));
+    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
+    b->field = target;
+    b->field_at = place;
+    MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
+    see(r, 1);
 }
 
 void do_dangling_store(run *r, const uint64_t *at)

@@ -128,7 +128,8 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(give_uncarved, P | R, 1, SIZE)                                                \
     OP(root_add, A | R, 3, NUMBER)                                                   \
     OP(root_remove, A | R, 2, NUMBER)                                                \
-    OP(dangling_root, A | R, 2, NUMBER, BLOCK)
+    OP(dangling_root, A | R, 2, NUMBER, BLOCK)                                       \
+    OP(weak_store, R, 3, BLOCK, BLOCK)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

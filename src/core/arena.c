@@ -596,13 +596,13 @@ static arena_span *span_of(const arena *a, fief_mark mark)
     return span;
 }
 
+/* The limit is set by who calls, when all later spans are left. */
 static void leave_span(arena *a)
 {
     arena_span *left = a->current, *previous = left->previous;
     sweep_from(a, left->start);
     a->current = previous;
     window_of(a)->cursor = previous->left.cursor;
-    window_of(a)->limit = previous->left.limit;
     a->used_before -= span_used(a, previous);
 }
 

@@ -117,6 +117,26 @@ Test(dangling, what_is_no_pointer_or_weak_or_dies_as_well_is_not_reported)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* Where blocks lie densely a scan reads the dead ones, too: ASan leaves in them what they held. */
+Test(dangling, what_the_freed_held_is_no_pointer)
+{
+    enum { MANY = 2000 };
+    static object *freed[MANY];
+    fief_runtime *rt = open_one();
+    fief_unit unit = fief_unit_begin(rt);
+    object *node = fief_new(rt, NODE, FIEF_TEMPORARY, sizeof *node);
+    for (int i = 0; i < MANY; i++) {
+        freed[i] = new_object(rt, OBJECT);
+        freed[i]->first = node;
+    }
+    for (int i = 0; i < MANY; i++) {
+        fief_free(rt, OBJECT, freed[i], sizeof *freed[i]);
+    }
+    fief_unit_end(rt, unit);
+    cr_expect_eq(reports, 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(dangling, a_weak_kinds_other_fields_are_strong)
 {
     fief_runtime *rt = open_one();
