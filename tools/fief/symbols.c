@@ -17,6 +17,7 @@ struct symbols {
     size_t count;
     site_text *texts;
     os_module *modules;
+    site_text unknown; /* what a frame that is none of these has */
 };
 
 /* ---- what src/sites asks the system for, of a program that is gone ---- */
@@ -154,6 +155,9 @@ static bool find_texts(symbols *s, const trace *t)
 symbols *symbols_find(const trace *t)
 {
     symbols *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        (void)snprintf(s->unknown.file, sizeof s->unknown.file, "(unknown)");
+    }
     if (s != NULL && copy_modules(s, t) && collect_frames(s, t) && find_texts(s, t)) {
         return s;
     }
@@ -173,11 +177,14 @@ void symbols_free(symbols *s)
 
 const site_text *symbols_of(const symbols *s, uint64_t frame, size_t *ret_count)
 {
-    static const site_text unknown = {.file = "(unknown)"};
     span wanted = {.frame = frame};
     const span *found = bsearch(&wanted, s->spans, s->count, sizeof wanted, by_frame);
-    *ret_count = found != NULL && found->count > 0 ? found->count : 1;
-    return found != NULL && found->count > 0 ? &s->texts[found->first] : &unknown;
+    if (found == NULL || found->count == 0) {
+        *ret_count = 1;
+        return &s->unknown;
+    }
+    *ret_count = found->count;
+    return s->texts + found->first;
 }
 
 void symbol_text(const site_text *text, char *buffer, size_t size)
