@@ -113,11 +113,6 @@ static inline void put_le32(unsigned char *to, uint32_t value)
     to[3] = (unsigned char)(value >> 24);
 }
 
-static inline uint32_t get_le32(const unsigned char *from)
-{
-    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-}
-
 /* Of the stored bytes: finds what was damaged, and is no proof against intent. */
 static inline uint32_t trace_check(const unsigned char *bytes, size_t size)
 {

@@ -655,7 +655,9 @@ bool arena_rewind(arena *a, fief_mark mark)
     size_t before = a->core->tallies[a->strategy].blocks;
     a->core->dying = BLOCK_REWOUND;
     arena_undo(a, span, cursor, mark.events, true);
-    a->core->rewound = before - a->core->tallies[a->strategy].blocks;
+    if (a->core->trace != NULL) {
+        a->core->trace->rewound = before - a->core->tallies[a->strategy].blocks;
+    }
     a->core->dying = BLOCK_FREED;
     if (is_empty || a->shut) {
         arena_set_limit(a);

@@ -55,7 +55,7 @@ static inline void block_take_back(core *c, fief_strategy strategy, record *r, v
     guard_return(block, size);
     if (r != NULL) {
         kind = (unsigned)r->kind;
-        r->state = c->dying & 7;
+        r->state = (unsigned)c->dying & 7;
         r->died = call_stack(c) & RECORD_STACK;
     }
     budget_give(c, strategy, kind, size, 1);

@@ -113,8 +113,8 @@ void note_write(core *c, note n)
     if (GUARD_SHUT && c->diary != NULL && !refused) {
         diary_write(c, n);
     }
-    if (c->on_note != NULL && (!refused || n.verb != VERB_ARENA_OPEN)) {
-        c->on_note(c, &n);
+    if (c->trace != NULL && (!refused || n.verb != VERB_ARENA_OPEN)) {
+        c->trace->on_note(c, &n);
     }
 }
 

@@ -36,15 +36,19 @@ typedef struct quarantine {
 
 typedef enum fence { FENCE_NONE, FENCE_BACK, FENCE_FRONT } fence;
 
+/* What the allocators know of the trace; it lies at the start of the manager's tracer. */
+typedef struct trace_hook {
+    void (*on_note)(struct core *, const note *);
+    size_t rewound; /* blocks that the last rewind ended */
+} trace_hook;
+
 typedef struct core {
     space space;
     size_t limit, asked;
     tally tallies[FIEF_STRATEGIES];
     tally *kinds;  /* one a kind, and one more for blocks of none; NULL while windows are open */
-    block_state dying; /* how blocks die in this call */
     unsigned kind; /* of the call that is being served; no_kind where it names none */
     unsigned no_kind;
-    fence fence; /* what its kind asks for */
     uint64_t operation; /* calls that were seen */
     fief_runtime *rt;
     fief_heap *heap;
@@ -63,9 +67,7 @@ typedef struct core {
     size_t (*where_text)(uint64_t, char *, size_t, void *);
     scan scan;
     diary *diary;
-    struct tracer *tracer;
-    void (*on_note)(struct core *, const note *); /* the tracer's; NULL: there is none */
-    size_t rewound; /* blocks that the last rewind ended */
+    trace_hook *trace; /* NULL: there is none */
     unsigned unit; /* the number of the unit that is ending; 0: none is */
     unsigned seals; /* arenas that are sealed */
     const fief_misuse *handled; /* the one that is being reported, on the stack of that thread */
@@ -73,6 +75,9 @@ typedef struct core {
     bool shut, asking, closed, color; /* asking: the host is in `where` */
     bool counts; /* the host asked for counts, or for a limit */
     bool watched; /* in a release build: a fault may concern it */
+    /* In a byte each, since what an open touches lies in one page, which is full. */
+    block_state dying : 8; /* how blocks die in this call */
+    fence fence : 8;       /* what its kind asks for */
     bool (*on_full)(fief_runtime *, size_t, void *);
     bool (*on_misuse)(const fief_misuse *, void *);
     void *user;
@@ -166,7 +171,7 @@ void diary_write(core *c, note n);
 void note_write(core *c, note n);
 static inline bool is_noted(const core *c)
 {
-    return (GUARD_SHUT && c->diary != NULL) || c->on_note != NULL;
+    return (GUARD_SHUT && c->diary != NULL) || c->trace != NULL;
 }
 static inline void note_call(core *c, note n)
 {

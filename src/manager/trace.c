@@ -8,6 +8,7 @@
 #include "base/trace.h"
 #include "os/os.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ enum {
 };
 
 typedef struct tracer {
+    trace_hook hook; /* first */
     encoder e;
     core *core;
     int file; /* -1: the host's function has it */
@@ -40,6 +42,12 @@ typedef struct tracer {
     unsigned char room[TRACE_BLOCK_HEADER + EVENTS_MOST];
 } tracer;
 
+/* NULL: there is none. */
+static tracer *tracer_of(const core *c)
+{
+    return (tracer *)(void *)c->trace;
+}
+
 /* ---- where it goes ---- */
 
 static bool write_bytes(tracer *t, const void *bytes, size_t size)
@@ -49,7 +57,7 @@ static bool write_bytes(tracer *t, const void *bytes, size_t size)
 
 static bool flush(encoder *e)
 {
-    tracer *t = (tracer *)(void *)e; /* its first member */
+    tracer *t = (tracer *)(void *)((unsigned char *)e - offsetof(tracer, e));
     size_t size = (size_t)(e->cursor - e->start);
     e->cursor = e->start;
     if (size == 0) {
@@ -212,10 +220,10 @@ static void put_ended(tracer *t, const runtime *r, const note *n, uint32_t site)
         return;
     case VERB_UNIT_END:
         encode_deaths(&t->e, TAG_UNIT_END, region_of(t, &r->unit),
-                      r->depth <= 1 ? ALL_OF_THEM : t->core->rewound, site);
+                      r->depth <= 1 ? ALL_OF_THEM : t->hook.rewound, site);
         return;
     case VERB_REWIND:
-        encode_deaths(&t->e, TAG_REWIND, open_region(t, n->where), t->core->rewound, site);
+        encode_deaths(&t->e, TAG_REWIND, open_region(t, n->where), t->hook.rewound, site);
         return;
     case VERB_ARENA_RESET:
         encode_deaths(&t->e, TAG_RESET, open_region(t, n->where), 0, site);
@@ -268,7 +276,7 @@ static void tell_time(tracer *t)
 /* Those that may be refused after they were noted wait. */
 static void on_note(core *c, const note *n)
 {
-    tracer *t = c->tracer;
+    tracer *t = tracer_of(c);
     put_waiting(t);
     tell_time(t);
     uint32_t site = site_of(t, c);
@@ -286,25 +294,28 @@ static void on_note(core *c, const note *n)
 void fief_trace_mark(fief_runtime *rt, const char *text)
 {
     core *c = &whole_runtime(rt)->core;
-    if (c->tracer != NULL) {
-        put_waiting(c->tracer);
-        encode_time(&c->tracer->e, (os_clock() - c->tracer->began) / MICROSECOND);
-        encode_numbers(&c->tracer->e, TAG_MARK, NULL, 0, text);
+    tracer *t = tracer_of(c);
+    if (t != NULL) {
+        put_waiting(t);
+        encode_time(&t->e, (os_clock() - t->began) / MICROSECOND);
+        encode_numbers(&t->e, TAG_MARK, NULL, 0, text);
     }
 }
 
 void trace_forget(core *c, const fief_misuse *m)
 {
-    if (c->tracer != NULL && c->tracer->waiting.operation == m->operation) {
-        c->tracer->has_waiting = false;
+    tracer *t = tracer_of(c);
+    if (t != NULL && t->waiting.operation == m->operation) {
+        t->has_waiting = false;
     }
 }
 
 void trace_flush(core *c)
 {
-    if (c->tracer != NULL && !c->tracer->e.failed) {
-        c->tracer->e.failed = !flush(&c->tracer->e);
-        encode_forget(&c->tracer->e);
+    tracer *t = tracer_of(c);
+    if (t != NULL && !t->e.failed) {
+        t->e.failed = !flush(&t->e);
+        encode_forget(&t->e);
     }
 }
 
@@ -357,18 +368,21 @@ bool trace_start(runtime *r, const fief_config *config)
     t->e.end = t->e.start + EVENTS_MOST;
     bool has_place = t->file >= 0 || (t->to.path == NULL && t->to.write != NULL);
     if (!has_place || !write_bytes(t, header, sizeof header)) {
+        if (t->file >= 0) {
+            os_close_file(t->file);
+        }
         os_release(t, tracer_size());
         return false;
     }
     note_facts(t, r);
-    r->core.tracer = t;
-    r->core.on_note = on_note;
+    t->hook.on_note = on_note;
+    r->core.trace = &t->hook;
     return true;
 }
 
 void trace_end(core *c)
 {
-    tracer *t = c->tracer;
+    tracer *t = tracer_of(c);
     if (t == NULL) {
         return;
     }
@@ -380,7 +394,6 @@ void trace_end(core *c)
     if (t->file >= 0) {
         os_close_file(t->file);
     }
-    c->tracer = NULL;
-    c->on_note = NULL;
+    c->trace = NULL;
     os_release(t, tracer_size());
 }

@@ -13,9 +13,9 @@ import tempfile
 
 # verb: body of a function that has rt, arena, pool, heap, p, size; instructions
 VERBS = {
-    "arena_alloc": ("return fief_arena_alloc(arena, 24);", 26),
-    "arena_alloc_aligned": ("return fief_arena_alloc_aligned(arena, size, 8);", 18),
-    "temp": ("return fief_temp(rt, double, 3);", 15),
+    "arena_alloc": ("return fief_arena_alloc(arena, 24);", 30),
+    "arena_alloc_aligned": ("return fief_arena_alloc_aligned(arena, size, 8);", 22),
+    "temp": ("return fief_temp(rt, double, 3);", 19),
     "pool_take": ("return fief_pool_take(pool);", 11),
     "pool_give": ("fief_pool_give(pool, p); return p;", 17),
     "heap_alloc": ("return fief_heap_alloc(heap, 40);", 20),

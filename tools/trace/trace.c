@@ -805,6 +805,11 @@ static bool at_the_end(trace *t)
     return false;
 }
 
+static inline uint32_t get_le32(const unsigned char *from)
+{
+    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+
 static bool next_block(trace *t)
 {
     size_t left = t->size - t->at;
