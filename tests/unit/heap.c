@@ -360,20 +360,20 @@ Test(heap, a_shrink_needs_no_memory)
 /* A limit below what is alive leaves a block no other place: it keeps its own, even of no bytes. */
 Test(heap, a_shrink_to_nothing_keeps_its_place)
 {
-    static const size_t sizes[] = {5000, 300000};
+    static const size_t apart[] = {5000, 300000};
     rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
     h = fief_runtime_heap(rt);
     for (size_t i = 0; i < 2; i++) {
-        char *block = fief_heap_alloc(h, sizes[i]);
+        char *block = fief_heap_alloc(h, apart[i]);
         cr_assert(fief_limit_set(rt, FIEF_HEAP, 10));
-        char *rest = fief_heap_resize(h, block, sizes[i], 0);
+        char *rest = fief_heap_resize(h, block, apart[i], 0);
         cr_assert(fief_limit_set(rt, FIEF_HEAP, 0));
-        char *next = fief_heap_alloc(h, sizes[i]);
+        char *next = fief_heap_alloc(h, apart[i]);
         cr_expect_not_null(rest);
         cr_expect_neq(next, rest);
         cr_expect_eq(fief_owner(rt, rest), FIEF_HEAP);
         fief_heap_free(h, rest, 0);
-        fief_heap_free(h, next, sizes[i]);
+        fief_heap_free(h, next, apart[i]);
     }
     cr_expect_eq(fief_close(rt), 0);
 }
