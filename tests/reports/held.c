@@ -1,6 +1,6 @@
-/* held: a block of malloc's that only a Fief block points at is no leak, for LeakSanitizer takes the
- * range for a root. With the argument `lost` nothing points at it, and the same program fails: so we
- * know that somebody looks. Both end with the runtime open, as at an exit from within a VM. */
+/* held: a block of malloc's that only a Fief block points at is no leak, for LeakSanitizer takes
+ * the range for a root. With the argument `lost` nothing points at it, and the same program fails:
+ * so we know that somebody looks. Both end with the runtime open, as at an exit in a VM. */
 #include <fief/fief.h>
 
 #include <stdlib.h>
