@@ -113,9 +113,10 @@ static void *small_take_aligned(heap *h, size_t rounded, size_t align)
 
 /* ---- large: runs of pages ---- */
 
+/* One that shrank to nothing has its place, too. */
 static size_t large_pages(size_t offset, size_t size)
 {
-    return pages_for(offset + size + GUARD_REDZONE);
+    return pages_for(offset + (size != 0 ? size : 1) + GUARD_REDZONE);
 }
 
 /* Where a block lies in its pages: a redzone behind their start, or more, to be aligned. */

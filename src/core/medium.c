@@ -41,9 +41,10 @@ static size_t next_bit(const uint64_t *bits, size_t i, size_t end, bool value)
 
 /* ---- places ---- */
 
+/* One that shrank to nothing has its place, too. */
 static size_t granules(size_t offset, size_t size)
 {
-    return (offset + size + GUARD_REDZONE + GRANULE - 1) >> MEDIUM_SHIFT;
+    return (offset + (size != 0 ? size : 1) + GUARD_REDZONE + GRANULE - 1) >> MEDIUM_SHIFT;
 }
 
 static size_t granule_of(const medium *m, const void *block)

@@ -190,18 +190,38 @@ static void dangling_at_close_arena(bool mistaken)
     fief_free(rt, PAIR, holder, 48);
 }
 
+/* Calls that are over leave pointers below; without optimisation the next call's frame has gaps,
+ * through which they show. */
+static __attribute__((noinline)) void wipe_the_stack_below(void)
+{
+    char below[4096];
+    memset(below, 0, sizeof below);
+    __asm__ volatile("" ::"r"(below) : "memory");
+}
+
+/* Inlined as it is, fief_new leaves pointers in its caller's frame where nothing is optimised. */
+static __attribute__((noinline)) char *node_made_elsewhere(fief_runtime *own)
+{
+    char *p;
+    MADE(p = fief_new(own, NODE, FIEF_TEMPORARY, 40));
+    return p;
+}
+
 /* Only the debug build's: ASan may keep locals elsewhere than on the stack. */
 static void dangling_at_reset_c_stack(bool mistaken)
 {
     fief_runtime *own = open_scanning_the_stack();
     fief_unit unit = fief_unit_begin(own);
     char *volatile local;
-    MADE(local = fief_new(own, NODE, FIEF_TEMPORARY, 40));
-    local = OR(local, elsewhere);
+    local = node_made_elsewhere(own);
+    RIGHT(local = elsewhere);
+    wipe_the_stack_below();
     WRONG(fief_unit_end(own, unit));
     local = elsewhere;
+    wipe_the_stack_below();
     fief_unit_end(own, unit);
     (void)fief_close(own);
+    (void)local;
 }
 
 static void dangling_store_pool(bool mistaken)

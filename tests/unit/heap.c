@@ -357,6 +357,27 @@ Test(heap, a_shrink_needs_no_memory)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* A limit below what is alive leaves a block no other place: it keeps its own, even of no bytes. */
+Test(heap, a_shrink_to_nothing_keeps_its_place)
+{
+    static const size_t apart[] = {5000, 300000};
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
+    h = fief_runtime_heap(rt);
+    for (size_t i = 0; i < 2; i++) {
+        char *block = fief_heap_alloc(h, apart[i]);
+        cr_assert(fief_limit_set(rt, FIEF_HEAP, 10));
+        char *rest = fief_heap_resize(h, block, apart[i], 0);
+        cr_assert(fief_limit_set(rt, FIEF_HEAP, 0));
+        char *next = fief_heap_alloc(h, apart[i]);
+        cr_expect_not_null(rest);
+        cr_expect_neq(next, rest);
+        cr_expect_eq(fief_owner(rt, rest), FIEF_HEAP);
+        fief_heap_free(h, rest, 0);
+        fief_heap_free(h, next, apart[i]);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 /* ---- quarantine ---- */
 
 /* Freed in a scattered order, they come back by ascending addresses: at least as long as what left

@@ -207,6 +207,32 @@ Test(records, what_was_made_long_before)
     fief_close(rt);
 }
 
+Test(records, what_was_made_of_no_kind_is_allocated)
+{
+    enum { KEPT = 256 };
+    static const fief_kind kinds[] = {{.name = "any", .any = FIEF_HEAP}};
+    open_with_table(path, kinds, 1);
+    void *early = fief_heap_alloc(fief_runtime_heap(rt), 104);
+    for (unsigned i = 0; i < KEPT; i++) {
+        (void)fief_check(rt);
+    }
+    fief_free(rt, 0, early, 104);
+    free_twice();
+    expect_line("alloc b0 104\n");
+    cr_expect_eq(lines_with("\nnew "), 0);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(records, a_limit_that_was_set)
+{
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .record_ops = path,
+                                  .on_misuse = note_file, .count_blocks = true});
+    cr_assert(fief_limit_set(rt, FIEF_HEAP, 100000));
+    free_twice();
+    expect_line("limit heap 100000\n");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 static void misuse_and_end(void)
 {
     rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .record_ops = path});

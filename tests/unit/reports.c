@@ -252,6 +252,26 @@ Test(reports, the_unit_that_killed_a_block_is_named)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* Of two that differ by a byte in length one is cut in the middle of a character. */
+Test(reports, a_units_long_name_is_cut_between_characters)
+{
+    enum { MANY = 100 };
+    char name[2 * MANY + 2] = "";
+    for (size_t i = 0; i < MANY; i++) {
+        memcpy(name + 2 * i, "\xC3\xA9", 2);
+    }
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    for (unsigned end = 0; end < 2; end++) {
+        name[2 * (size_t)MANY] = end == 0 ? '\0' : 'x';
+        fief_unit unit = fief_unit_begin_named(rt, name);
+        char *p = fief_temp(rt, char, 40);
+        fief_unit_end(rt, unit);
+        cr_expect(!is_guarded() || describes(p, " \"\xC3\xA9"), "%s", text);
+        cr_expect(!is_guarded() || !describes(p, " \"\xA9"), "%s", text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(reports, a_dangling_pointer_names_the_unit_that_ends)
 {
     static void *global;

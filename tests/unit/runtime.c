@@ -788,3 +788,23 @@ Test(runtime, what_is_no_class_has_no_explanation)
     cr_expect_str_eq(fief_misuse_name((fief_misuse_class)999), "unknown");
     cr_expect_str_eq(fief_misuse_explain((fief_misuse_class)999), "");
 }
+
+/* A fault's address is looked up in 64 of them; those beyond work all the same. */
+Test(runtime, more_than_are_watched_for_faults)
+{
+    enum { MANY = 70 };
+    static fief_runtime *open[MANY];
+    static char *blocks[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        open[i] = fief_open(&(fief_config){.reserve_bytes = (size_t)8 << 20});
+        cr_assert_not_null(open[i]);
+        blocks[i] = fief_heap_alloc(fief_runtime_heap(open[i]), 40);
+        memset(blocks[i], (int)i, 40);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        cr_expect_eq(blocks[i][39], (char)i);
+        cr_expect_eq(fief_owner(open[i], blocks[i]), FIEF_HEAP);
+        fief_heap_free(fief_runtime_heap(open[i]), blocks[i], 40);
+        cr_expect_eq(fief_close(open[i]), 0);
+    }
+}
