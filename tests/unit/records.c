@@ -185,6 +185,13 @@ Test(records, of_a_large_table)
     fief_close(rt);
 }
 
+/* A release build has freed twice what was freed twice. */
+static void expect_close(void)
+{
+    size_t leaked = fief_close(rt);
+    cr_expect(!is_guarded() || leaked == 0);
+}
+
 /* Blocks that were made before the calls that are kept, and freed since. */
 Test(records, what_was_made_long_before)
 {
@@ -220,7 +227,7 @@ Test(records, what_was_made_of_no_kind_is_allocated)
     free_twice();
     expect_line("alloc b0 104\n");
     cr_expect_eq(lines_with("\nnew "), 0);
-    cr_expect_eq(fief_close(rt), 0);
+    expect_close();
 }
 
 Test(records, a_limit_that_was_set)
@@ -230,7 +237,7 @@ Test(records, a_limit_that_was_set)
     cr_assert(fief_limit_set(rt, FIEF_HEAP, 100000));
     free_twice();
     expect_line("limit heap 100000\n");
-    cr_expect_eq(fief_close(rt), 0);
+    expect_close();
 }
 
 static void misuse_and_end(void)
