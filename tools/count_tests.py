@@ -53,7 +53,8 @@ def count_test(test):
 
 def leak_reports(test):
     """Of a test that must fail, they are what it is for."""
-    return 0 if test["result"] == "EXPECTEDFAIL" else (test.get("stderr") or "").count("ERROR: LeakSanitizer: detected")
+    expected = test["result"] == "EXPECTEDFAIL"
+    return 0 if expected else (test.get("stderr") or "").count("ERROR: LeakSanitizer: detected")
 
 
 def valgrind_reports(directory):
