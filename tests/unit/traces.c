@@ -173,21 +173,20 @@ Test(traces, a_long_trace_is_read_as_it_was_done)
     tape t = {0};
     counts c;
     fief_runtime *rt = open_traced(&t);
-    size_t live = 0, made = 0, resized = 0;
+    size_t made = 0, resized = 0;
     uint64_t seed = 7;
     for (int i = 0; i < STEPS; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t at = (size_t)(seed >> 33) % SLOTS, size = (size_t)(seed >> 20) % 700 + 1;
         if (blocks[at] == NULL) {
             blocks[at] = fief_heap_alloc(fief_runtime_heap(rt), size);
-            live += size, made++;
+            made++;
         } else if (size % 3 == 0) {
             blocks[at] = fief_heap_resize(fief_runtime_heap(rt), blocks[at], sizes[at], size);
-            live += size - sizes[at], resized++;
+            resized++;
         } else {
             fief_heap_free(fief_runtime_heap(rt), blocks[at], sizes[at]);
             blocks[at] = NULL;
-            live -= sizes[at];
             continue;
         }
         sizes[at] = size;

@@ -184,7 +184,8 @@ void put_json(FILE *to, const char *text)
 const char *paint(const char *code)
 {
     char *text = next_text();
-    (void)snprintf(text, TEXT, fief_tool.color ? "\033[%sm" : "", code);
+    (void)snprintf(text, TEXT, "%s%s%s", fief_tool.color ? "\033[" : "",
+                   fief_tool.color ? code : "", fief_tool.color ? "m" : "");
     return text;
 }
 
