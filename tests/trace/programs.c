@@ -41,6 +41,8 @@ static void threads(void)
     }
     for (size_t i = 0; i < THREADS; i++) {
         (void)pthread_join(all[i], NULL);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
         free(shared[i]);
     }
 }
