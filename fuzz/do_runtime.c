@@ -21,6 +21,11 @@ bool on_misuse(const fief_misuse *m, void *user)
 {
     const life *l = user;
     run *r = l->run;
+    if (m->class_id == FIEF_MISUSE_LEAK) {
+        MUST(r, r->closing && r->leaks != 0, "expected no leak, found: %s", m->text);
+        r->leaks_told = m->leaks->blocks;
+        return true;
+    }
     access_was_noticed(m);
     r->reported++;
     MUST(r, r->expects == 1, "expected no misuse, found %s: %s", fief_misuse_name(m->class_id),
@@ -298,6 +303,8 @@ static void finish_end(run *r, life *l)
 static void close_with(run *r, life *l, size_t leaks)
 {
     begin_end(r, l);
+    r->leaks = leaks;
+    r->leaks_told = 0;
     if (leaks == 0) {
         SAY(r, "must(fief_close(rt[%u]) == 0, \"nothing leaked\");", l->index);
     } else {
@@ -305,6 +312,8 @@ static void close_with(run *r, life *l, size_t leaks)
     }
     size_t leaked = fief_close(l->rt);
     finish_end(r, l);
+    MUST(r, r->leaks_told == leaked, "expected %zu leaked blocks to be told, found %zu", leaked,
+         r->leaks_told);
     MUST(r, leaked == leaks || (leaks != 0 && !r->guards && !l->is_counted),
          "expected %zu leaked blocks, found %zu", leaks, leaked);
     see(r, leaks);

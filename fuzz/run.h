@@ -40,6 +40,7 @@ typedef struct run {
     bool guards, poisons; /* the mode notices misuse; also writes past a block, by itself */
     fief_misuse_class expected;
     unsigned expects, reported;
+    size_t leaks, leaks_told; /* blocks that a close must tell, and those it has told */
     bool closing;             /* all arenas of the runtime, in their order */
     unsigned cleanups;        /* that ran */
     unsigned cleanups_due;    /* that the end of a runtime must run */

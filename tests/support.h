@@ -36,6 +36,19 @@ static inline bool witness_misuse(const fief_misuse *misuse, void *user)
     return true;
 }
 
+/* With each run of spaces and ends of lines as one space. */
+static inline void one_line(const char *text, char *ret_line)
+{
+    for (bool space = true; *text != '\0'; text++) {
+        bool is_space = *text == ' ' || *text == '\n';
+        if (!is_space || !space) {
+            *ret_line++ = is_space ? ' ' : *text;
+        }
+        space = is_space;
+    }
+    *ret_line = '\0';
+}
+
 /* True once for each misuse of the class: exactly one report since the last question. */
 static inline bool witness_saw(witness *w, fief_misuse_class class_id)
 {

@@ -80,6 +80,28 @@ typedef struct fief_dangling {
     size_t more;                       /**< pointers of other shapes than these */
 } fief_dangling;
 
+/** The most rows that a leak report tells. */
+enum { FIEF_LEAKS_MAX = 20 };
+
+/** Leaked blocks of one kind and strategy; in a guarded build, from one place. */
+typedef struct fief_leak {
+    const char *kind;     /**< its name */
+    const char *strategy; /**< its name */
+    size_t blocks;        /**< how many; 1 where they were not counted */
+    size_t bytes;         /**< as they were asked for */
+    fief_site allocated;  /**< where the first was made, as far as that is known */
+} fief_leak;
+
+/** What the host still held at close, the most bytes first. */
+typedef struct fief_leaks {
+    size_t blocks;                  /**< of all rows */
+    size_t bytes;                   /**< likewise */
+    bool uncounted;                 /**< a row stands for blocks that nobody counted */
+    fief_leak rows[FIEF_LEAKS_MAX]; /**< `count` of them */
+    size_t count;                   /**< of the rows that are told */
+    size_t more;                    /**< rows that are not */
+} fief_leaks;
+
 /** How it was noticed: at a call, at the access itself, or when the block was looked at. */
 typedef enum fief_access {
     FIEF_ACCESS_CALL,
@@ -111,7 +133,9 @@ typedef struct fief_misuse {
     unsigned unit;         /**< the unit whose end it was where the block died; 0: none's */
     const char *unit_name; /**< of fief_unit_begin_named; NULL: it has none */
     const char *lifetime;  /**< how long such blocks live, if that is the matter; or NULL */
+    size_t access_size;    /**< bytes that the access reads or writes; 0: unknown */
     const fief_dangling *dangling; /**< of the dangling classes; else NULL */
+    const fief_leaks *leaks;       /**< of FIEF_MISUSE_LEAK; else NULL */
     const char *operations; /**< the file that config.record_ops asked for, when it was written */
     const void *evidence;   /**< the library's own: what it knows of these stacks */
     void *user;             /**< the host's */

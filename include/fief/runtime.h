@@ -78,6 +78,8 @@ typedef struct fief_config {
     unsigned stack_depth;    /**< frames kept of each call in guarded builds: 4, at most 16 */
     unsigned scan_percent;   /**< of the time, for dangling scans when guarded: 10; 100: all */
     bool color;              /**< of reports: say so where stderr is a terminal */
+    /** Guarded: that call raises SIGTRAP, for a debugger; operations are numbered as in reports. */
+    uint64_t break_at_operation;
     /** Guarded: a report leaves the last 256 calls in that file, as a program for ./dev replay. */
     const char *record_ops;
     bool no_scan;    /**< no dangling scans */
@@ -88,7 +90,8 @@ typedef struct fief_config {
      * printed, in a child process, so that the report can go on without it. */
     size_t (*where_text)(uint64_t where, char *buffer, size_t size, void *user);
     bool (*on_full)(fief_runtime *rt, size_t size, void *user); /**< collect; true: try again */
-    bool (*on_misuse)(const fief_misuse *misuse, void *user);   /**< NULL: print and abort */
+    /** Hears of each misuse. NULL, or it returns false: it is printed; all but a leak abort. */
+    bool (*on_misuse)(const fief_misuse *misuse, void *user);
     void *user;        /**< the host's, handed to each of its functions */
     fief_error *error; /**< filled when fief_open returns NULL */
 } fief_config;
@@ -176,7 +179,8 @@ FIEF_API FIEF_NOINLINE size_t fief_check_slow(fief_runtime *rt);
 /** A runtime, or NULL with config->error filled. config may be NULL. */
 FIEF_API fief_runtime *fief_open(const fief_config *config);
 /** Ends everything: frames, units, pools, heap, vm; cleanups newest first. Reports the blocks of
- * dynamic lifetime that the host leaked and returns how many. NULL is fine. */
+ * dynamic lifetime that the host leaked, to on_misuse or to stderr, and returns how many. NULL is
+ * fine. */
 FIEF_INLINE size_t fief_close(fief_runtime *rt)
 {
     size_t leaked = fief_close_slow(rt);

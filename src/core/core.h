@@ -163,6 +163,9 @@ static inline bool enter(core *c, call from)
     }
     c->from = from;
     c->operation++;
+    if (GUARD_SHUT && c->depot != NULL && c->operation == depot_break(c->depot)) {
+        os_break();
+    }
     return true;
 }
 
@@ -205,6 +208,8 @@ void misuse(core *c, fief_misuse_class class_id, const void *address, size_t siz
             const char *format, ...) FIEF_PRINTF(5, 6);
 /* The same for pointers that outlive their targets in `owner`. Always false. */
 bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, const char *owner);
+/* What the host still held at close: it is told, and nothing else happens. */
+void misuse_leak(core *c, const fief_leaks *leaks);
 /* Any power of two up to 64 KiB; anything else is misuse. */
 bool align_is_sound(core *c, size_t align);
 /* A pointer that is no memory of the runtime was given back. */

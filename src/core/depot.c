@@ -21,6 +21,7 @@ typedef struct loaded {
 } loaded;
 
 struct depot {
+    uint64_t break_at; /* first: depot_break */
     size_t used; /* bytes */
     uint64_t changes;
     size_t module_count;
@@ -30,7 +31,7 @@ struct depot {
 };
 
 /* Reserved rather than mapped: core files go without it. */
-depot *depot_open(void)
+depot *depot_open(uint64_t break_at)
 {
     depot *d = os_reserve(depot_size);
     if (d != NULL && !os_commit(d, depot_size)) {
@@ -39,6 +40,7 @@ depot *depot_open(void)
     }
     if (d != NULL) {
         os_small_pages(d, depot_size);
+        d->break_at = break_at;
         d->used = (sizeof *d + WORD - 1) / WORD * WORD;
     }
     return d;

@@ -29,8 +29,13 @@ typedef struct bounds {
 } bounds;
 
 /* NULL when memory is short; stacks are then unknown, and nothing else changes. */
-depot *depot_open(void);
+depot *depot_open(uint64_t break_at);
 void depot_close(depot *d);
+/* The operation that is to stop for a debugger: the depot's beginning, read at every call. */
+static inline uint64_t depot_break(const depot *d)
+{
+    return *(const uint64_t *)d;
+}
 /* The number of a call's stack, at most `depth` frames; 0 when the depot is full. */
 uint32_t depot_put(depot *d, call from, const bounds *within, size_t depth, uint64_t where);
 /* The frames of a number; count 0 where it is unknown. */

@@ -2,16 +2,14 @@
  * a record, and blocks of one kind, strategy and allocation site make a row. Else blocks are
  * counted by kind where the host asked for counts; else the pools know theirs, and the heap its
  * bytes. */
-#include "manager/report.h"
 #include "manager/runtime.h"
 
 #include "guard.h"
 #include "os/os.h"
-#include "sites/sites.h"
 
 #include <stdlib.h>
 
-enum { ROWS_MAX = 256, ROWS_SHOWN = 20, TEXTS_MAX = 4 * ROWS_SHOWN, TEXT_SIZE = 8192 };
+enum { ROWS_MAX = 256 };
 
 typedef struct row {
     size_t blocks, bytes;
@@ -108,57 +106,10 @@ static int by_bytes(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-/* The first frame of each row that is shown; "" where there is none. Room for more is behind. */
-static void find_places(const core *c, const table *t, site_text *ret_places)
-{
-    site_address addresses[ROWS_SHOWN];
-    size_t shown = t->count < ROWS_SHOWN ? t->count : ROWS_SHOWN, count = 0;
-    size_t rows[ROWS_SHOWN] = {0}; /* whose place each address is */
-    for (size_t i = 0; i < shown; i++) {
-        fief_site site;
-        depot_get(c->depot, t->rows[i].born, &site);
-        if (site.count != 0) {
-            rows[count] = i;
-            addresses[count++] = (site_address){
-                .pc = site.frames[0],
-                .module = depot_module(c->depot, site.stack, site.frames[0])};
-        }
-    }
-    site_text *texts = ret_places + ROWS_SHOWN;
-    size_t total = sites_find(addresses, count, texts, TEXTS_MAX), at = 0;
-    while (at < total) {
-        size_t address = texts[at].address;
-        ret_places[rows[address]] = texts[at];
-        while (at < total && texts[at].address == address) {
-            at++;
-        }
-    }
-}
-
-static void put_rows(writer *w, const table *t, const site_text *places)
-{
-    for (size_t i = 0; i < t->count && i < ROWS_SHOWN; i++) {
-        const row *r = &t->rows[i];
-        put(w, "%9zu %9zu  %-16s %-8s ", r->blocks, r->bytes, r->kind, r->strategy);
-        if (places[i].file[0] != '\0') {
-            put(w, "%s ", function_of(&places[i]));
-            put_place(w, &places[i]);
-        }
-        if (r->operation != 0) {
-            put(w, "  (first: op %llu)", (unsigned long long)r->operation);
-        }
-        put(w, "\n");
-    }
-    if (t->count > ROWS_SHOWN) {
-        put(w, "  %zu more\n", t->count - ROWS_SHOWN);
-    }
-}
-
 /* Mapped for the report: a runtime may close on a small stack, and two at once. */
 typedef struct scratch {
     table table;
-    site_text places[ROWS_SHOWN + TEXTS_MAX];
-    char text[TEXT_SIZE];
+    fief_leaks leaks;
 } scratch;
 
 static void collect(const runtime *r, table *t)
@@ -170,37 +121,22 @@ static void collect(const runtime *r, table *t)
     } else {
         collect_windows(r, t);
     }
+    qsort(t->rows, t->count, sizeof t->rows[0], by_bytes);
 }
 
-static void report(const core *c, scratch *s)
+static void tell_rows(const core *c, const table *t, fief_leaks *ret_leaks)
 {
-    table *t = &s->table;
-    qsort(t->rows, t->count, sizeof t->rows[0], by_bytes);
-    find_places(c, t, s->places);
-    writer w = {s->text, TEXT_SIZE, 0};
-    put(&w, "==%d==fief: misuse[leak]: runtime \"%s\" closed with %zu blocks, %zu bytes alive\n",
-        os_process(), c->name, t->blocks, t->bytes);
-    put(&w, "   blocks     bytes  kind             strategy allocated at\n");
-    put_rows(&w, t, s->places);
-    if (t->bytes_only) {
-        put(&w,
-            "  help: .count_blocks = true counts blocks and kinds; a debug build tells sites\n");
-    }
-    fief_misuse m = {.class_id = FIEF_MISUSE_LEAK, .color = c->color, .runtime = c->name,
-                     .mode = GUARD_MODE, .thread = os_thread_number()};
-    put_help(&w, &m);
-    put_runtime(&w, &m);
-    put(&w, "SUMMARY: fief: leak %zu blocks %zu bytes", t->blocks, t->bytes);
-    if (s->places[0].file[0] != '\0') {
-        put(&w, " ");
-        put_place(&w, &s->places[0]);
-        put(&w, " in %s", function_of(&s->places[0]));
-    }
-    put(&w, "\n");
-    bool ours = os_take_turn();
-    os_print_error(s->text, w.length < TEXT_SIZE ? w.length : TEXT_SIZE - 1);
-    if (ours) {
-        os_end_turn();
+    ret_leaks->blocks = t->blocks;
+    ret_leaks->bytes = t->bytes;
+    ret_leaks->uncounted = t->bytes_only;
+    ret_leaks->count = t->count < FIEF_LEAKS_MAX ? t->count : FIEF_LEAKS_MAX;
+    ret_leaks->more = t->count - ret_leaks->count;
+    for (size_t i = 0; i < ret_leaks->count; i++) {
+        const row *from = &t->rows[i];
+        fief_leak *leak = &ret_leaks->rows[i];
+        *leak = (fief_leak){from->kind, from->strategy, from->blocks, from->bytes, {0}};
+        depot_get(c->depot, from->born, &leak->allocated);
+        leak->allocated.operation = from->operation;
     }
 }
 
@@ -225,8 +161,9 @@ size_t report_leaks(runtime *r)
         return is_anything_left(r);
     }
     collect(r, &s->table);
-    report(&r->core, s);
-    size_t blocks = s->table.blocks;
+    tell_rows(&r->core, &s->table, &s->leaks);
+    misuse_leak(&r->core, &s->leaks);
+    size_t blocks = s->leaks.blocks;
     os_release(s, sizeof *s);
     return blocks;
 }

@@ -402,6 +402,22 @@ bool misuse_dangling(core *c, fief_misuse_class class_id, fief_dangling *found, 
     return false;
 }
 
+/* A leak harms nobody any more: whoever hears of it, the close goes on. */
+void misuse_leak(core *c, const fief_leaks *leaks)
+{
+    prepare();
+    fief_misuse m = about(c, FIEF_MISUSE_LEAK, NULL, 0);
+    m.access = FIEF_ACCESS_FOUND;
+    m.leaks = leaks;
+    describe(c, &m);
+    (void)snprintf(m.text, sizeof m.text, "runtime \"%s\" closed with %zu blocks, %zu bytes alive",
+                   readable(c->name), leaks->blocks, leaks->bytes);
+    const fief_misuse *outer = handled_around(c, &m);
+    if (outer != NULL || c->on_misuse == NULL || !ask_host(c, &m)) {
+        print_report(&m, outer);
+    }
+}
+
 /* ---- an access to dead pages ---- */
 
 static bool is_in_dead_block(const space *s, const record *r, const void *p)
@@ -451,6 +467,17 @@ static const char *what_was_touched(fief_misuse_class class_id)
     return class_id == FIEF_MISUSE_UNDERFLOW ? "byte before" : "dead";
 }
 
+/* "read of 8 bytes in", or "read of" where the number is not known. */
+static void tell_access(const os_fault *fault, char *text, size_t size)
+{
+    if (fault->size != 0) {
+        (void)snprintf(text, size, "%s of %zu byte%s %s", fault->is_write ? "write" : "read",
+                       fault->size, fault->size == 1 ? "" : "s", fault->is_write ? "to" : "in");
+    } else {
+        (void)snprintf(text, size, "%s", fault->is_write ? "write to" : "read of");
+    }
+}
+
 void report_access(core *c, const os_fault *fault)
 {
     fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
@@ -462,8 +489,10 @@ void report_access(core *c, const os_fault *fault)
     describe(c, &m);
     const page *entry = space_page(&c->space, fault->address);
     bool sealed = m.class_id == FIEF_MISUSE_SEALED_WRITE && entry != NULL;
-    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'%s%s",
-                   fault->is_write ? "write to" : "read of", what_was_touched(m.class_id),
+    m.access_size = fault->size;
+    char access[48];
+    tell_access(fault, access, sizeof access);
+    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'%s%s", access, what_was_touched(m.class_id),
                    m.kind != NULL ? m.kind : "block", sealed ? " of " : "",
                    sealed ? readable(owner_name(entry)) : "");
     (void)hand_over(c, &m);

@@ -70,9 +70,7 @@ static const os_module *module_of(scratch *s, const fief_misuse *m, const fief_s
     return NULL;
 }
 
-typedef size_t finder(const site_address *, size_t, site_text *, size_t);
-
-static finder *finder_for(report_means means)
+finder *finder_for(report_means means)
 {
     switch (means) {
     case REPORT_CHILD: return sites_find;
@@ -173,15 +171,16 @@ static const char *tone(const fief_misuse *m, enum tone t)
     return m->color ? codes[t] : "";
 }
 
-/* A sentence that begins in `column`, in lines of 79 columns. */
-static void put_wrapped(writer *w, size_t column, const char *text)
+/* A sentence that begins in `column`, in lines of 79 columns; later ones are indented. Returns the
+ * column behind it. */
+static size_t put_wrapped(writer *w, size_t column, int indent, const char *text)
 {
-    enum { COLUMNS = 79, INDENT = 8 };
+    enum { COLUMNS = 79 };
     for (const char *word = text; *word != '\0';) {
         size_t length = strcspn(word, " ");
         if (column + (word != text) + length > COLUMNS) {
-            put(w, "\n%*s", INDENT, "");
-            column = INDENT;
+            put(w, "\n%*s", indent, "");
+            column = (size_t)indent;
         } else if (word != text) {
             put(w, " ");
             column++;
@@ -190,13 +189,19 @@ static void put_wrapped(writer *w, size_t column, const char *text)
         column += length;
         word += length + (word[length] == ' ');
     }
+    return column;
 }
 
 void put_help(writer *w, const fief_misuse *m)
 {
+    enum { INDENT = 8 };
     static const char label[] = "help: ";
+    char pointer[64];
     put(w, "  %s%s", tone(m, HELP), label);
-    put_wrapped(w, 2 + sizeof label - 1, fief_misuse_explain(m->class_id));
+    size_t column = put_wrapped(w, 2 + sizeof label - 1, INDENT, fief_misuse_explain(m->class_id));
+    (void)snprintf(pointer, sizeof pointer, "(fief explain %s)", fief_misuse_name(m->class_id));
+    bool fits = column + 2 + strlen(pointer) <= 79;
+    put(w, fits ? "  %s" : "\n        %s", pointer);
     put(w, "%s\n", tone(m, PLAIN));
 }
 
@@ -313,14 +318,25 @@ static void put_summary(writer *w, const fief_misuse *m, const found *used)
     put(w, "\n");
 }
 
+/* ---- the whole ---- */
+
 void put_first_line(writer *w, const fief_misuse *m)
 {
-    put(w, "==%d==fief: misuse[%s%s%s]: %s\n", os_process(), tone(m, RED),
-        fief_misuse_name(m->class_id), tone(m, PLAIN), m->text);
+    /* Whatever the process's number, the line ends at the same word. */
+    static const char longest[] = "==4194304==fief: misuse[]: ";
+    const char *name = fief_misuse_name(m->class_id);
+    size_t column = sizeof longest - 1 + strlen(name);
+    put(w, "==%d==fief: misuse[%s%s%s]: ", os_process(), tone(m, RED), name, tone(m, PLAIN));
+    (void)put_wrapped(w, column, 2, m->text);
+    put(w, "\n");
 }
 
 void put_rest(writer *w, const fief_misuse *m, report_means means)
 {
+    if (m->leaks != NULL) {
+        put_leaks(w, m, means);
+        return;
+    }
     scratch *sites = find_sites(m, means);
     put_block(w, m);
     if (m->dangling != NULL) {
@@ -381,6 +397,19 @@ static void put_string_or_null(writer *w, const char *text)
     }
 }
 
+void put_json_frame(writer *w, const site_text *text)
+{
+    put(w, "{\"function\":");
+    put_string(w, text->function);
+    put(w, ",\"file\":");
+    put_string(w, text->file);
+    put(w, ",\"line\":%u", text->line);
+    if (text->line == 0) {
+        put(w, ",\"offset\":%llu", (unsigned long long)text->offset);
+    }
+    put(w, "}");
+}
+
 /* Returns how many frames were left out. */
 static size_t put_frames(writer *w, const char *name, const fief_misuse *m, const fief_site *site,
                          const found *frames, size_t most)
@@ -392,15 +421,8 @@ static size_t put_frames(writer *w, const char *name, const fief_misuse *m, cons
     put(w, ",\"frames\":[");
     for (size_t i = 0; i < count; i++) {
         const site_text *text = &frames->frames[i];
-        put(w, "%s{\"function\":", i > 0 ? "," : "");
-        put_string(w, text->function);
-        put(w, ",\"file\":");
-        put_string(w, text->file);
-        put(w, ",\"line\":%u", text->line);
-        if (text->line == 0) {
-            put(w, ",\"offset\":%llu", (unsigned long long)text->offset);
-        }
-        put(w, "}");
+        put(w, "%s", i > 0 ? "," : "");
+        put_json_frame(w, text);
     }
     put(w, "]}");
     return frames->count - count;
@@ -457,14 +479,13 @@ static size_t put_json_sites(writer *w, const fief_misuse *m, const scratch *sit
 }
 
 /* What two reports of one mistake have in common. */
-static void put_dedup(writer *w, const fief_misuse *m, const found *used)
+static void put_dedup(writer *w, const fief_misuse *m, const site_text *place)
 {
     char text[600];
     writer key = {text, sizeof text, 0};
     put(&key, "%s", fief_misuse_name(m->class_id));
-    if (used->count != 0) {
-        put(&key, " %s %s:%u", used->frames[0].function, used->frames[0].file,
-            used->frames[0].line);
+    if (place != NULL) {
+        put(&key, " %s %s:%u", place->function, place->file, place->line);
     }
     put_string(w, text);
 }
@@ -487,14 +508,19 @@ static void put_json_place(writer *w, const fief_misuse *m)
     put(w, "}");
 }
 
-static void put_json(writer *w, const fief_misuse *m, const scratch *sites, size_t most)
+static void put_json(writer *w, const fief_misuse *m, const scratch *sites,
+                     const site_text *places, size_t most)
 {
     static const char *const accesses[] = {"call", "read", "write", "found"};
     put(w, "{\"schema\":\"fief-misuse/1\",\"class\":\"%s\",\"runtime\":",
         fief_misuse_name(m->class_id));
     put_string(w, m->runtime);
-    put(w, ",\"thread\":%d,\"mode\":\"%s\",\"operation\":%llu,\"access\":\"%s\",\"text\":",
-        m->thread, m->mode, (unsigned long long)m->operation, accesses[m->access]);
+    put(w, ",\"thread\":%d,\"mode\":\"%s\",\"operation\":%llu,\"access\":\"%s\",", m->thread,
+        m->mode, (unsigned long long)m->operation, accesses[m->access]);
+    if (m->access_size != 0) {
+        put(w, "\"access_bytes\":%zu,", m->access_size);
+    }
+    put(w, "\"text\":");
     put_string(w, m->text);
     put_json_place(w, m);
     put(w, ",\"block\":");
@@ -503,23 +529,29 @@ static void put_json(writer *w, const fief_misuse *m, const scratch *sites, size
     size_t omitted = put_json_sites(w, m, sites, most);
     put(w, ",\"holder\":");
     put_holder(w, m->dangling);
+    put(w, ",\"leaks\":");
+    omitted += put_json_leaks(w, m, most * FIEF_LEAKS_MAX / JSON_FRAMES, places);
     put(w, ",\"repeats\":%zu,\"note\":", m->dangling != NULL ? m->dangling->shape[0].count - 1 : 0);
     put_string_or_null(w, m->lifetime);
     put(w, ",\"help\":");
     put_string(w, fief_misuse_explain(m->class_id));
     put(w, ",\"dedup\":");
-    put_dedup(w, m, frames_at(sites, 0));
+    const found *used = frames_at(sites, 0);
+    const site_text *first = used->count != 0 ? &used->frames[0] : NULL;
+    put_dedup(w, m, places != NULL ? &places[0] : first);
     put(w, ",\"omitted\":%zu}", omitted);
 }
 
 size_t fief_misuse_json(const fief_misuse *m, char *buffer, size_t size)
 {
     scratch *sites = find_sites(m, REPORT_CHILD);
+    site_text *places = m->leaks != NULL ? find_leak_places(m, REPORT_CHILD) : NULL;
     writer w = {buffer, size, JSON_SIZE};
     for (size_t most = JSON_FRAMES + 1; w.length >= JSON_SIZE && most-- > 0;) {
         w.length = 0;
-        put_json(&w, m, sites, most);
+        put_json(&w, m, sites, places, most);
     }
+    forget_leak_places(places);
     forget_sites(sites);
     return w.length;
 }

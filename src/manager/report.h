@@ -19,8 +19,19 @@ typedef enum report_means {
     REPORT_PLAIN /* module and offset */
 } report_means;
 
+/* Who looks up addresses, by such means. */
+typedef size_t finder(const site_address *, size_t, site_text *, size_t);
+finder *finder_for(report_means means);
+
 /* "==1234==fief: misuse[class]: sentence", and the rest. */
 void put_first_line(writer *w, const fief_misuse *m);
+/* The rows of a leak report, and its end. */
+void put_leaks(writer *w, const fief_misuse *m, report_means means);
+/* The first frame of each row; "" where there is none. Mapped; NULL: memory is short. */
+site_text *find_leak_places(const fief_misuse *m, report_means means);
+void forget_leak_places(site_text *places);
+/* As JSON, `most` rows; returns how many were left out. */
+size_t put_json_leaks(writer *w, const fief_misuse *m, size_t most, const site_text *places);
 /* Its block, and where that came from and went. */
 void put_description(writer *w, const fief_misuse *m);
 void put_rest(writer *w, const fief_misuse *m, report_means means);
@@ -29,6 +40,8 @@ void put(writer *w, const char *format, ...) FIEF_PRINTF(2, 3);
 void put_string(writer *w, const char *text);
 /* What the call did that was noticed: "popped at", "found at", ... */
 const char *call_label(const fief_misuse *m);
+/* {"function": ..., "file": ..., "line": ...} */
+void put_json_frame(writer *w, const site_text *text);
 /* The function's name, or "??". */
 const char *function_of(const site_text *text);
 /* file:line, or (module+offset). */

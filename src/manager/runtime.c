@@ -205,7 +205,7 @@ static void open_evidence(core *c, const fief_config *config)
         size_t given = config->quarantine_bytes, budget = given != 0 ? given : quarantine_default;
         (void)quarantine_open(c, budget);
         (void)graves_open(&c->space, budget);
-        c->depot = depot_open();
+        c->depot = depot_open(config->break_at_operation);
         core_knows_stack(c);
         diary_open(c, config->record_ops);
         whole_runtime(c->rt)->log = units_open();

@@ -2,6 +2,7 @@
 #include "os/fake.h"
 #include "os/os.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,11 @@ bool os_write_file(const char *path, const char *text, size_t length)
 void os_print_error(const char *text, size_t length)
 {
     (void)fwrite(text, 1, length, stderr);
+}
+
+void os_break(void)
+{
+    (void)raise(SIGTRAP);
 }
 
 _Noreturn void os_abort(void)

@@ -105,6 +105,7 @@ static os_fault describe(const siginfo_t *info, const ucontext_t *machine)
     fault.pc = (const void *)(uintptr_t)registers[REG_RIP];
     fault.frame = (const void *)(uintptr_t)registers[REG_RBP];
     fault.stack = (const void *)(uintptr_t)registers[REG_RSP];
+    fault.size = os_access_size(fault.pc);
 #else
     (void)machine;
 #endif

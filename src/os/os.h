@@ -30,9 +30,13 @@ bool os_seal(void *start, size_t size);
 typedef struct os_fault {
     const void *address;
     bool is_write;
+    size_t size; /* bytes of the access; 0: unknown */
     const void *pc, *frame, *stack; /* the registers; NULL: unknown */
 } os_fault;
 typedef void os_fault_handler(const os_fault *fault);
+/* How many bytes of memory the instruction at pc reads or writes; 0: it is not one of the usual.
+ * pc has been executed, so its bytes can be read. */
+size_t os_access_size(const void *pc);
 bool os_on_fault(os_fault_handler *handler);
 /* The host may have installed a handler over ours: ours goes first again. */
 void os_look_again(void);
@@ -89,6 +93,8 @@ void os_close_file(int file);
  * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);
 void os_end_turn(void);
+/* Stops for a debugger. */
+void os_break(void);
 _Noreturn void os_abort(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "os/os.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -141,6 +142,11 @@ void os_stack(const void **ret_start, const void **ret_end)
     }
     *ret_start = start;
     *ret_end = (char *)start + size;
+}
+
+void os_break(void)
+{
+    (void)raise(SIGTRAP);
 }
 
 _Noreturn void os_abort(void)

@@ -31,9 +31,13 @@ static int run_apart(void (*act)(void))
     return status;
 }
 
+/* In the text as one line with single spaces: long lines of a report are wrapped. */
 static void expect_line(const char *line)
 {
-    cr_expect_not_null(strstr(text, line), "no '%s' in:\n%s", line, text);
+    static char found[sizeof text], wanted[sizeof text];
+    one_line(text, found);
+    one_line(line, wanted);
+    cr_expect_not_null(strstr(found, wanted), "no '%s' in:\n%s", line, text);
 }
 
 /* ---- leaks ---- */
@@ -129,8 +133,73 @@ static void leaks_of_many_kinds_are_cut(void)
     expect_line("24 blocks");
 }
 
+/* A host that hears of a leak: what it is told, and that nothing is printed then. */
+typedef struct heard {
+    unsigned times;
+    size_t blocks, bytes, rows;
+    char json[4096];
+} heard;
+
+static bool hear(const fief_misuse *m, void *user)
+{
+    heard *h = user;
+    h->times += m->class_id == FIEF_MISUSE_LEAK && m->leaks != NULL;
+    h->blocks = m->leaks->blocks;
+    h->bytes = m->leaks->bytes;
+    h->rows = m->leaks->count;
+    (void)fief_misuse_json(m, h->json, sizeof h->json);
+    return h->blocks == 2;
+}
+
+static void leak_to_the_host(void)
+{
+    for (size_t blocks = 2; blocks <= 3; blocks++) {
+        heard h = {0};
+        fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                    .count_blocks = true,
+                                                    .on_misuse = hear,
+                                                    .user = &h});
+        for (size_t i = 0; i < blocks; i++) {
+            (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+        }
+        size_t leaked = fief_close(rt);
+        bool told = h.times == 1 && h.blocks == blocks && h.bytes == 320 * blocks && h.rows == 1;
+        bool written = strstr(h.json, "\"leaks\":{\"blocks\":") != NULL &&
+                       strstr(h.json, "\"kind\":\"list\"") != NULL;
+        if (leaked != blocks || !told || !written) {
+            _exit(1);
+        }
+    }
+}
+
+static void a_leak_is_told_to_the_host(void)
+{
+    cr_expect_eq(run_apart(leak_to_the_host), 0);
+    expect_line("closed with 3 blocks, 960 bytes alive");
+    cr_expect_null(strstr(text, "2 blocks"), "%s", text);
+}
+
+/* In a guarded build the call stops for a debugger, before it has done anything. */
+static void break_at_the_third(void)
+{
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .break_at_operation = 3});
+    for (int i = 0; i < 4; i++) {
+        (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 16);
+        (void)!write(STDERR_FILENO, "*", 1);
+    }
+}
+
+Test(reports, an_operation_may_stop_for_a_debugger)
+{
+    int status = run_apart(break_at_the_third);
+    cr_expect(is_guarded() ? WIFSIGNALED(status) && WTERMSIG(status) == SIGTRAP : status == 0);
+    cr_expect_str_eq(text, is_guarded() ? "**" : "****");
+}
+
 Test(reports, leaks)
 {
+    a_leak_is_told_to_the_host();
     leaks_are_told_by_kind_and_strategy();
     what_is_dropped_is_no_leak();
     leaks_that_were_not_counted_say_how_to_count();
