@@ -619,6 +619,9 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
     bool kept = block_holds(&moved, prefix) && block_points(l, &moved);
     MUST(r, kept, "expected the resized block to keep its first %zu bytes, found them changed",
          prefix);
+    if (moved.field != NO_FIELD) { /* a large block is filled here and there */
+        fill_field(&moved);
+    }
     bool grows = m.origin == BY_KIND && m.size > b->size;
     MUST(r, !grows || is_zero((unsigned char *)m.start + b->size, m.size - b->size),
          "expected the new bytes zeroed");

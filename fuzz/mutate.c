@@ -238,6 +238,7 @@ static bool is_slow(const operation *o)
         [OP_use_closed] = true,
         [OP_cross_fence] = true,
         [OP_use_fenced] = true,
+        [OP_seal] = true,
     };
     return slow[o->id] || (o->id == OP_open && !is_quick(o->at[0]));
 }

@@ -129,7 +129,8 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(root_add, A | R, 3, NUMBER)                                                   \
     OP(root_remove, A | R, 2, NUMBER)                                                \
     OP(dangling_root, A | R, 2, NUMBER, BLOCK)                                       \
-    OP(weak_store, R, 3, BLOCK, BLOCK)
+    OP(weak_store, R, 3, BLOCK, BLOCK)                                               \
+    OP(seal, A | S | R, 2, HOME, NUMBER)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

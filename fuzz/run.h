@@ -89,6 +89,8 @@ void end_misuse(run *r);
 void expect_misuse(run *r, fief_misuse_class class_id);
 /* Ends a child that made an access to see it noticed (do_access.c). */
 void access_was_noticed(const fief_misuse *m);
+/* It must be noticed as that, in a child. */
+void access_must_be(run *r, fief_misuse_class class_id, unsigned char *byte, bool writes);
 /* May this NULL be? In a loose runtime, or where the OS has just failed. */
 bool null_is_fine(run *r);
 
