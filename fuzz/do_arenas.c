@@ -503,6 +503,21 @@ static bool may_be_target(const life *l, const block *b)
     return !(b->home >= 0 && b->strategy == FIEF_HEAP);
 }
 
+/* The holder's field is the target's from now on. */
+static void store_at(run *r, int holder, int target, size_t place)
+{
+    const life *l = r->now;
+    forget_field(r, holder);
+    block *b = &r->now->blocks[holder];
+    SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
+        c_block(l, holder), place, c_block(l, target));
+    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
+    b->field = target;
+    b->field_at = place;
+    MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
+    see(r, 1);
+}
+
 void do_store(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
@@ -511,16 +526,8 @@ void do_store(run *r, const uint64_t *at)
     if (target < 0 || target == holder || outlives(l, &l->blocks[holder], &l->blocks[target])) {
         return;
     }
-    forget_field(r, holder);
-    block *b = &l->blocks[holder];
-    size_t place = field_place(b, at[1] % 2 != 0);
-    SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
-        c_block(l, holder), place, c_block(l, target));
-    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
-    b->field = target;
-    b->field_at = place;
-    MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
-    see(r, 1);
+    size_t place = field_place(&l->blocks[holder], at[1] % 2 != 0);
+    store_at(r, holder, target, place);
 }
 
 static bool is_temporary(const life *l, const block *b)
@@ -555,17 +562,9 @@ void do_weak_store(run *r, const uint64_t *at)
     if (target < 0 || target == holder) {
         return;
     }
-    forget_field(r, holder);
-    block *b = &l->blocks[holder];
-    const fief_kind *k = &l->kinds[b->kind];
+    const fief_kind *k = &l->kinds[l->blocks[holder].kind];
     size_t place = k->weak[k->weak_count - 1];
-    SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
-        c_block(l, holder), place, c_block(l, target));
-    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
-    b->field = target;
-    b->field_at = place;
-    MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
-    see(r, 1);
+    store_at(r, holder, target, place);
 }
 
 void do_dangling_store(run *r, const uint64_t *at)

@@ -617,45 +617,19 @@ static void *call_astray(void *argument)
     const stray *s = argument;
     fief_runtime *rt = s->l->rt;
     switch (s->how % CALLS) {
-    case 0:
-        (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
-        break;
-    case 1:
-        (void)fief_arena_alloc(fief_vm_arena(rt), 10);
-        break;
-    case 2:
-        (void)fief_check(rt);
-        break;
-    case 3:
-        (void)fief_trim(rt);
-        break;
-    case 4:
-        (void)fief_close(rt);
-        break;
-    case 5:
-        fief_drop(rt);
-        break;
-    case 6:
-        (void)fief_unit_begin(rt);
-        break;
-    case 7:
-        (void)fief_new(rt, 0, FIEF_DYNAMIC, 10);
-        break;
-    case 8:
-        (void)fief_strdup(rt, FIEF_DYNAMIC, "x");
-        break;
-    case 9:
-        (void)fief_malloc(rt, 10);
-        break;
-    case 10:
-        (void)fief_pool_open(rt, "astray", 10);
-        break;
-    case 11:
-        (void)fief_stack_push(fief_frame_stack(rt), 10);
-        break;
-    default:
-        (void)fief_limit_set(rt, FIEF_NO_STRATEGY, 0);
-        break;
+    case 0: (void)fief_heap_alloc(fief_runtime_heap(rt), 10); break;
+    case 1: (void)fief_arena_alloc(fief_vm_arena(rt), 10); break;
+    case 2: (void)fief_check(rt); break;
+    case 3: (void)fief_trim(rt); break;
+    case 4: (void)fief_close(rt); break;
+    case 5: fief_drop(rt); break;
+    case 6: (void)fief_unit_begin(rt); break;
+    case 7: (void)fief_new(rt, 0, FIEF_DYNAMIC, 10); break;
+    case 8: (void)fief_strdup(rt, FIEF_DYNAMIC, "x"); break;
+    case 9: (void)fief_malloc(rt, 10); break;
+    case 10: (void)fief_pool_open(rt, "astray", 10); break;
+    case 11: (void)fief_stack_push(fief_frame_stack(rt), 10); break;
+    default: (void)fief_limit_set(rt, FIEF_NO_STRATEGY, 0); break;
     }
     return NULL;
 }

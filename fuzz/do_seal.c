@@ -16,7 +16,8 @@ typedef enum act {
 
 static bool is_in(const home *h, int home_index, const block *b)
 {
-    return b->origin != EMPTY && b->home == home_index && b->strategy == h->strategy && b->size != 0;
+    bool is_there = b->origin != EMPTY && b->home == home_index && b->size != 0;
+    return is_there && b->strategy == h->strategy;
 }
 
 static void blocks_are(run *r, const life *l, int home_index, bool sealed)

@@ -37,6 +37,7 @@ typedef struct scribe {
     bool has_table;      /* the host's rows fit */
     handle blocks[BLOCKS];
     const void *arenas[ARENAS], *stack, *pools[POOLS];
+    const void *sealed; /* the arena that was sealed last */
     uint64_t units[UNIT_DEPTH];
     unsigned depth, marks;
 } scribe;
@@ -399,49 +400,42 @@ static void put_ends(scribe *s, const note *n, uint64_t number)
     }
 }
 
-static void put_other(scribe *s, const note *n)
+static void put_of_pool(scribe *s, const note *n)
 {
     int index = n->where != NULL ? index_of(s->pools, POOLS, n->where) : -1;
+    if (index >= 0) {
+        put(&s->w, "pool_%s p%d\n", n->verb == VERB_POOL_TRIM ? "trim" : "close", index);
+        s->pools[index] = n->verb == VERB_POOL_CLOSE ? NULL : s->pools[index];
+    }
+}
+
+/* A line about an arena that the program knows. */
+static void put_of_arena(scribe *s, const note *n, const char *format)
+{
+    int index = arena_handle(s, n->where);
+    if (index >= 0) {
+        put(&s->w, format, index);
+    }
+}
+
+static void put_other(scribe *s, const note *n)
+{
     switch ((verb)n->verb) {
-    case VERB_ARENA_OPEN:
-        put_arena(s, n->what, n->detail != 0);
-        return;
-    case VERB_POOL_OPEN:
-        put_pool(s, n->what, n->size);
-        return;
-    case VERB_CLEANUP:
-        if (arena_handle(s, n->where) >= 0) {
-            put(&s->w, "arena_cleanup a%d\n", arena_handle(s, n->where));
-        }
-        return;
+    case VERB_ARENA_OPEN: put_arena(s, n->what, n->detail != 0); break;
+    case VERB_POOL_OPEN: put_pool(s, n->what, n->size); break;
+    case VERB_CLEANUP: put_of_arena(s, n, "arena_cleanup a%d\n"); break;
     case VERB_SEAL:
-    case VERB_UNSEAL:
-        if (arena_handle(s, n->where) >= 0) {
-            put(&s->w, "# %s a%d: a replay does not\n", n->verb == VERB_SEAL ? "seal" : "unseal",
-                arena_handle(s, n->where));
-        }
-        return;
-    case VERB_UNIT_BEGIN:
-        put(&s->w, "unit_begin\n");
-        return;
-    case VERB_CHECK:
-        put(&s->w, "check\n");
-        return;
-    case VERB_TRIM:
-        put(&s->w, "trim\n");
-        return;
-    case VERB_LIMIT:
-        put(&s->w, "limit %s %zu\n", strategies[n->detail], size_for(n->size));
-        return;
+        s->sealed = n->where;
+        put_of_arena(s, n, "# seal a%d: a replay does not\n");
+        break;
+    case VERB_UNSEAL: put_of_arena(s, n, "# unseal a%d: a replay does not\n"); break;
+    case VERB_UNIT_BEGIN: put(&s->w, "unit_begin\n"); break;
+    case VERB_CHECK: put(&s->w, "check\n"); break;
+    case VERB_TRIM: put(&s->w, "trim\n"); break;
+    case VERB_LIMIT: put(&s->w, "limit %s %zu\n", strategies[n->detail], size_for(n->size)); break;
     case VERB_POOL_TRIM:
-    case VERB_POOL_CLOSE:
-        if (index >= 0) {
-            put(&s->w, "pool_%s p%d\n", n->verb == VERB_POOL_TRIM ? "trim" : "close", index);
-            s->pools[index] = n->verb == VERB_POOL_CLOSE ? NULL : s->pools[index];
-        }
-        return;
-    default:
-        return;
+    case VERB_POOL_CLOSE: put_of_pool(s, n); break;
+    default: break;
     }
 }
 
@@ -531,6 +525,22 @@ static bool is_beside(const fief_misuse *m)
     return m->class_id == FIEF_MISUSE_OVERFLOW || m->class_id == FIEF_MISUSE_UNDERFLOW;
 }
 
+/* What a seal refuses is one operation, seal and all: a write, a store, a rewind. */
+static void put_sealed_write(scribe *s)
+{
+    enum { WRITE = 3, REWIND = 4, STORE = 6 };
+    const fief_misuse *m = s->m;
+    int known = s->sealed != NULL ? arena_handle(s, s->sealed) : 0;
+    int index = known >= 0 ? known : 0;
+    if (m->access == FIEF_ACCESS_WRITE) {
+        put(&s->w, "seal a%d %d\n", index, WRITE);
+    } else if (m->address != NULL) {
+        put(&s->w, "seal a%d %d\n", index, STORE);
+    } else {
+        put(&s->w, "mark m0 a%d\nseal a%d %d\n", index, index, REWIND);
+    }
+}
+
 static void put_misuse(scribe *s)
 {
     const fief_misuse *m = s->m;
@@ -546,6 +556,8 @@ static void put_misuse(scribe *s)
         } else if (block >= 0 && m->dangling->holder_strategy == NULL) {
             put(&s->w, "root_add 0\ndangling_root 0 b%d\n", block);
         }
+    } else if (m->class_id == FIEF_MISUSE_SEALED_WRITE) {
+        put_sealed_write(s);
     } else if (m->class_id == FIEF_MISUSE_NOT_LIFO) {
         put_pop(s, block);
     } else if (m->class_id == FIEF_MISUSE_INTERIOR_FREE && m->block_size <= FIEF_ALIGN) {
