@@ -124,15 +124,6 @@ figure pages_system(const job *given)
 
 typedef enum place { OWN_PAGES, HUGE_PAGES, KEPT } place;
 
-/* fief has no option for huge pages: the host hands them in. */
-static unsigned char *huge_buffer(void)
-{
-    unsigned char *buffer = must_map(room + HUGE, PROT_READ | PROT_WRITE);
-    buffer += (0 - (uintptr_t)buffer) & (HUGE - 1);
-    (void)madvise(buffer, room, MADV_HUGEPAGE);
-    return buffer;
-}
-
 static double time_drop(const fief_config *config, size_t size)
 {
     fief_runtime *rt = fief_open(config);
@@ -151,24 +142,15 @@ static double time_drop(const fief_config *config, size_t size)
     return (double)(clock_now() - start) / 1000;
 }
 
-/* The buffer is unmapped by the host: its part of the end. */
-static double time_huge(size_t size)
-{
-    fief_config config = {.buffer = huge_buffer(), .buffer_size = room};
-    double taken = time_drop(&config, size);
-    uint64_t start = clock_now();
-    munmap(config.buffer, room);
-    return taken + (double)(clock_now() - start) / 1000;
-}
-
 figure close_fief(const job *given)
 {
     double times[TURNS];
     size_t size = given->quick ? (size_t)1 << 20 : live;
-    fief_config config = {.retain_bytes = given->size == KEPT ? room : 0};
+    fief_config config = {.retain_bytes = given->size == KEPT ? room : 0,
+                          .huge_pages = given->size == HUGE_PAGES};
     config.range = given->size == KEPT ? fief_range_open(0) : NULL;
     for (size_t i = 0; i < TURNS; i++) {
-        times[i] = given->size == HUGE_PAGES ? time_huge(size) : time_drop(&config, size);
+        times[i] = time_drop(&config, size);
     }
     return (figure){median_of(times, TURNS), not_counted()};
 }

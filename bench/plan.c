@@ -239,7 +239,7 @@ const bench core_benches[] = {
      .unit = "us",
      .size = 1,
      .no_debug = true,
-     .about = "the same in the host's buffer, of huge pages where the system gives them",
+     .about = "the same where the host chose huge pages (config.huge_pages)",
      .forms = {[FORM_FIEF] = close_fief}},
     {.name = "vm-close-100mb-kept",
      .unit = "us",

@@ -248,10 +248,11 @@ void *fence_next(const core *c, const void *owner, uint32_t *page_number);
 typedef struct arena_span {
     struct arena_span *next, *previous;
     unsigned char *start, *end;
-    uint32_t pages;    /* 0: the caller's buffer */
-    uint32_t sealed;   /* pages of the system's that are read-only, from its start */
-    uint64_t entered;  /* the arena's events when it became the current span */
-    fief_arena left;   /* the window when the next span was begun */
+    uint32_t pages;       /* 0: the caller's buffer */
+    uint32_t sealed : 31; /* pages of the system's that are read-only, from its start */
+    uint32_t huge : 1;    /* it asked for huge pages */
+    uint64_t entered;     /* the arena's events when it became the current span */
+    fief_arena left;      /* the window when the next span was begun */
 } arena_span;
 
 typedef enum attachment_kind { ATTACHED_RUN, ATTACHED_HEAP, ATTACHED_CLEANUP } attachment_kind;

@@ -111,6 +111,9 @@ bool range_commit(fief_range *r, uint32_t until, bool ledger)
         return false;
     }
     os_dump(start, bytes);
+    if (r->huge) {
+        os_huge_pages(start, bytes);
+    }
     r->committed = until;
     return true;
 }

@@ -159,7 +159,7 @@ static void go_on_behind(arena *a)
 {
     fief_arena *w = &a->window.arena;
     for (arena_span *span = a->first; span != NULL; span = span->next) {
-        span->sealed = (uint32_t)((size_t)(top_of(a, span) - span->start) / OS_PAGE);
+        span->sealed = (size_t)(top_of(a, span) - span->start) / OS_PAGE & INT32_MAX;
         if (span == a->current) {
             break;
         }

@@ -60,6 +60,12 @@ void *os_map(size_t size)
     return os_reserve(size);
 }
 
+void os_huge_pages(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+}
+
 void os_small_pages(void *start, size_t size)
 {
     (void)start;

@@ -44,7 +44,9 @@ void os_look_again(void);
 bool os_try(void (*work)(void *), void *argument);
 /* Moves pages by their page tables; false: the caller copies. */
 bool os_move(void *from, void *to, size_t size);
-/* No huge pages here; a hint. */
+/* Pages of HUGE_PAGE bytes where they fit; or none of these. Hints. */
+enum { HUGE_PAGE = 2 << 20 };
+void os_huge_pages(void *start, size_t size);
 void os_small_pages(void *start, size_t size);
 /* Touches the pages ahead of use; a hint. */
 void os_populate(void *start, size_t size);

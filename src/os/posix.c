@@ -91,6 +91,11 @@ bool os_move(void *from, void *to, size_t size)
     return mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
 }
 
+void os_huge_pages(void *start, size_t size)
+{
+    (void)madvise(start, size, MADV_HUGEPAGE);
+}
+
 void os_small_pages(void *start, size_t size)
 {
     (void)madvise(start, size, MADV_NOHUGEPAGE);

@@ -591,3 +591,30 @@ Test(arena, a_buffer_larger_than_all_descriptors_is_refused_where_blocks_are_see
     fief_arena_close(a);
     (void)munmap(bytes, size);
 }
+
+/* Past a few MiB spans are of huge pages, if the system has them: nothing else changes. */
+Test(arena, a_large_one_holds_its_bytes_and_gives_them_back)
+{
+    enum { BLOCKS = 400, SIZE = 50000 };
+    for (int huge = 0; huge < 2; huge++) {
+        fief_runtime *vm = fief_open(
+            &(fief_config){.reserve_bytes = (size_t)1 << 30, .huge_pages = huge != 0});
+        size_t at_first = fief_stats_held(vm);
+        for (unsigned turn = 0; turn < 3; turn++) {
+            fief_arena *a = fief_arena_open(vm, NULL);
+            unsigned char *block[BLOCKS];
+            for (unsigned i = 0; i < BLOCKS; i++) {
+                block[i] = fief_arena_alloc(a, SIZE);
+                cr_assert_not_null(block[i]);
+                fill(block[i], SIZE, i + turn);
+            }
+            for (unsigned i = 0; i < BLOCKS; i++) {
+                cr_assert(holds(block[i], SIZE, i + turn));
+            }
+            fief_arena_close(a);
+        }
+        (void)fief_trim(vm);
+        cr_expect(is_guarded() || fief_stats_held(vm) <= at_first + (1 << 20));
+        cr_expect_eq(fief_close(vm), 0);
+    }
+}
