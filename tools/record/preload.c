@@ -192,7 +192,7 @@ static bool open_block(int file)
         return false;
     }
     r.map = map, r.map_size = size;
-    trace_block_header(r.map + before, TRACE_OPEN, 0, 0, 0);
+    trace_open_header(r.map + before, r.e.operations);
     r.e.start = r.e.cursor = r.map + before + TRACE_BLOCK_HEADER;
     r.e.end = r.e.start + TRACE_BLOCK_MOST;
     return true;

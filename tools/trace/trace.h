@@ -99,10 +99,16 @@ bool trace_next(trace *t, trace_event *ret);
 /* Where the trace ended before its end, a line that says so; else NULL. After trace_next's false. */
 const char *trace_cut(const trace *t);
 
-/* The file's open block, where it ended in one and it was read to its end: where its header lies, and
- * its whole events. For whoever packs it. */
-bool trace_open_block(const trace *t, uint64_t *ret_offset, const unsigned char **ret_events,
-                      size_t *ret_size);
+/* The file's open block. */
+typedef struct trace_open_at {
+    uint64_t offset;             /* of its header in the file */
+    const unsigned char *events; /* until the trace is closed; they end at a tag of 0, or with: */
+    size_t size;
+    uint64_t operations; /* of the blocks before it, as its writer counted */
+} trace_open_at;
+
+/* False: the file ends otherwise. Needs no trace_next: for whoever packs it. */
+bool trace_open_block(const trace *t, trace_open_at *ret);
 
 /* So far. Operations: allocs, frees, resizes, refusals. */
 uint64_t trace_operations(const trace *t);
