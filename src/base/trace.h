@@ -143,8 +143,8 @@ static inline void trace_block_header(unsigned char *to, int kind, size_t stored
     put_le32(to + 12, check);
 }
 
-/* Of an open block: its sizes are not known yet, but what was counted before it is. Who packs it then
- * needs no look at the other blocks. */
+/* Of an open block: its sizes are not known yet, but what was counted before it is. Who packs it
+ * then needs no look at the other blocks. */
 static inline void trace_open_header(unsigned char *to, uint64_t operations)
 {
     trace_block_header(to, TRACE_OPEN, 0, (uint32_t)operations, (uint32_t)(operations >> 32));

@@ -132,7 +132,8 @@ Test(packs, a_file_that_is_cut_anywhere_keeps_the_events_before)
     }
 }
 
-/* The blocks before the open one aren't counted again: its header is believed, and a reader tells. */
+/* The blocks before the open one aren't counted again: its header is believed, and a reader
+ * tells. */
 Test(packs, the_open_blocks_header_has_the_count_of_those_before)
 {
     unsigned char *at = room + TRACE_HEADER + TRACE_BLOCK_HEADER;

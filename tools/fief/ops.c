@@ -1,6 +1,6 @@
 /* ops: a part of the trace as a program of the fuzzers (fuzz/ops.h): at most 96 blocks alive, sizes
- * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so that
- * those that stay don't take them all, the trace is read twice, and they get half of them. */
+ * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so
+ * that those that stay don't take them all, the trace is read twice, and they get half of them. */
 #include "convert.h"
 
 #include <fief/stats.h>
@@ -194,13 +194,16 @@ int convert_ops(const conversion *c)
     if (s.written == 0) {
         uint64_t operations = trace_operations(t);
         trace_close(t);
-        return operations == 0 ? complain(BAD_INPUT, "%s: has no operations", c->path)
-                               : complain(BAD_INPUT, "%s: has %s operations, and none from --from on",
-                                          c->path, grouped(operations));
+        if (operations == 0) {
+            return complain(BAD_INPUT, "%s: has no operations", c->path);
+        }
+        return complain(BAD_INPUT, "%s: has %s operations, and none from --from on", c->path,
+                        grouped(operations));
     }
     fputs("check\n", c->to);
     if (s.left_out > 0) {
-        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out, HANDLES);
+        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out,
+             HANDLES);
     }
     trace_close(t);
     return DONE;

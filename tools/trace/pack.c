@@ -17,7 +17,8 @@ enum { LEVEL = 3, FACTS_MOST = 64 << 10 };
 
 /* ---- where events end ---- */
 
-/* Their operands in order: n number, t text, f frames, s site and c class where the tag has them. */
+/* Their operands in order: n number, t text, f frames; s site and c class, where the tag has
+ * them. */
 static const char *const operands[TRACE_TAGS] = {
     [TAG_ALLOC] = "cnns", [TAG_FREE] = "ns", [TAG_RESIZE] = "nnns", [TAG_REFUSED] = "cns",
     [TAG_RESET] = "ns", [TAG_REWIND] = "nns", [TAG_UNIT] = "ts", [TAG_UNIT_END] = "nns",

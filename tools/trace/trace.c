@@ -379,7 +379,8 @@ static bool next_dying(trace *t, trace_event *e)
     return false;
 }
 
-/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be kept. */
+/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be
+ * kept. */
 static bool join(trace *t, uint32_t number, const trace_block *b)
 {
     region *r = region_at(t, number);
