@@ -1,6 +1,6 @@
 /* trace: the file that a program's allocations are written to, as its writers see it. Both of them,
  * the library (manager/trace.c) and the recorder (tools/record), share this encoder; the reader is
- * tools/trace/trace.c, and fief_trace(5) (docs/trace.md) has the format in words.
+ * tools/trace/trace.c, and fief_trace(5) (docs/man) has the format in words.
  *
  *     | header 16 | block | block | ... | block |
  *                 | kind, stored, raw, check: 16 | events, raw or zstd's |
