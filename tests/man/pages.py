@@ -255,7 +255,7 @@ class Pages:
             _, out, _ = self.run([self.given.fief, command, "--help"])
             line = re.search(r"usage: (fief .*)", out)[1]
             options = set(re.findall(r"(?<![\w-])(--?[a-z]+)\b", out))
-            missing = [option for option in sorted(options) if option not in parts[command]]
+            missing = [option for option in sorted(options) if f"*{option}*" not in parts[command]]
             must(not missing, f"fief {command}: {missing}")
             heading = " ".join(parts[command].splitlines()[0].split())
             told = set(re.findall(r"[A-Z]+|--?[a-z]+", line))
