@@ -157,6 +157,28 @@ Test(packs, the_open_blocks_header_has_the_count_of_those_before)
     }
 }
 
+/* The program whose memory it lies in may have written anywhere. */
+Test(packs, an_open_block_of_any_bytes_packs_and_reads_up_to_what_makes_sense)
+{
+    uint32_t random = 1;
+    for (int turn = 0; turn < 300; turn++) {
+        encoder e = begin(open_alone(0));
+        every_tag(&e);
+        for (unsigned char *at = e.start; at < room + ROOM; at++) {
+            random = random * 1664525 + 1013904223;
+            bool is_hit = at >= e.cursor || random >> 24 < 8;
+            *at = is_hit ? (unsigned char)(random >> 16) : *at;
+        }
+        write_file(ROOM);
+        trace_packed packed = pack();
+        trace *t = read_file();
+        cr_assert_leq(trace_operations(t), packed.operations);
+        cr_assert_leq(packed.size, ROOM + 200);
+        trace_close(t);
+        memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    }
+}
+
 Test(packs, a_trace_that_is_whole_stays_as_it_is)
 {
     encoder e = begin(open_alone(0));
