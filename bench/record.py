@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How much slower a program is under `fief record`: CPU time of the recording, with all that fief does
-around it, over that of the program alone, by turns; and what an operation takes in the trace.
+"""How much slower a program is under `fief record`: CPU time of the recording, with all that fief
+does around it, over that of the program alone, by turns; and what an operation takes in the trace.
 
 usage: record.py [--rounds N] [--scale S] [--only NAME] [--json] FIEF PROGRAMS-DIRECTORY
 
 The programs are those of examples/lua/programs, run by Debian's lua5.4, each at SCALE (0.5) of its
-length. A slowdown is the median of the rounds' own; spread is from the least to the most. Exit status 1
-where a goal is missed, unless --json."""
+length. A slowdown is the median of the rounds' own; spread is from the least to the most. Exit
+status 1 where a goal is missed, unless --json."""
 import argparse
 import json
 import math

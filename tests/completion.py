@@ -26,8 +26,8 @@ source $file
 
 
 def run(command, folder, **environment):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100,
-                          env=dict(os.environ, **environment))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False,
+                          timeout=100, env=dict(os.environ, **environment))
     return done.stdout.split(), done.stderr
 
 
@@ -69,7 +69,8 @@ class Tests:
         self.offers(shell, [program, "record", "-o", "x", "tr"], commands, ["--raw"])
         self.offers(shell, [program, "record", "cat", "a"], [files], names)
         self.offers(shell, [program, "record", "--depth", ""], [], ["--raw", *names])
-        self.offers(shell, [program, "replay", "a.trace", "--allocator", ""], ["fief", "libc", "all"])
+        self.offers(shell, [program, "replay", "a.trace", "--allocator", ""],
+                    ["fief", "libc", "all"])
         self.offers(shell, [program, "convert", "a.trace", "--to", ""],
                     ["massif", "folded", "pprof", "ops"], ["for"])
         self.offers(shell, [program, "show", "a"], [files])
@@ -77,8 +78,8 @@ class Tests:
 
     def of_script(self, *words):
         """What a function of fief.bash prints."""
-        return run(["bash", "-c", 'source "$1"; shift; "$@"', "bash", self.scripts / "fief.bash", *words],
-                   self.folder)[0]
+        return run(["bash", "-c", 'source "$1"; shift; "$@"', "bash", self.scripts / "fief.bash",
+                    *words], self.folder)[0]
 
     def each_value_is_taken(self):
         program, trace = str(self.given.fief), self.given.root / "tests/trace/words.trace"
@@ -91,7 +92,8 @@ class Tests:
             bad = [value for value in values if subprocess.run(
                 [program, command, trace, option, value, *more], capture_output=True,
                 check=False).returncode not in (0, 4)]
-            self.report(values and not bad, f"{option}: each value is taken", f"{values}: not {bad}")
+            self.report(values and not bad, f"{option}: each value is taken",
+                        f"{values}: not {bad}")
 
     def each_option_is_known(self):
         program = str(self.given.fief)

@@ -5,8 +5,8 @@ usage: man.py page FILE.scd         the page, by scdoc
        man.py names FILE.3.scd...   of each function in a synopsis: its name, and its page's,
                                     where that is another
 
-A page has the day of SOURCE_DATE_EPOCH, or else of the last entry in Debian's changelog, so that the same
-sources give the same pages."""
+A page has the day of SOURCE_DATE_EPOCH, or else of the last entry in Debian's changelog, so that the
+same sources give the same pages."""
 import email.utils
 import os
 import pathlib
@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHANGELOG = ROOT / "packaging/debian/changelog"
-# A declaration's own name stands before its parameters; a callback's, in parentheses of its own, does not.
+# A declaration's own name stands before its parameters; a callback's, in parentheses, does not.
 NAME = re.compile(r"^[a-zA-Z][\w *]*?\b(fief_\w+)(?:\(|\[)", re.M)
 
 
@@ -50,7 +50,8 @@ def functions(page):
 def day():
     if "SOURCE_DATE_EPOCH" in os.environ:
         return os.environ["SOURCE_DATE_EPOCH"]
-    dates = re.findall(r"^ -- .*?>  (.*)$", CHANGELOG.read_text(), re.M) if CHANGELOG.exists() else []
+    entries = CHANGELOG.read_text() if CHANGELOG.exists() else ""
+    dates = re.findall(r"^ -- .*?>  (.*)$", entries, re.M)
     return str(int(email.utils.parsedate_to_datetime(dates[0]).timestamp())) if dates else None
 
 

@@ -3,8 +3,9 @@
 
 usage: pages.py [--fief PROGRAM] BUILD LIBRARY COMPILER [FLAG...]
 
-True: synopses agree with the headers, examples are compiled, run, and print what stands behind them; what
-the library or the program says of itself (classes, figures, commands, options) stands in the page."""
+True: synopses agree with the headers, examples are compiled, run, and print what stands behind
+them; what the library or the program says of itself (classes, figures, commands, options) stands in
+the page."""
 import argparse
 import os
 import pathlib
@@ -107,7 +108,8 @@ class Pages:
 
     def each_page_that_is_named_exists(self):
         ours = {file.name.removesuffix(".scd") for file in PAGES}
-        ours |= {f"{name}.3" for file in PAGES if ".3." in file.name for name in man.functions(file)}
+        ours |= {f"{name}.3" for file in PAGES if ".3." in file.name
+                 for name in man.functions(file)}
         for file in PAGES:
             text = re.sub(r"^```\n.*?^```$", "", file.read_text(), flags=re.M | re.S)
             named = re.findall(r"\*(fief\w*)\*\((\d)\)", text)
@@ -144,7 +146,7 @@ class Pages:
         if shutil.which("man") is None:
             raise Skipped("man is not installed")
         for file in files:
-            environment = dict(os.environ, LC_ALL="C.UTF-8", MANWIDTH=str(WIDTH), MAN_KEEP_FORMATTING="")
+            environment = dict(os.environ, LC_ALL="C.UTF-8", MANWIDTH=str(WIDTH))
             status, out, said = self.run(["man", "--warnings", "-l", file], env=environment)
             long = [line for line in out.splitlines() if len(line) > WIDTH]
             if "minimized" in said or (status == 0 and not out.strip()):
@@ -208,7 +210,8 @@ class Pages:
         folder.mkdir()
         path = f"{pathlib.Path(self.given.fief).resolve().parent}:{os.environ['PATH']}"
         script = man.blocks(man.sections(page("fief.1"))["EXAMPLE"])[0]
-        status, out, said = self.run(["sh", "-e", "-c", script], folder, env=dict(os.environ, PATH=path))
+        status, out, said = self.run(["sh", "-e", "-c", script], folder,
+                                     env=dict(os.environ, PATH=path))
         must(status == 0, out + said)
 
     # ---- what they say of themselves ----
@@ -236,10 +239,12 @@ class Pages:
         must("blocks" in names and "scans" in names and not missing, f"not told of: {missing}")
 
     def trace_5_has_each_event(self):
-        tags = re.search(r"enum trace_tag \{(.*?)TRACE_TAGS", (ROOT / "src/base/trace.h").read_text(), re.S)
-        names = re.findall(r"TAG_(\w+)", tags[1])[1:] # NOTHING has no row
+        encoder = (ROOT / "src/base/trace.h").read_text()
+        tags = re.search(r"enum trace_tag \{(.*?)TRACE_TAGS", encoder, re.S)
+        names = re.findall(r"TAG_(\w+)", tags[1])[1:]  # NOTHING has no row
         rows = re.findall(r"^\|\[ (\d+)\n:\[ ([a-z ]+)$", page("fief_trace.5").read_text(), re.M)
-        expected = [(str(number), name.lower().replace("_", " ")) for number, name in enumerate(names, 1)]
+        expected = [(str(number), name.lower().replace("_", " "))
+                    for number, name in enumerate(names, 1)]
         must(rows == expected, f"the page has {rows}, the encoder {expected}")
 
     def fief_1_has_each_command_and_option(self):
