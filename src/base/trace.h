@@ -31,7 +31,8 @@ enum {
 };
 
 /* A block's kind. An open one is what a writer was at when it ended: it runs to a tag of 0, and is
- * the last. */
+ * the last. Its sizes are not known; in place of `raw` and `check` stand the operations of the
+ * blocks before it, so that who packs it needs no look at those. */
 enum { TRACE_RAW = 'R', TRACE_ZSTD = 'Z', TRACE_OPEN = 'O' };
 
 /* What an event is; its operands stand beside it. */
@@ -141,13 +142,6 @@ static inline void trace_block_header(unsigned char *to, int kind, size_t stored
     put_le32(to + 4, (uint32_t)stored);
     put_le32(to + 8, (uint32_t)raw);
     put_le32(to + 12, check);
-}
-
-/* Of an open block: its sizes are not known yet, but what was counted before it is. Who packs it
- * then needs no look at the other blocks. */
-static inline void trace_open_header(unsigned char *to, uint64_t operations)
-{
-    trace_block_header(to, TRACE_OPEN, 0, (uint32_t)operations, (uint32_t)(operations >> 32));
 }
 
 /* ---- numbers ---- */

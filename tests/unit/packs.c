@@ -47,6 +47,11 @@ static void every_tag(encoder *e)
     encode_numbers(e, TAG_CLOSE, NULL, 0, NULL);
 }
 
+static void open_header(unsigned char *to, uint64_t operations)
+{
+    trace_block_header(to, TRACE_OPEN, 0, (uint32_t)operations, (uint32_t)(operations >> 32));
+}
+
 static void write_file(size_t size)
 {
     int file = mkstemp(path);
@@ -80,7 +85,7 @@ static trace *read_file(void)
 static unsigned char *open_alone(uint64_t operations)
 {
     trace_file_header(room);
-    trace_open_header(room + TRACE_HEADER, operations);
+    open_header(room + TRACE_HEADER, operations);
     return room + TRACE_HEADER + TRACE_BLOCK_HEADER;
 }
 
@@ -146,7 +151,7 @@ Test(packs, the_open_blocks_header_has_the_count_of_those_before)
     e = begin(open + TRACE_BLOCK_HEADER);
     encode_alloc(&e, CLASS, 40, 0x10000, SITE);
     for (uint64_t missing = 0; missing < 3; missing += 2) {
-        trace_open_header(open, EVERY_TAGS_OPERATIONS + missing);
+        open_header(open, EVERY_TAGS_OPERATIONS + missing);
         write_file(ROOM);
         cr_assert_eq(pack().operations, EVERY_TAGS_OPERATIONS + missing + 1);
         trace *t = read_file();

@@ -194,7 +194,8 @@ static bool open_block(int file)
         return false;
     }
     r.map = map, r.map_size = size;
-    trace_open_header(r.map + before, r.e.operations);
+    trace_block_header(r.map + before, TRACE_OPEN, 0, (uint32_t)r.e.operations,
+                       (uint32_t)(r.e.operations >> 32));
     r.e.start = r.e.cursor = r.map + before + TRACE_BLOCK_HEADER;
     r.e.end = r.e.start + TRACE_BLOCK_MOST;
     return true;
