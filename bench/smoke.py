@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""smoke.py BENCH_CORE [BENCH_LOX]: do the benchmarks run, and do they say what they promise?
+"""smoke.py BENCH_CORE BENCH_LOX [FIEF LUA-PROGRAMS]: do the benchmarks run, and do they say what they promise?
 
 No figure is looked at: a slow or busy machine must not turn a pass into a failure.
 """
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -80,12 +81,32 @@ def check_lox(program):
          f"the table of bench lox has no goal:\n{done.stdout}{done.stderr}")
 
 
-def main(program, lox=None):
+def check_record(fief, programs):
+    """./dev bench record: one program at a tenth, as JSON and as a table."""
+    words = [sys.executable, pathlib.Path(__file__).parent / "record.py", "--rounds", "1", "--only",
+             "tables", "--scale", "0.1", fief, programs]
+    if shutil.which("lua5.4") is None:
+        return
+    done = run(*words, "--json")
+    must(done.returncode == 0, f"bench record: status {done.returncode}\n{done.stderr}")
+    row = json.loads(done.stdout)
+    must(row["program"] == "tables" and row["slowdown"] > 0 and row["operations"] > 100000,
+         f"bench record has {row}")
+    done = run(*words)
+    must(re.search(r"^slowest: tables \S+ <= 3 (ok|MISSED)$", done.stdout, re.M),
+         f"the table of bench record has no goal:\n{done.stdout}{done.stderr}")
+    done = run(*words[:2], "--only", "nothing", *words[-2:])
+    must(done.returncode == 2 and re.fullmatch("bench record: .+\n", done.stderr),
+         f"bench record: an unknown name: {done.returncode} {done.stderr}")
+
+
+def main(program, lox, *recorder):
     check_json(program)
     check_table(program)
     check_usage(program)
-    if lox is not None:
-        check_lox(lox)
+    check_lox(lox)
+    if recorder:
+        check_record(*recorder)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ must_not '^#if(def|ndef)? .*(GUARD|NDEBUG|SANITIZE)' src/core src/manager src/ba
 # A build's differences are os/'s, guard/'s and base.h's: elsewhere an #ifndef only guards a header.
 must_not '^#(if|elif|ifdef) |^#ifndef .*[^H]$' --exclude-dir=os --exclude-dir=guard \
     --exclude=base.h src include
+# The tools stand above the library and see its headers; of src/ they share the trace's encoder and
+# the symbols. The recorder is loaded into strangers and has nothing else. The reader serves others.
+must_not '#include "(os|guard|core|manager)/' tools
+must_not '#include ("(sites|trace)|"(pack|trace)\.h|<fief/)' tools/record
+must_not '#include ("(sites|record|fief)/|"(tool|tally|convert|symbols)\.h|<fief/)' tools/trace
+must_not '#include ("record/|<(sanitizer|valgrind)/)' tools
+# An optional library is all that a tool's build may differ in.
+must_not '^#(if|elif) |^#ifdef ([^H]|H[^A])|^#ifndef .*[^H]$' --include='*.[ch]' tools
 # 100 columns, counted in characters.
-LC_ALL=C.UTF-8 must_not '^.{101,}' --include='*.[ch]' src include tests bench examples fuzz
+LC_ALL=C.UTF-8 must_not '^.{101,}' --include='*.[ch]' src include tests bench examples fuzz tools
 exit $status

@@ -1,6 +1,6 @@
 /* trace: the file that a program's allocations are written to, as its writers see it. Both of them,
  * the library (manager/trace.c) and the recorder (tools/record), share this encoder; the reader is
- * tools/trace/trace.c, and fief_trace(5) (docs/trace.md) has the format in words.
+ * tools/trace/trace.c, and fief_trace(5) (docs/man) has the format in words.
  *
  *     | header 16 | block | block | ... | block |
  *                 | kind, stored, raw, check: 16 | events, raw or zstd's |
@@ -31,7 +31,8 @@ enum {
 };
 
 /* A block's kind. An open one is what a writer was at when it ended: it runs to a tag of 0, and is
- * the last. */
+ * the last. Its sizes are not known; in place of `raw` and `check` stand the operations of the
+ * blocks before it, so that who packs it needs no look at those. */
 enum { TRACE_RAW = 'R', TRACE_ZSTD = 'Z', TRACE_OPEN = 'O' };
 
 /* What an event is; its operands stand beside it. */

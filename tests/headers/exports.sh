@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
-# Only fief_ symbols leave the library.
+# exports.sh LIBRARY SYMBOLS: only fief_ symbols leave the library, and Debian's list has them all.
 set -eu
-nm -D --defined-only "$1" | awk '$2 ~ /[TDBRV]/ { print $3 }' >"${TMPDIR:-/tmp}/fief-exports.$$"
-trap 'rm -f "${TMPDIR:-/tmp}/fief-exports.$$"' EXIT
-grep -q '^fief_open$' "${TMPDIR:-/tmp}/fief-exports.$$"
-! grep -v '^fief_' "${TMPDIR:-/tmp}/fief-exports.$$"
+exported=$(nm -D --defined-only "$1" | awk '$2 ~ /[TDBRV]/ { print $3 }' | sort)
+listed=$(sed -n 's/^ \(.*\)@Base .*/\1/p' "$2" | sort)
+grep -qx fief_open <<<"$exported"
+if grep -v '^fief_' <<<"$exported"; then
+    echo "these are no names of Fief's"
+    exit 1
+fi
+diff <(cat <<<"$listed") <(cat <<<"$exported") || {
+    echo "< is in $2 and not exported, > is exported and not listed"
+    exit 1
+}

@@ -81,6 +81,9 @@ class Ways:
         for name in ("lib/libfief.a", "lib/libfief.so", "lib/libfief.so.0", "lib/pkgconfig/fief.pc",
                      "lib/cmake/fief/fief-config.cmake", "include/fief/fief.h"):
             must(name in names, f"{name} is not installed")
+        pages = ["share/man/man1/fief.1", "share/man/man3/fief_new.3", "share/man/man7/fief_misuse.7"]
+        if shutil.which("scdoc") is not None:
+            must(set(pages) <= set(names), f"no man pages: {pages}")
         must("SONAME" in (dynamic := run("readelf", "-d", usr / "lib/libfief.so"))
              and "[libfief.so.0]" in dynamic, dynamic)
         needs = re.findall(r"NEEDED.*\[(.*)\]", dynamic)

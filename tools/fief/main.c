@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 static const command commands[] = {
-    {"record", "[-o FILE] [--depth N] [--] PROGRAM [ARGS...]", "run a program and write its allocations",
+    {"record", "[-o FILE] [--depth N] [--] PROGRAM [ARGS...]",
+     "run a program and write its allocations",
      "  -o FILE      the trace; without it, PROGRAM.trace\n"
      "  --depth N    frames of each call, 1 to 16 (1). More tell the callers of a wrapper apart;\n"
      "               by libunwind where it is installed, else by frame pointers\n"
@@ -16,8 +17,9 @@ static const command commands[] = {
     {"replay", "TRACE [--allocator NAME,...] [--rounds N]", "time the trace on an allocator",
      "  --allocator  fief, libc, mimalloc, jemalloc, tcmalloc, or all (fief,libc)\n"
      "  --rounds N   each in turn, N times (5); the median counts\n"
-     "Each round is a process of its own. Blocks are written to in full, as long as they were asked\n"
-     "for. Peak is what the process held at most, less what it held before the first block.\n",
+     "Each round is a process of its own. Blocks are written to in full, as long as they were\n"
+     "asked for. Peak is what the process held at most, less what it held before the first\n"
+     "block.\n",
      run_replay},
     {"convert", "TRACE --to FORM [-o FILE]", "massif, folded, pprof, ops",
      "  --to massif  for ms_print\n"
@@ -28,8 +30,8 @@ static const command commands[] = {
      "  --from N     of ops: begin at that operation (1)\n"
      "  -o FILE      without it, stdout\n", run_convert},
     {"show", "FILE", "misuse report, trace or statistics as text",
-     "FILE is a trace, or JSON: misuse reports (fief-misuse/1), statistics (fief-stats/1), an object\n"
-     "a line.\n", run_show},
+     "FILE is a trace, or JSON: misuse reports (fief-misuse/1), statistics (fief-stats/1), an\n"
+     "object a line.\n", run_show},
     {"explain", "[CLASS]", "a misuse class",
      "Without a CLASS: all of them, a line each.\n", run_explain},
 };

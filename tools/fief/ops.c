@@ -1,6 +1,6 @@
 /* ops: a part of the trace as a program of the fuzzers (fuzz/ops.h): at most 96 blocks alive, sizes
- * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so that
- * those that stay don't take them all, the trace is read twice, and they get half of them. */
+ * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so
+ * that those that stay don't take them all, the trace is read twice, and they get half of them. */
 #include "convert.h"
 
 #include <fief/stats.h>
@@ -11,7 +11,7 @@ static const uint64_t largest = 1 << 20;
 
 typedef struct scribe {
     FILE *to;
-    const trace *t;
+    trace *t;
     bool used[HANDLES];
     unsigned char *is_short; /* by block number, a bit each: it dies soon */
     size_t bytes, longer; /* of is_short; handles that others have */
@@ -162,6 +162,41 @@ static void put_event(scribe *s, const trace_event *e)
     }
 }
 
+/* What the trace has from there on, until the program is full. */
+static void put_program(scribe *s, uint64_t from)
+{
+    bool begun = false;
+    for (trace_event e; s->written < OPERATIONS_MOST && trace_next(s->t, &e);) {
+        const char *program = trace_info(s->t, "command");
+        if (!begun) {
+            fprintf(s->to, "# From operation %llu of a trace: %.70s\nopen usual\n",
+                    (unsigned long long)from, program != NULL ? program : "a runtime's");
+            begun = true;
+        }
+        if (e.operation >= from) {
+            put_event(s, &e);
+        }
+    }
+}
+
+static int end_program(const scribe *s, const char *path)
+{
+    uint64_t operations = trace_operations(s->t);
+    if (s->written == 0 && operations == 0) {
+        return complain(BAD_INPUT, "%s: has no operations", path);
+    }
+    if (s->written == 0) {
+        return complain(BAD_INPUT, "%s: has %s operations, and none from --from on", path,
+                        grouped(operations));
+    }
+    fputs("check\n", s->to);
+    if (s->left_out > 0) {
+        hint("fief convert: %zu blocks were left out: a program has %d at a time", s->left_out,
+             HANDLES);
+    }
+    return DONE;
+}
+
 int convert_ops(const conversion *c)
 {
     trace *t = open_trace(c->path);
@@ -171,37 +206,15 @@ int convert_ops(const conversion *c)
     }
     bool sound = find_short(&s, t);
     trace_close(t);
-    t = sound ? open_trace(c->path) : NULL;
-    s.t = t;
-    if (t == NULL) {
-        free(s.is_short);
-        return complain(CANNOT_RUN, "there is no memory");
-    }
-    const char *program;
-    bool begun = false;
-    for (trace_event e; s.written < OPERATIONS_MOST && trace_next(t, &e);) {
-        program = trace_info(t, "command");
-        if (!begun) {
-            fprintf(c->to, "# From operation %llu of a trace: %.70s\nopen usual\n",
-                    (unsigned long long)c->from, program != NULL ? program : "a runtime's");
-            begun = true;
-        }
-        if (e.operation >= c->from) {
-            put_event(&s, &e);
-        }
+    s.t = sound ? open_trace(c->path) : NULL;
+    int status = CANNOT_RUN;
+    if (s.t != NULL) {
+        put_program(&s, c->from);
+        status = end_program(&s, c->path);
+        trace_close(s.t);
+    } else {
+        (void)complain(CANNOT_RUN, "there is no memory");
     }
     free(s.is_short);
-    if (s.written == 0) {
-        uint64_t operations = trace_operations(t);
-        trace_close(t);
-        return operations == 0 ? complain(BAD_INPUT, "%s: has no operations", c->path)
-                               : complain(BAD_INPUT, "%s: has %s operations, and none from --from on",
-                                          c->path, grouped(operations));
-    }
-    fputs("check\n", c->to);
-    if (s.left_out > 0) {
-        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out, HANDLES);
-    }
-    trace_close(t);
-    return DONE;
+    return status;
 }

@@ -203,14 +203,14 @@ static void pack_child(const char *path, void *argument)
 {
     sum *s = argument;
     char error[400];
-    uint64_t operations = 0, size;
+    trace_packed packed;
     const char *pid = strrchr(path, '.');
     if (kill((pid_t)strtol(pid + 1, NULL, 10), 0) == 0) {
         return; /* it is still running */
     }
-    if (trace_pack(path, s->raw, NULL, 0, &operations, &size, error, sizeof error)) {
+    if (trace_pack(path, s->raw, NULL, 0, &packed, error, sizeof error)) {
         s->files++;
-        s->operations += operations;
+        s->operations += packed.operations;
     }
 }
 
@@ -218,7 +218,7 @@ static int finish(const request *r, int status, uint64_t wall)
 {
     char texts[3][32], error[400];
     struct rusage usage;
-    uint64_t operations = 0, size = 0;
+    trace_packed packed;
     sum children = {.raw = r->raw};
     (void)getrusage(RUSAGE_CHILDREN, &usage);
     (void)snprintf(texts[0], sizeof texts[0], "%d",
@@ -231,15 +231,16 @@ static int finish(const request *r, int status, uint64_t wall)
     struct stat s;
     if (stat(r->path, &s) == 0 && s.st_size == 0) {
         (void)unlink(r->path);
-        return complain(own != 0 ? own : CANNOT_RUN, "%s made no calls that could be recorded: it is "
-                        "linked statically, has privileges, or is a sanitizer's", r->program[0]);
+        return complain(own != 0 ? own : CANNOT_RUN, "%s made no calls that could be recorded: it "
+                        "is linked statically, has privileges, or is a sanitizer's", r->program[0]);
     }
-    if (!trace_pack(r->path, r->raw, facts, 3, &operations, &size, error, sizeof error)) {
+    if (!trace_pack(r->path, r->raw, facts, 3, &packed, error, sizeof error)) {
         return complain(own != 0 ? own : CANNOT_RUN, "%s", error);
     }
     each_child(r, pack_child, &children);
-    hint("fief record: %s: %s operations, %s, %.1f bytes each", r->output, grouped(operations),
-         bytes_text(size), operations > 0 ? (double)size / (double)operations : 0.0);
+    hint("fief record: %s: %s operations, %s, %.1f bytes each", r->output,
+         grouped(packed.operations), bytes_text(packed.size),
+         packed.operations > 0 ? (double)packed.size / (double)packed.operations : 0.0);
     if (WIFSIGNALED(status)) {
         hint("  the program was ended by signal %d (%s); the trace is whole up to there",
              WTERMSIG(status), strsignal(WTERMSIG(status)));

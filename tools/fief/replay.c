@@ -38,7 +38,8 @@ static const allocator allocators[ALLOCATORS] = {
     {"jemalloc", "libjemalloc.so.2"},
     {"tcmalloc", "libtcmalloc_minimal.so.4"},
 };
-static const char *const names[] = {"fief", "libc", "mimalloc", "jemalloc", "tcmalloc", "all", NULL};
+static const char *const names[] = {"fief",     "libc", "mimalloc", "jemalloc",
+                                    "tcmalloc", "all",  NULL};
 
 /* ---- the steps ---- */
 
@@ -321,8 +322,8 @@ static void print_results(const char *path, result *results, int rounds, const s
     }
     if (!fief_tool.json) {
         printf("%s: %s steps, %d rounds in turn, median\n", path, grouped(s->count), rounds);
-        printf("%s%-10s %12s %8s %7s %12s %7s%s\n", paint("1"), "allocator", "time", "spread", "ratio",
-               "peak", "ratio", paint("0"));
+        printf("%s%-10s %12s %8s %7s %12s %7s%s\n", paint("1"), "allocator", "time", "spread",
+               "ratio", "peak", "ratio", paint("0"));
     }
     for (int i = 0; i < ALLOCATORS; i++) {
         const result *r = &results[i];
@@ -330,7 +331,8 @@ static void print_results(const char *path, result *results, int rounds, const s
             continue;
         }
         double time = (double)r->nanoseconds[middle], kib = (double)r->kib[middle];
-        double spread = (double)(r->nanoseconds[rounds * 3 / 4] - r->nanoseconds[rounds / 4]) / 2 / time;
+        double spread =
+            (double)(r->nanoseconds[rounds * 3 / 4] - r->nanoseconds[rounds / 4]) / 2 / time;
         double times = base != NULL ? time / (double)base->nanoseconds[middle] : 0;
         double peaks = base != NULL && base->kib[middle] > 0 ? kib / (double)base->kib[middle] : 0;
         if (fief_tool.json) {
@@ -413,7 +415,8 @@ int run_replay(int count, char **words)
             char *end;
             rounds = strtol(number, &end, 10);
             if (*end != '\0' || rounds < 1 || rounds > ROUNDS_MOST) {
-                return complain(USAGE, "--rounds is a number from 1 to %d, not '%s'", ROUNDS_MOST, number);
+                return complain(USAGE, "--rounds is a number from 1 to %d, not '%s'", ROUNDS_MOST,
+                                number);
             }
         } else if (is_option(words[at])) {
             return refuse_word("option", words[at], options);

@@ -9,8 +9,12 @@ typedef struct trace_fact {
     const char *name, *value;
 } trace_fact;
 
+typedef struct trace_packed {
+    uint64_t operations, size; /* of the whole trace; of its file */
+} trace_packed;
+
 /* A trace that is whole already, or cut elsewhere, stays as it is. False: `error` has a line. */
-bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count, uint64_t *ret_operations,
-                uint64_t *ret_size, char *error, size_t size);
+bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count,
+                trace_packed *ret, char *error, size_t size);
 
 #endif

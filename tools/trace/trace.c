@@ -77,8 +77,6 @@ struct trace {
     char name[200], cut[2 * LINE];
     unsigned char *unpacked;
     const unsigned char *event, *end; /* in the block that is being read */
-    const unsigned char *whole;       /* the end of the last event that made sense */
-    const unsigned char *open;        /* the events of the open block */
     uint64_t bases[TRACE_BASES], freed, resized, frame;
     uint32_t last_sites[TRACE_TAGS], last_class;
     bool is_open_block, finished, over, out_of_memory;
@@ -381,7 +379,8 @@ static bool next_dying(trace *t, trace_event *e)
     return false;
 }
 
-/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be kept. */
+/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be
+ * kept. */
 static bool join(trace *t, uint32_t number, const trace_block *b)
 {
     region *r = region_at(t, number);
@@ -581,20 +580,27 @@ static bool read_unit(trace *t, unsigned tag, trace_event *e)
 
 /* ---- definitions ---- */
 
-static bool read_region(trace *t, trace_event *e)
+/* The next number of its sort: a copy of what was read. */
+static bool define(trace *t, list *sort, const void *item, size_t size)
 {
-    uint32_t strategy;
-    uint64_t slot_size;
-    const char *name;
-    if (!get_small(t, 255, &strategy) || !get_number(t, &slot_size) || !get_text(t, &name) ||
-        t->regions.count >= DEFINITIONS_MOST) {
+    if (sort->count >= DEFINITIONS_MOST) {
         return false;
     }
-    region *r = LIST_ADD(&t->regions, region);
-    if (r == NULL) {
+    void *kept = list_add(sort, size);
+    if (kept == NULL) {
         return short_of_memory(t);
     }
-    r->told = (trace_region){strategy, slot_size, name, true};
+    memcpy(kept, item, size);
+    return true;
+}
+
+static bool read_region(trace *t, trace_event *e)
+{
+    region r = {.told.open = true};
+    if (!get_small(t, 255, &r.told.strategy) || !get_number(t, &r.told.slot_size) ||
+        !get_text(t, &r.told.name) || !define(t, &t->regions, &r, sizeof r)) {
+        return false;
+    }
     e->type = TRACE_REGION;
     e->region = (uint32_t)t->regions.count;
     return true;
@@ -603,15 +609,7 @@ static bool read_region(trace *t, trace_event *e)
 static bool read_kind(trace *t)
 {
     trace_kind k;
-    if (!get_number(t, &k.size) || !get_text(t, &k.name) || t->kinds.count >= DEFINITIONS_MOST) {
-        return false;
-    }
-    trace_kind *kept = LIST_ADD(&t->kinds, trace_kind);
-    if (kept == NULL) {
-        return short_of_memory(t);
-    }
-    *kept = k;
-    return true;
+    return get_number(t, &k.size) && get_text(t, &k.name) && define(t, &t->kinds, &k, sizeof k);
 }
 
 static bool read_class(trace *t)
@@ -619,71 +617,53 @@ static bool read_class(trace *t)
     uint32_t verb, align, strategy, kind, context, home;
     if (!get_small(t, TRACE_VERBS - 1, &verb) || !get_small(t, 63, &align) ||
         !get_small(t, 255, &strategy) || !get_small(t, (uint32_t)t->kinds.count, &kind) ||
-        !get_small(t, 255, &context) || !get_small(t, (uint32_t)t->regions.count, &home) ||
-        t->classes.count >= DEFINITIONS_MOST) {
+        !get_small(t, 255, &context) || !get_small(t, (uint32_t)t->regions.count, &home)) {
         return false;
     }
-    trace_class *c = LIST_ADD(&t->classes, trace_class);
-    if (c == NULL) {
-        return short_of_memory(t);
-    }
-    *c = (trace_class){(uint8_t)verb, (uint8_t)align, (uint8_t)strategy, (uint8_t)context, kind, home};
-    return true;
+    trace_class c = {(uint8_t)verb, (uint8_t)align, (uint8_t)strategy, (uint8_t)context, kind,
+                     home};
+    return define(t, &t->classes, &c, sizeof c);
 }
 
 static bool read_site(trace *t)
 {
-    uint32_t count;
     uint64_t frames[TRACE_FRAMES_MOST];
     trace_site s;
-    if (!get_small(t, TRACE_FRAMES_MOST, &count)) {
+    if (!get_small(t, TRACE_FRAMES_MOST, &s.count)) {
         return false;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < s.count; i++) {
         if (!get_step(t, &t->frame)) {
             return false;
         }
         frames[i] = t->frame;
     }
-    if (!get_text(t, &s.text) || t->sites.count >= DEFINITIONS_MOST) {
+    if (!get_text(t, &s.text)) {
         return false;
     }
-    trace_site *kept = LIST_ADD(&t->sites, trace_site);
-    uint64_t *copy = kept != NULL ? malloc(sizeof frames) : NULL;
+    uint64_t *copy = malloc(sizeof frames);
     if (copy == NULL) {
         return short_of_memory(t);
     }
-    *kept = (trace_site){count, memcpy(copy, frames, count * sizeof *frames), s.text};
+    s.frames = memcpy(copy, frames, s.count * sizeof *frames);
+    if (!define(t, &t->sites, &s, sizeof s)) {
+        free(copy);
+        return false;
+    }
     return true;
 }
 
 static bool read_module(trace *t)
 {
     trace_module m;
-    if (!get_number(t, &m.start) || !get_number(t, &m.size) || !get_number(t, &m.offset) ||
-        !get_text(t, &m.path) || t->modules.count >= DEFINITIONS_MOST) {
-        return false;
-    }
-    trace_module *kept = LIST_ADD(&t->modules, trace_module);
-    if (kept == NULL) {
-        return short_of_memory(t);
-    }
-    *kept = m;
-    return true;
+    return get_number(t, &m.start) && get_number(t, &m.size) && get_number(t, &m.offset) &&
+           get_text(t, &m.path) && define(t, &t->modules, &m, sizeof m);
 }
 
 static bool read_fact(trace *t)
 {
     fact f;
-    if (!get_text(t, &f.name) || !get_text(t, &f.value) || t->facts.count >= DEFINITIONS_MOST) {
-        return false;
-    }
-    fact *kept = LIST_ADD(&t->facts, fact);
-    if (kept == NULL) {
-        return short_of_memory(t);
-    }
-    *kept = f;
-    return true;
+    return get_text(t, &f.name) && get_text(t, &f.value) && define(t, &t->facts, &f, sizeof f);
 }
 
 static bool read_finish(trace *t)
@@ -782,14 +762,17 @@ static void forget(trace *t)
     t->last_class = 0;
 }
 
+static size_t events_within(size_t left)
+{
+    return left < TRACE_BLOCK_MOST ? left : TRACE_BLOCK_MOST;
+}
+
 /* Up to the first tag of 0, or the end of the file. */
 static bool read_open_block(trace *t)
 {
-    size_t left = t->size - t->at;
     t->event = t->bytes + t->at;
-    t->end = t->event + (left < TRACE_BLOCK_MOST ? left : TRACE_BLOCK_MOST);
+    t->end = t->event + events_within(t->size - t->at);
     t->is_open_block = true;
-    t->open = t->whole = t->event;
     t->at = t->size;
     return true;
 }
@@ -810,6 +793,23 @@ static inline uint32_t get_le32(const unsigned char *from)
     return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
 }
 
+/* Why no block is at `header`, with `left` bytes of the file from there on; NULL: there is one. */
+static const char *block_trouble(const unsigned char *header, size_t left)
+{
+    if (left < TRACE_BLOCK_HEADER) {
+        return "the file ends within a block";
+    }
+    size_t stored = get_le32(header + 4), raw = get_le32(header + 8);
+    if (header[0] == TRACE_OPEN) {
+        return NULL;
+    }
+    bool is_sound = (header[0] == TRACE_RAW && stored == raw) || header[0] == TRACE_ZSTD;
+    if (!is_sound || raw > TRACE_BLOCK_MOST || stored > raw) {
+        return "what follows is no block";
+    }
+    return stored > left - TRACE_BLOCK_HEADER ? "the file ends within a block" : NULL;
+}
+
 static bool next_block(trace *t)
 {
     size_t left = t->size - t->at;
@@ -818,24 +818,16 @@ static bool next_block(trace *t)
     if (left == 0 || t->is_open_block || t->finished) {
         return at_the_end(t);
     }
-    if (left < TRACE_BLOCK_HEADER) {
-        cut_at(t, "the file ends within a block");
+    const char *trouble = block_trouble(header, left);
+    if (trouble != NULL) {
+        cut_at(t, "%s", trouble);
         return false;
     }
-    size_t stored = get_le32(header + 4), raw = get_le32(header + 8);
     t->at += TRACE_BLOCK_HEADER;
     if (header[0] == TRACE_OPEN) {
         return read_open_block(t);
     }
-    bool is_sound = (header[0] == TRACE_RAW && stored == raw) || header[0] == TRACE_ZSTD;
-    if (!is_sound || raw > TRACE_BLOCK_MOST || stored > raw) {
-        cut_at(t, "what follows is no block");
-        return false;
-    }
-    if (stored > left - TRACE_BLOCK_HEADER) {
-        cut_at(t, "the file ends within a block");
-        return false;
-    }
+    size_t stored = get_le32(header + 4), raw = get_le32(header + 8);
     const unsigned char *bytes = t->bytes + t->at;
     if (trace_check(bytes, stored) != get_le32(header + 12)) {
         cut_at(t, "a block is damaged");
@@ -865,7 +857,6 @@ static bool decode(trace *t, trace_event *e)
                                        : "an event makes no sense");
             return false;
         }
-        t->whole = t->event;
     }
     return shown;
 }
@@ -1006,16 +997,21 @@ const char *trace_cut(const trace *t)
     return t->cut[0] != '\0' ? t->cut : NULL;
 }
 
-bool trace_open_block(const trace *t, uint64_t *ret_offset, const unsigned char **ret_events,
-                      size_t *ret_size)
+bool trace_open_block(const trace *t, trace_open_at *ret)
 {
-    if (t->open == NULL || !t->over) {
-        return false;
+    const unsigned char *header = t->bytes + TRACE_HEADER, *end = t->bytes + t->size;
+    while (header < end && block_trouble(header, (size_t)(end - header)) == NULL) {
+        const unsigned char *events = header + TRACE_BLOCK_HEADER;
+        if (header[0] == TRACE_OPEN) {
+            *ret = (trace_open_at){
+                .offset = (uint64_t)(header - t->bytes), .events = events,
+                .size = events_within((size_t)(end - events)),
+                .operations = get_le32(header + 8) | (uint64_t)get_le32(header + 12) << 32};
+            return true;
+        }
+        header = events + get_le32(header + 4);
     }
-    *ret_offset = (uint64_t)(t->open - t->bytes) - TRACE_BLOCK_HEADER;
-    *ret_events = t->open;
-    *ret_size = (size_t)(t->whole - t->open);
-    return true;
+    return false;
 }
 
 uint64_t trace_operations(const trace *t) { return t->operations; }
