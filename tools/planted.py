@@ -40,13 +40,14 @@ import patches
 FINDERS = ["tests", "corpus", "libfuzzer", "afl"]
 SECONDS = {"libfuzzer": 120, "afl": 300}
 COPIED = ["src", "include", "tests", "fuzz", "corpus", "tools", "bench", "examples", "docs",
-          "sanitizers", "README.md", "meson.build", "meson_options.txt"]
+          "packaging", "sanitizers", "README.md", "meson.build", "meson_options.txt"]
 # The quick ones first; then those that wait for a child, or for each call to fail.
 TESTS = ["arena", "stack", "pool", "heap", "runtime", "range", "stats", "reports", "records",
          "dangling", "fences", "limits", "model", "same", "json", "misuse", "faults", "trouble"]
 # A build: its native file and what is changed of it. A warning about a bug is no find.
 MODES = {"release": "none", "debug": "poison"}
-ALWAYS = ["-Dwerror=false", "-Dbench=false", "-Dexamples=false", "-Dwarning_level=0"]
+ALWAYS = ["-Dwerror=false", "-Dbench=false", "-Dexamples=false", "-Dtools=false",
+          "-Dwarning_level=0"]
 BUILDS = {f"{engine}{mode}": (ini or mode, f"-Dguard={guard}")
           for engine, ini in (("", None), ("fuzz-", None), ("afl-", "fuzz-afl"))
           for mode, guard in MODES.items()}
@@ -424,8 +425,17 @@ def compiles(source, scratch, changed):
     return done.returncode == 0
 
 
+def engine_builds(source, scratch):
+    """A copy, as the fuzzers have it, links a target: what went wrong, or None."""
+    try:
+        Copy(source, scratch / "copy", []).build("fuzz-debug", ["fuzz/fuzz-table"])
+    except Broken as broken:
+        return broken
+    return None
+
+
 def check_patches(source, scratch, bugs):
-    """As TAP: each patch says what it breaks, applies, and compiles."""
+    """As TAP: each patch says what it breaks, applies, and compiles; a copy links with an engine."""
     shutil.copytree(source / "src", scratch / "src")
     failed = 0
     for number, bug in enumerate(bugs, start=1):
@@ -439,8 +449,12 @@ def check_patches(source, scratch, bugs):
             shutil.copytree(source / "src", scratch / "src")
         else:
             patches.restored(changed, scratch, source)
-    print(f"1..{len(bugs)}")
-    return 1 if failed or not bugs else 0
+    wrong = engine_builds(source, scratch)
+    print(f"{'not ok' if wrong else 'ok'} {len(bugs) + 1} - a copy builds a target with libFuzzer")
+    if wrong:
+        say(wrong)
+    print(f"1..{len(bugs) + 1}")
+    return 1 if failed or wrong or not bugs else 0
 
 
 # ---- the command ----
@@ -460,7 +474,7 @@ def parse(words):
     parser.add_argument("--scratch", type=pathlib.Path, metavar="FOLDER",
                         help="the copy, for a second run at a time (build/planted)")
     parser.add_argument("--check", type=pathlib.Path, metavar="SCRATCH",
-                        help="as TAP: does each patch still apply and compile?")
+                        help="as TAP: does each patch still apply and compile, and a copy build?")
     args = parser.parse_args(words)
     args.finders = args.finders.split(",")
     for finder in args.finders:
