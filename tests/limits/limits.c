@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static fief_runtime *rt;
 static witness seen;
@@ -1068,4 +1069,46 @@ Test(limits, a_quarantine_that_leaves_no_descriptors_is_served)
             close_runtime();
         }
     }
+}
+
+/* ---- many runtimes ---- */
+
+static size_t resident_bytes(void)
+{
+    unsigned long whole = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%lu %lu", &whole, &resident), 2);
+    (void)fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void live_once(void)
+{
+    rt = fief_open(&(fief_config){.reserve_bytes = (size_t)64 << 20});
+    cr_assert_not_null(rt);
+    fief_unit unit = fief_unit_begin(rt);
+    memset(fief_arena_alloc(fief_compiler_arena(rt), 50000), 1, 50000);
+    void *block = fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 5000);
+    memset(block, 1, 5000);
+    fief_unit_end(rt, unit);
+    fief_free(rt, FIEF_KIND_LIST, block, 5000);
+    cr_assert_eq(fief_close(rt), 0);
+}
+
+/* A guarded build keeps some that were closed, and no more than some. */
+Test(limits, runtimes_in_a_row_hold_no_more_memory)
+{
+    unsigned warm = RUNNING_ON_VALGRIND ? 20 : 200, many = is_guarded() ? 1000 : 10000;
+    unsigned count = RUNNING_ON_VALGRIND ? 50 : many;
+    for (unsigned i = 0; i < warm; i++) {
+        live_once();
+    }
+    size_t before = resident_bytes();
+    for (unsigned i = 0; i < count; i++) {
+        live_once();
+    }
+    size_t after = resident_bytes();
+    cr_expect(after < before + ((size_t)1 << 20), "%zu bytes after %u, %zu after %u more", before,
+              warm, after, count);
 }
