@@ -55,6 +55,7 @@ struct fief_range {
     uint32_t ledger_pages;                /* whose records are usable */
     size_t head_size, reserve_size;
     bool map_ready, taken, kept;
+    struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
 };
 
 /* A new range, halved until the OS agrees; NULL when it refuses every half. */
