@@ -179,6 +179,8 @@ static bool check_hashes(fief_image *image)
 static bool blocks_are_sound(const fief_image *image)
 {
     const image_block *rows = (const image_block *)(const void *)part_at(image, PART_BLOCKS);
+    const unsigned kinds = whole_runtime(image->core->rt)->window.kind_count;
+    const uint64_t odd = image->header.align - (uint64_t)1;
     size_t count = image->header.bytes[PART_BLOCKS] / sizeof *rows;
     uint64_t end = image->header.bytes[PART_DATA];
     if (count == 0 || rows[0].grain != 0) {
@@ -186,9 +188,8 @@ static bool blocks_are_sound(const fief_image *image)
     }
     for (size_t i = count; i-- > 0;) {
         uint64_t start = (uint64_t)rows[i].grain * IMAGE_GRAIN;
-        if (start >= end || rows[i].rest > end - start || start % image->header.align != 0 ||
-            (rows[i].kind != IMAGE_NO_KIND &&
-             rows[i].kind >= whole_runtime(image->core->rt)->window.kind_count)) {
+        if (start >= end || rows[i].rest > end - start || (start & odd) != 0 ||
+            (rows[i].kind >= kinds && rows[i].kind != IMAGE_NO_KIND)) {
             return false;
         }
         end = start;
@@ -303,17 +304,35 @@ static bool bind(opener *o)
 
 /* ---- what was mapped ---- */
 
+/* The pointers of a page are looked at while the processor still has its bytes. */
+static bool check_data(opener *o)
+{
+    enum { PAGE_WORDS = OS_PAGE / IMAGE_WORD };
+    fief_image *image = o->image;
+    uint64_t words = all_words(image);
+    for (uint64_t word = 0; word < words; word += PAGE_WORDS) {
+        uint64_t end = words - word < PAGE_WORDS ? words : word + PAGE_WORDS;
+        if (!check_page(image, image->at[PART_DATA] / OS_PAGE + word / PAGE_WORDS)) {
+            return fail(o, FIEF_BAD_IMAGE, "is damaged: a page has another hash");
+        }
+        if (!each_pointer(image, word, end, points_inside)) {
+            return fail(o, FIEF_BAD_IMAGE, "has a pointer that leads out of it");
+        }
+    }
+    return true;
+}
+
 static bool check_whole(opener *o)
 {
     fief_image *image = o->image;
-    if (!check_pages(image, OS_PAGE, image->at[PART_HASHES])) {
+    os_will_read(image->map.start, image->map.size);
+    if (!check_part(image, PART_BLOCKS) || !check_part(image, PART_POINTERS)) {
         return fail(o, FIEF_BAD_IMAGE, "is damaged: a page has another hash");
     }
     if (!blocks_are_sound(image)) {
         return fail(o, FIEF_BAD_IMAGE, "has a table of blocks that contradicts itself");
     }
-    return each_pointer(image, 0, all_words(image), points_inside) ||
-           fail(o, FIEF_BAD_IMAGE, "has a pointer that leads out of it");
+    return check_data(o);
 }
 
 static bool make_ready(opener *o)

@@ -300,6 +300,12 @@ void *os_map_file(int file, uintptr_t at, size_t size, bool writable)
     return start;
 }
 
+void os_will_read(void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+}
+
 int os_new_beside(const char *path, char *ret_name, size_t size)
 {
     (void)snprintf(ret_name, size, "%s.new", path);

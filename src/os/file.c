@@ -13,6 +13,10 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
 /* Not blocked by a pipe that nobody writes to, which is then refused. */
 int os_open_file(const char *path, uint64_t *ret_size)
 {
@@ -59,6 +63,11 @@ void *os_map_file(int file, uintptr_t at, size_t size, bool writable)
         return NULL;
     }
     return start;
+}
+
+void os_will_read(void *start, size_t size)
+{
+    (void)madvise(start, size, MADV_POPULATE_READ);
 }
 
 int os_new_beside(const char *path, char *ret_name, size_t size)

@@ -90,8 +90,10 @@ void os_close_file(int file);
 int os_open_file(const char *path, uint64_t *ret_size);
 bool os_read_file(int file, void *ret_bytes, size_t size);
 /* Maps it from its start, readable or writable (the file stays as it is): at that address, or
- * nowhere, NULL; 0 is anywhere. os_release undoes it, os_seal takes the writing away. */
+ * nowhere, NULL; 0 is anywhere. os_release undoes it, os_seal takes the writing away. All of it is
+ * about to be read: a hint, which asks for the pages at once. */
 void *os_map_file(int file, uintptr_t at, size_t size, bool writable);
+void os_will_read(void *start, size_t size);
 /* A new file under a name of its own in the path's directory; -1: it could not be made. */
 enum { OS_PATH_MAX = 4096 };
 int os_new_beside(const char *path, char *ret_name, size_t size);
