@@ -29,7 +29,8 @@ static uint64_t hash_kind(const fief_kind *k, uint64_t before)
 {
     uint64_t fields[] = {k->size, k->traits, k->pointer_count, k->visit != NULL, before};
     uint64_t hash = xxh64(k->name, strlen(k->name), xxh64(fields, sizeof fields, IMAGE_VERSION));
-    return xxh64(k->pointers, k->pointer_count * sizeof *k->pointers, hash);
+    size_t size = k->pointer_count * sizeof *k->pointers;
+    return size != 0 ? xxh64(k->pointers, size, hash) : hash;
 }
 
 uint64_t image_fingerprint(const runtime *r)
