@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -370,6 +371,118 @@ Test(image, arenas_that_cannot_be_saved_are_refused)
     config.externals = &(fief_external){"nothing", NULL, 0};
     config.external_count = 1;
     cr_expect(!fief_image_save(fief_vm_arena(rt), path, &config));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Tells what is at its first word as a field at that distance. */
+static void visit_elsewhere(const void *block, size_t size, fief_pointers *pointers)
+{
+    (void)size;
+    fief_pointer(pointers, (const char *)block + *(const size_t *)block, block);
+}
+
+Test(image, a_visit_that_tells_nonsense_is_refused)
+{
+    static const fief_kind odd = {.name = "odd", .any = FIEF_VM_ARENA, .visit = visit_elsewhere};
+    static const size_t distances[] = {4, 12, 24, 25, 32, (size_t)-8};
+    fief_runtime *rt = open_with(&odd, 1);
+    size_t *block = fief_new(rt, 0, FIEF_CONSTANT, 28);
+    for (unsigned i = 0; i < sizeof distances / sizeof distances[0]; i++) {
+        *block = distances[i];
+        cr_expect(!save(rt, block), "%zu", distances[i]);
+        cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+        cr_expect(strstr(error.text, "the visit of 'odd'") != NULL, "%s", error.text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_block_may_be_shorter_than_its_kinds_pointers)
+{
+    static const size_t far[] = {0, 16};
+    static const fief_kind k = {.name = "k", .any = FIEF_VM_ARENA, .pointers = far,
+                                .pointer_count = 2};
+    fief_runtime *rt = open_with(&k, 1);
+    void **first = fief_new(rt, 0, FIEF_CONSTANT, 20), **second = fief_new(rt, 0, FIEF_CONSTANT, 8);
+    (void)fief_new(rt, 0, FIEF_CONSTANT, 4);
+    *first = second;
+    *second = first;
+    cr_assert(save(rt, first), "%s", error.text);
+    fief_image *image = load(rt, false);
+    cr_assert_not_null(image, "%s", error.text);
+    void *const *const *root = fief_image_root(image);
+    cr_expect_eq((const void *)**root, (const void *)root);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, many_words_are_bound)
+{
+    enum { LINKS = 1500 };
+    static char here[LINKS], there[LINKS];
+    fief_runtime *rt = open_usual();
+    tagged *all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + LINKS * 8);
+    for (unsigned i = 0; i < LINKS; i++) {
+        all->words[all->count++] = TAG | (uint64_t)(uintptr_t)&here[i];
+    }
+    fief_external name = {"here", here, sizeof here};
+    fief_image_config config = {.root = all, .externals = &name, .external_count = 1,
+                                .error = &error};
+    cr_assert(fief_image_save(fief_vm_arena(rt), path, &config), "%s", error.text);
+    name.address = there;
+    fief_image *image = fief_image_open(rt, path, &config);
+    cr_assert_not_null(image, "%s", error.text);
+    const tagged *t = fief_image_root(image);
+    for (unsigned i = 0; i < LINKS; i++) {
+        cr_expect_eq(target_of(t->words[i]), &there[i]);
+    }
+    name.size = LINKS / 2;
+    cr_expect_null(fief_image_open(rt, path, &config), "what is bound has become smaller");
+    cr_expect_eq(error.status, FIEF_BAD_IMAGE);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_file_that_cannot_take_its_name_is_not_left_behind)
+{
+    static char long_path[6000];
+    fief_runtime *rt = open_usual();
+    memset(long_path, 'x', sizeof long_path - 1);
+    cr_expect(!fief_image_save(fief_vm_arena(rt), long_path,
+                               &(fief_image_config){.error = &error}));
+    cr_expect_eq(error.status, FIEF_NO_FILE);
+    (void)unlink(path);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_expect(!save(rt, NULL));
+    cr_expect_eq(error.status, FIEF_NO_FILE);
+    char other[64];
+    (void)snprintf(other, sizeof other, "%s.%d-0.new", path, (int)getpid());
+    cr_expect_neq(access(other, F_OK), 0);
+    cr_expect_eq(rmdir(path), 0);
+    int file = open(other, O_CREAT | O_WRONLY, 0600); /* of one that was killed, with our number */
+    cr_assert(file >= 0);
+    (void)close(file);
+    cr_expect(save(rt, NULL), "%s", error.text);
+    cr_expect_eq(unlink(other), 0, "it is another's");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+static void *call_from_there(void *argument)
+{
+    fief_runtime *rt = argument;
+    cr_expect(!save(rt, NULL));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    cr_expect_null(load(rt, false));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    return NULL;
+}
+
+Test(image, another_thread_is_refused_in_a_guarded_build)
+{
+    fief_runtime *rt = open_usual();
+    pthread_t thread;
+    if (is_guarded()) {
+        cr_assert_eq(pthread_create(&thread, NULL, call_from_there, rt), 0);
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        cr_expect_eq(saw.last, FIEF_MISUSE_WRONG_THREAD);
+    }
     cr_expect_eq(fief_close(rt), 0);
 }
 
