@@ -1,8 +1,10 @@
 /* bench-lox: one measurement of the interpreter, for lox.py. Prints CPU time and the process's peak
- * in KiB. HOW is arenas or all-heap.
+ * in KiB. HOW is arenas, all-heap, or image: then FILE is one, and an empty program runs.
  *
  *     bench-lox HOW start COUNT    ns to open a VM, run an empty program, and close it
  *     bench-lox HOW run FILE       ms to open a VM, run the file, and close it
+ *     bench-lox HOW save FILE IMG  runs the file and saves its image
+ *     bench-lox HOW runs FILE N    the same, of N in one process, in a range that is kept
  *     bench-lox HOW close          ms to close a VM with 100 MB of live objects
  *     bench-lox munmap close       ms to unmap 100 MB of touched 4 KiB pages, beside it */
 #include "vm.h"
@@ -64,16 +66,46 @@ static double start(vm_options *options, unsigned long count)
     return (now() - before) / (double)count;
 }
 
-static double run_file(const vm_options *options, const char *path)
+static void life(const vm_options *options, const char *path)
 {
     static vm machine;
-    double before = now();
     must_open(&machine, options);
-    if (vm_interpret_file(&machine, path) != OUTCOME_OK) {
+    if (options->image != NULL) {
+        must_run(&machine, "");
+    } else if (vm_interpret_file(&machine, path) != OUTCOME_OK) {
         give_up("the program failed");
     }
     must_close(&machine);
+}
+
+static double run_file(const vm_options *options, const char *path)
+{
+    double before = now();
+    life(options, path);
     return (now() - before) / 1e6;
+}
+
+static double run_files(vm_options *options, const char *path, unsigned long count)
+{
+    options->memory.range = fief_range_open(0);
+    life(options, path); /* the pages are touched once */
+    double before = now();
+    for (unsigned long i = 0; i < count; i++) {
+        life(options, path);
+    }
+    return (now() - before) / 1e6 / (double)count;
+}
+
+static double save(vm_options *options, const char *path, const char *to)
+{
+    static vm machine;
+    options->memory.records_vm = true;
+    must_open(&machine, options);
+    if (vm_interpret_file(&machine, path) != OUTCOME_OK || !image_save(&machine, to)) {
+        give_up("no image");
+    }
+    must_close(&machine);
+    return 0;
 }
 
 static double close_full(const vm_options *options)
@@ -121,8 +153,15 @@ static long peak(void)
     return kib;
 }
 
-static double measure(vm_options *options, const char *what, const char *argument)
+static double measure(vm_options *options, const char *what, const char *argument,
+                      const char *to)
 {
+    if (strcmp(what, "save") == 0 && argument != NULL && to != NULL) {
+        return save(options, argument, to);
+    }
+    if (strcmp(what, "runs") == 0 && argument != NULL && to != NULL) {
+        return run_files(options, argument, strtoul(to, NULL, 10));
+    }
     if (strcmp(what, "start") == 0 && argument != NULL) {
         return start(options, strtoul(argument, NULL, 10));
     }
@@ -138,9 +177,11 @@ int main(int argc, char **argv)
     if (argc < 3) {
         give_up("is for ./dev bench lox");
     }
+    options.image = strcmp(argv[1], "image") == 0 && argc > 3 ? argv[3] : NULL;
     options.memory.all_heap = strcmp(argv[1], "all-heap") == 0;
     double value = strcmp(argv[1], "munmap") == 0 ? unmap()
-                                                  : measure(&options, argv[2], argv[3]);
+                                                  : measure(&options, argv[2], argv[3],
+                                                            argc > 4 ? argv[4] : NULL);
     fprintf(stderr, "%.3f %ld\n", value, peak());
     return EXIT_SUCCESS;
 }

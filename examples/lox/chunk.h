@@ -48,10 +48,23 @@ typedef struct line_run {
 typedef struct chunk {
     uint8_t *code;
     value *constants;
-    cache *caches;
+    cache *caches; /* in an image: the names alone, as many */
     line_run *lines;
     uint32_t code_size, constant_count, cache_count, line_count;
 } chunk;
+
+/* What follows an opcode: a byte, a word, the index of a constant or a cache, that and a byte. */
+typedef enum operands {
+    OPERAND_NONE,
+    OPERAND_BYTE,
+    OPERAND_WORD,
+    OPERAND_CONSTANT,
+    OPERAND_CACHE,
+    OPERAND_CACHE_BYTE
+} operands;
+operands operands_of(opcode op);
+/* In bytes, with the opcode. */
+size_t instruction_size(opcode op);
 
 /* The line of the instruction that the byte at `offset` belongs to. */
 uint32_t chunk_line(const chunk *c, size_t offset);

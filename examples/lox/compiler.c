@@ -527,14 +527,17 @@ static void statements(builder *b, node *first)
 
 /* ---- functions ---- */
 
-/* Code is dynamic where it is collected, else as constant as its constants. */
+/* Code is dynamic where it is collected, else as constant as its constants. In an image, caches are
+ * their names (image.c). */
 static void *settle(builder *b, kind kind, const buffer *from, size_t item_size)
 {
     size_t size = from->count * item_size;
     if (size == 0) {
         return NULL;
     }
-    unsigned context = b->vm->options.code_is_collected ? FIEF_DYNAMIC : FIEF_CONSTANT;
+    bool saved_otherwise = kind == KIND_CACHES && b->vm->options.memory.records_vm;
+    unsigned context = b->vm->options.code_is_collected || saved_otherwise ? FIEF_DYNAMIC
+                                                                           : FIEF_CONSTANT;
     return memcpy(new_block(b->vm, kind, context, size), from->items, size);
 }
 

@@ -91,12 +91,12 @@ static void trace_class(vm *vm, const class *c)
 {
     mark_object(vm, &c->name->head);
     mark_table(vm, &c->methods);
-    mark_table(vm, &c->fields);
+    mark_table(vm, &c->own.fields);
 }
 
 static void trace_instance(vm *vm, const instance *i)
 {
-    mark_object(vm, &i->class->head);
+    mark_object(vm, &class_of(i)->head);
     mark_values(vm, i->fields, room_of(i));
 }
 

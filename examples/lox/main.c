@@ -21,6 +21,7 @@ typedef struct options {
     unsigned repeat;  /* the whole life of a VM; for measuring */
     size_t peak_file; /* descriptor for the peak resident KiB; 0: none */
     const char *code; /* of -e */
+    const char *save; /* where the image goes that the files make; or NULL */
     int files;        /* index in argv */
 } options;
 
@@ -37,6 +38,8 @@ static const char usage[] =
     "  --strategy all-heap   each block for itself, from libc's malloc\n"
     "  --heap libc|fief      whose heap all-heap means (libc)\n"
     "  --repeat N            runs it all N times, with a new VM each time\n"
+    "  --save-image FILE     writes what the program defined, when it is done\n"
+    "  --image FILE          begins with what such a file has\n"
     "  --peak FD             peak resident KiB to this descriptor\n"
     "  --dump                prints the bytecode before it runs\n"
     "status: 0; 64 usage, 65 compile error, 70 runtime error, 74 input or output\n";
@@ -103,6 +106,12 @@ static verdict take_value(options *o, const char *name, const char *value)
     if (strcmp(name, "-e") == 0) {
         o->code = value;
         good = true;
+    } else if (strcmp(name, "--image") == 0) {
+        o->vm.image = value;
+        good = value[0] != '\0';
+    } else if (strcmp(name, "--save-image") == 0) {
+        o->save = value;
+        good = value[0] != '\0';
     } else if (strcmp(name, "--limit") == 0) {
         good = parse_bytes(value, &m->limit);
     } else if (strcmp(name, "--frames") == 0) {
@@ -121,6 +130,26 @@ static verdict take_value(options *o, const char *name, const char *value)
         return UNKNOWN;
     }
     return good ? GOOD : BAD_VALUE;
+}
+
+/* An image lies in the VM's arena, is made of a program, and is made anew. */
+static bool images_are_sound(const options *o, int argc)
+{
+    const char *file = o->save != NULL ? o->save : o->vm.image;
+    if (file == NULL) {
+        return true;
+    }
+    if (o->vm.memory.all_heap) {
+        return complain("all-heap goes without the image", file);
+    }
+    if (o->save != NULL && o->vm.image != NULL) {
+        return complain("--image goes without --save-image", file);
+    }
+    if (o->save != NULL && o->code == NULL && o->files == argc) {
+        return complain("a program must be there to make the image", file);
+    }
+    return o->save == NULL || o->repeat <= 1 ||
+           complain("--repeat goes without --save-image", file);
 }
 
 static bool parse_options(options *o, int argc, char **argv)
@@ -149,8 +178,10 @@ static bool parse_options(options *o, int argc, char **argv)
     }
     o->files = i;
     o->vm.memory.count_blocks = o->wants_stats;
+    o->vm.memory.records_vm = o->save != NULL;
     o->vm.code_is_collected = o->code == NULL && i == argc;
-    return o->code == NULL || i == argc || complain("-e goes without", argv[i]);
+    return (o->code == NULL || i == argc || complain("-e goes without", argv[i])) &&
+           images_are_sound(o, argc);
 }
 
 /* ---- running ---- */
@@ -196,7 +227,11 @@ static int run_once(const options *o, int argc, char **argv)
     if (!vm_open(&vm, &o->vm)) {
         return OUTCOME_RUNTIME_ERROR;
     }
-    return finish(&vm, o, run_all(&vm, o, argc, argv));
+    outcome result = run_all(&vm, o, argc, argv);
+    if (result == OUTCOME_OK && o->save != NULL && !image_save(&vm, o->save)) {
+        result = OUTCOME_IO_ERROR;
+    }
+    return finish(&vm, o, result);
 }
 
 /* More than one VM: they live in a range that is kept, as a host's would that opens many. */

@@ -13,10 +13,18 @@ static void adopt(vm *vm, object *o, object_type type, size_t size)
 
 /* ---- strings ---- */
 
+/* In the image, or among those that were made since. */
+static string *find_both(const vm *vm, uint32_t hash, const char *left, size_t left_size,
+                         const char *right, size_t right_size)
+{
+    string *s = strings_find(&vm->image.strings, hash, left, left_size, right, right_size);
+    return s != NULL ? s : strings_find(&vm->strings, hash, left, left_size, right, right_size);
+}
+
 static string *string_find(vm *vm, const char *text, size_t length, uint32_t *ret_hash)
 {
     *ret_hash = hash_bytes((uint32_t)HASH_SEED, text, length);
-    return strings_find(&vm->strings, *ret_hash, text, length, "", 0);
+    return find_both(vm, *ret_hash, text, length, "", 0);
 }
 
 static size_t string_size(size_t length)
@@ -62,7 +70,9 @@ string *string_literal(vm *vm, const char *text, size_t length)
     uint32_t hash;
     string *s = string_find(vm, text, length, &hash);
     if (s != NULL) {
-        set_mark(&s->head, PERMANENT);
+        if (mark_of(&s->head) != PERMANENT) {
+            set_mark(&s->head, PERMANENT);
+        }
         return s;
     }
     if (length > UINT32_MAX) {
@@ -82,8 +92,7 @@ string *string_literal(vm *vm, const char *text, size_t length)
 string *string_concatenate(vm *vm, const string *left, const string *right)
 {
     uint32_t hash = hash_bytes(left->hash, right->text, right->length);
-    string *s = strings_find(&vm->strings, hash, left->text, left->length, right->text,
-                             right->length);
+    string *s = find_both(vm, hash, left->text, left->length, right->text, right->length);
     if (s == NULL) {
         s = string_new(vm, (size_t)left->length + right->length, hash);
         memcpy(s->text, left->text, left->length);
@@ -111,6 +120,8 @@ function *function_new(vm *vm, uint32_t capture_count)
         vm->gc.newborn = &f->head;
     } else {
         set_mark(&f->head, PERMANENT);
+        set_next(&f->head, vm->code);
+        vm->code = &f->head;
     }
     return f;
 }
@@ -160,27 +171,29 @@ class *class_new(vm *vm, string *name)
     gc_before(vm, sizeof(class));
     class *c = new_block(vm, KIND_CLASS, FIEF_DYNAMIC, sizeof *c);
     c->name = name;
-    c->version = ++vm->versions;
+    c->number = ++vm->versions;
+    c->own = (layout){.class = c, .version = c->number};
     adopt(vm, &c->head, OBJECT_CLASS, sizeof *c);
     return c;
 }
 
-uint32_t class_field(vm *vm, class *class, string *name)
+uint32_t layout_field(vm *vm, layout *layout, string *name)
 {
     value index;
-    if (table_get(&class->fields, name, &index)) {
+    if (table_get(&layout->fields, name, &index)) {
         return (uint32_t)as_number(index);
     }
-    uint32_t fresh = class->fields.count;
-    table_set(vm, &class->fields, name, from_number(fresh));
-    class->version = ++vm->versions;
+    uint32_t fresh = layout->fields.count;
+    table_set(vm, &layout->fields, name, from_number(fresh));
+    layout->version = ++vm->versions;
     return fresh;
 }
 
 /* Sizes that the compiler knows are cleared in line. */
 instance *instance_new(vm *vm, class *class)
 {
-    uint32_t count = class->fields.count;
+    layout *layout = class_layout(vm, class);
+    uint32_t count = layout->fields.count;
     unsigned exponent = count <= 1 ? 1 : count == 2 ? 2 : count <= 4 ? 3 : 4;
     size_t size = INSTANCE_SIZE((size_t)1 << (exponent - 1));
     gc_before(vm, size);
@@ -191,7 +204,7 @@ instance *instance_new(vm *vm, class *class)
     case 3: i = new_block(vm, KIND_INSTANCE_4, FIEF_DYNAMIC, INSTANCE_SIZE(4)); break;
     default: i = new_block(vm, KIND_INSTANCE_8, FIEF_DYNAMIC, INSTANCE_SIZE(8)); break;
     }
-    i->class = class;
+    i->layout = layout;
     i->fields = i->own;
     set_room(i, exponent);
     for (uint32_t k = 0; k < 1u << (exponent - 1); k++) {
@@ -292,7 +305,7 @@ static void closure_free(vm *vm, closure *c)
 static void class_free(vm *vm, class *c)
 {
     table_free(vm, &c->methods);
-    table_free(vm, &c->fields);
+    table_free(vm, &c->own.fields);
     give(vm, KIND_CLASS, c, sizeof *c);
 }
 
@@ -333,7 +346,7 @@ static void print_object(FILE *out, const object *o)
     case OBJECT_UPVALUE: fputs("upvalue", out); break;
     case OBJECT_CLASS: fputs(((const class *)o)->name->text, out); break;
     case OBJECT_INSTANCE:
-        fprintf(out, "%s instance", ((const instance *)o)->class->name->text);
+        fprintf(out, "%s instance", class_of((const instance *)o)->name->text);
         break;
     case OBJECT_BOUND: print_function(out, ((const bound *)o)->method->function); break;
     }

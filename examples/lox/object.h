@@ -48,6 +48,7 @@ typedef struct function {
     const string *name; /* NULL: the script */
     uint32_t arity, capture_count;
     uint32_t most_values; /* on the stack at once, with slot 0 and the arguments */
+    uint32_t number;      /* in an image: of its caches, from 1; else 0 */
     chunk chunk;
     capture captures[];
 } function;
@@ -72,21 +73,31 @@ typedef struct closure {
     upvalue *upvalues[];
 } closure;
 
+typedef struct class class;
+
 /* Every instance of a class has the same layout: a field has one index for all of them, which it
  * gets when the first of them sets it. `version` is new whenever the layout has grown, and no two
  * classes ever have the same: it is what an inline cache remembers. */
-typedef struct class {
+typedef struct layout {
+    class *class;
+    uint64_t version;
+    table fields; /* name -> index */
+} layout;
+
+/* Once its methods are there, a class never changes, but for its layout: so that it can lie in an
+ * image, where its layout lies elsewhere (class_layout). */
+struct class {
     object head;
     string *name;
-    uint64_t version;
-    closure *init; /* or NULL */
+    uint64_t number; /* no other class and no layout has it: what is remembered of its methods */
+    closure *init;   /* or NULL */
     table methods;
-    table fields; /* name -> index */
-} class;
+    layout own;
+};
 
 typedef struct instance {
     object head;
-    class *class;
+    layout *layout;
     value *fields; /* `own`, or a block of its own once they no longer fit */
     value own[];
 } instance;
@@ -160,6 +171,11 @@ static inline class *as_class(value v)
     return (class *)as_object(v);
 }
 
+static inline class *class_of(const instance *i)
+{
+    return i->layout->class;
+}
+
 static inline instance *as_instance(value v)
 {
     return (instance *)as_object(v);
@@ -180,7 +196,7 @@ bound *bound_new(vm *vm, value receiver, closure *method);
 /* Room for the field `index`; what is new is empty. */
 void instance_make_room(vm *vm, instance *instance, uint32_t index);
 /* The index of a field that may be new to the class. */
-uint32_t class_field(vm *vm, class *class, string *name);
+uint32_t layout_field(vm *vm, layout *layout, string *name);
 
 /* Gives back the object's blocks. */
 void object_free(vm *vm, object *o);

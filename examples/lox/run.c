@@ -67,9 +67,11 @@ static inline bool call_closure(vm *vm, closure *callee, uint32_t count)
     const function *f = callee->function;
     if (FIEF_LIKELY(count == f->arity && vm->depth < vm->options.frames &&
                     f->most_values - count <= (size_t)(vm->stack_end - vm->top))) {
+        cache *caches = FIEF_LIKELY(f->number == 0) ? f->chunk.caches : image_caches(vm, f);
         frame *fresh = mem_push_frame(&vm->memory, sizeof *fresh);
         fresh->closure = callee;
         fresh->ip = f->chunk.code;
+        fresh->caches = caches;
         fresh->values = vm->top - count - 1;
         fresh->caller = vm->frame;
         vm->frame = fresh;
@@ -121,10 +123,10 @@ static bool call_value(vm *vm, value callee, uint32_t count)
 
 /* ---- properties ---- */
 
-static bool field_index(const class *class, const string *name, uint32_t *ret_index)
+static bool field_index(const layout *layout, const string *name, uint32_t *ret_index)
 {
     value index;
-    if (!table_get(&class->fields, name, &index)) {
+    if (!table_get(&layout->fields, name, &index)) {
         return false;
     }
     *ret_index = (uint32_t)as_number(index);
@@ -157,14 +159,14 @@ static bool get_property(vm *vm, cache *c)
         return false;
     }
     const instance *i = as_instance(vm->top[-1]);
-    if (field_index(i->class, c->name, &index) && has_field(i, index)) {
-        c->version = i->class->version;
+    if (field_index(i->layout, c->name, &index) && has_field(i, index)) {
+        c->version = i->layout->version;
         c->index = index;
         c->method = NULL;
         vm->top[-1] = i->fields[index];
         return true;
     }
-    return bind_method(vm, i->class, c->name);
+    return bind_method(vm, class_of(i), c->name);
 }
 
 /* The instance in top[-2] gets top[-1], which replaces it. */
@@ -175,12 +177,12 @@ static bool set_property(vm *vm, cache *c)
         return false;
     }
     instance *i = as_instance(vm->top[-2]);
-    uint32_t index = class_field(vm, i->class, c->name);
+    uint32_t index = layout_field(vm, i->layout, c->name);
     if (index >= room_of(i)) {
         instance_make_room(vm, i, index);
     }
     i->fields[index] = vm->top[-1];
-    c->version = i->class->version;
+    c->version = i->layout->version;
     c->index = index;
     c->method = NULL;
     vm->top[-2] = vm->top[-1];
@@ -188,16 +190,16 @@ static bool set_property(vm *vm, cache *c)
     return true;
 }
 
-/* A method is remembered only where no instance of the class can have a field of that name. */
-static bool invoke_from(vm *vm, const class *class, cache *c, uint32_t count, bool remember)
+/* A method is remembered under a version, 0: under none. */
+static bool invoke_from(vm *vm, const class *class, cache *c, uint32_t count, uint64_t version)
 {
     value method;
     if (!table_get(&class->methods, c->name, &method)) {
         undefined(vm, ERROR_UNDEFINED_PROPERTY, c->name);
         return false;
     }
-    if (remember) {
-        c->version = class->version;
+    if (version != 0) {
+        c->version = version;
         c->method = as_closure(method);
     }
     return call_closure(vm, as_closure(method), count);
@@ -212,12 +214,13 @@ static bool invoke(vm *vm, cache *c, uint32_t count)
         return false;
     }
     const instance *i = as_instance(*receiver);
-    bool is_field = field_index(i->class, c->name, &index);
+    bool is_field = field_index(i->layout, c->name, &index);
     if (is_field && has_field(i, index)) {
         *receiver = i->fields[index];
         return call_value(vm, *receiver, count);
     }
-    return invoke_from(vm, i->class, c, count, !is_field);
+    /* Not where an instance of the class can have a field of that name. */
+    return invoke_from(vm, class_of(i), c, count, is_field ? 0 : i->layout->version);
 }
 
 /* ---- upvalues, classes ---- */
@@ -374,7 +377,7 @@ static inline value cached_field(value receiver, const cache *c)
 {
     if (FIEF_LIKELY(is_of(receiver, OBJECT_INSTANCE))) {
         const instance *i = as_instance(receiver);
-        if (FIEF_LIKELY(i->class->version == c->version && c->method == NULL &&
+        if (FIEF_LIKELY(i->layout->version == c->version && c->method == NULL &&
                         c->index < room_of(i))) {
             return i->fields[c->index];
         }
@@ -429,7 +432,7 @@ static outcome execute(vm *vm)
     }
     CASE(DEFINE_GLOBAL): globals[READ_WORD()] = *--top; NEXT();
     CASE(GET_PROPERTY): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         value v = cached_field(top[-1], c);
         if (FIEF_LIKELY(v != VALUE_EMPTY)) {
             top[-1] = v;
@@ -439,7 +442,7 @@ static outcome execute(vm *vm)
         NEXT();
     }
     CASE(GET_LOCAL_PROPERTY): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         value receiver = slots[*ip++], v = cached_field(receiver, c);
         if (FIEF_LIKELY(v != VALUE_EMPTY)) {
             *top++ = v;
@@ -450,10 +453,10 @@ static outcome execute(vm *vm)
         NEXT();
     }
     CASE(SET_PROPERTY): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         if (FIEF_LIKELY(is_of(top[-2], OBJECT_INSTANCE))) {
             instance *i = as_instance(top[-2]);
-            if (FIEF_LIKELY(i->class->version == c->version && c->index < room_of(i))) {
+            if (FIEF_LIKELY(i->layout->version == c->version && c->index < room_of(i))) {
                 i->fields[c->index] = top[-1];
                 top--;
                 top[-1] = top[0];
@@ -464,11 +467,11 @@ static outcome execute(vm *vm)
         NEXT();
     }
     CASE(INVOKE): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         uint32_t count = *ip++;
         value receiver = top[-1 - (ptrdiff_t)count];
         if (FIEF_LIKELY(is_of(receiver, OBJECT_INSTANCE) && c->method != NULL &&
-                        as_instance(receiver)->class->version == c->version)) {
+                        as_instance(receiver)->layout->version == c->version)) {
             TRY(call_closure(vm, c->method, count));
             NEXT();
         }
@@ -476,20 +479,20 @@ static outcome execute(vm *vm)
         NEXT();
     }
     CASE(GET_SUPER): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         const class *super = as_class(*--top);
         TRY(bind_method(vm, super, c->name));
         NEXT();
     }
     CASE(SUPER_INVOKE): {
-        cache *c = &code->caches[READ_WORD()];
+        cache *c = &frame->caches[READ_WORD()];
         uint32_t count = *ip++;
         const class *super = as_class(*--top);
-        if (FIEF_LIKELY(super->version == c->version)) {
+        if (FIEF_LIKELY(super->number == c->version)) {
             TRY(call_closure(vm, c->method, count));
             NEXT();
         }
-        TRY(invoke_from(vm, super, c, count, true));
+        TRY(invoke_from(vm, super, c, count, super->number));
         NEXT();
     }
     CASE(EQUAL): top--; top[-1] = from_bool(values_equal(top[-1], top[0])); NEXT();
@@ -632,14 +635,14 @@ static outcome execute(vm *vm)
         NEXT();
     }
     CASE(CLASS): {
-        string *name = code->caches[READ_WORD()].name;
+        string *name = frame->caches[READ_WORD()].name;
         SAVE();
         *top++ = from_object(class_new(vm, name));
         NEXT();
     }
     CASE(INHERIT): TRY(inherit(vm)); NEXT();
     CASE(METHOD): {
-        string *name = code->caches[READ_WORD()].name;
+        string *name = frame->caches[READ_WORD()].name;
         SAVE();
         define_method(vm, name);
         top = vm->top;

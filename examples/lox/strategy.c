@@ -1,6 +1,7 @@
 /* strategy: the kinds table, and the two ways to serve it. */
 #include "strategy.h"
 
+#include "image.h"
 #include "object.h"
 #include "vm.h"
 
@@ -12,14 +13,22 @@
  * over: hence two contexts. */
 #define CODE_CONTEXTS {[FIEF_CONSTANT] = FIEF_VM_ARENA, [FIEF_DYNAMIC] = FIEF_HEAP}
 
+/* Where the pointers of the kinds are that an image has. */
+static const size_t of_function[] = {
+    offsetof(function, name), offsetof(function, chunk.code), offsetof(function, chunk.constants),
+    offsetof(function, chunk.caches), offsetof(function, chunk.lines)};
+static const size_t of_class[] = {offsetof(class, name), offsetof(class, init),
+                                  offsetof(class, methods.entries), offsetof(class, own.class)};
+#define POINTERS(table) .pointers = (table), .pointer_count = sizeof(table) / sizeof *(table)
+
 const fief_kind lox_kinds[KINDS] = {
     [KIND_NATIVE] = {"native", sizeof(native), .any = FIEF_VM_ARENA},
     [KIND_NAME] = {"name", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_LITERAL] = {"literal", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_STRING] = {"string", 0, .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
-    [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS},
+    [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS, POINTERS(of_function)},
     [KIND_CODE] = {"code", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
-    [KIND_CONSTANTS] = {"constants", 0, .in = CODE_CONTEXTS},
+    [KIND_CONSTANTS] = {"constants", 0, .in = CODE_CONTEXTS, .visit = visit_values},
     [KIND_CACHES] = {"caches", 0, .in = CODE_CONTEXTS},
     [KIND_LINES] = {"lines", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
     [KIND_CLOSURE_1] = {"closure", CLOSURE_SIZE(1), .any = FIEF_POOL},
@@ -45,6 +54,16 @@ const fief_kind lox_kinds[KINDS] = {
     [KIND_SCOPE] = {"scope", 0, .any = FIEF_COMPILER_ARENA},
     [KIND_PATCH] = {"patch list", 0, .any = FIEF_COMPILER_ARENA},
     [KIND_DIAGNOSTIC] = {"diagnostic", 0, .any = FIEF_COMPILER_ARENA},
+    [KIND_KEPT] = {"kept", 0, .any = FIEF_VM_ARENA, .visit = visit_kept},
+    [KIND_KEPT_CLOSURE] = {"kept closure", 0, .any = FIEF_VM_ARENA, .visit = visit_closure},
+    [KIND_KEPT_UPVALUE] = {"kept upvalue", 0, .any = FIEF_VM_ARENA, .visit = visit_upvalue},
+    [KIND_KEPT_CLASS] = {"kept class", 0, .any = FIEF_VM_ARENA, POINTERS(of_class)},
+    [KIND_KEPT_TABLE] = {"kept table", 0, .any = FIEF_VM_ARENA, .visit = visit_entries},
+    [KIND_KEPT_STRINGS] = {"kept strings", 0, .any = FIEF_VM_ARENA, .visit = visit_strings},
+    [KIND_KEPT_VALUES] = {"kept values", 0, .any = FIEF_VM_ARENA, .visit = visit_values},
+    [KIND_KEPT_NAMES] = {"kept names", 0, .any = FIEF_VM_ARENA, .visit = visit_names},
+    [KIND_LAYOUTS] = {"layouts", 0, .any = FIEF_VM_ARENA},
+    [KIND_COPIES] = {"copies of caches", 0, .any = FIEF_VM_ARENA},
 };
 
 #define ON_HEAP(kind, name) [kind] = {name, 0, .any = FIEF_HEAP}
@@ -64,7 +83,12 @@ const fief_kind lox_heap_kinds[KINDS] = {
     ON_HEAP(KIND_FRAME, "frame"), ON_HEAP(KIND_VALUES, "values"), ON_HEAP(KIND_SOURCE, "source"),
     ON_HEAP(KIND_TOKEN, "token"), ON_HEAP(KIND_NODE, "node"), ON_HEAP(KIND_SYMBOL, "symbol"),
     ON_HEAP(KIND_SCOPE, "scope"), ON_HEAP(KIND_PATCH, "patch list"),
-    ON_HEAP(KIND_DIAGNOSTIC, "diagnostic"),
+    ON_HEAP(KIND_DIAGNOSTIC, "diagnostic"), ON_HEAP(KIND_KEPT, "kept"),
+    ON_HEAP(KIND_KEPT_CLOSURE, "kept closure"), ON_HEAP(KIND_KEPT_UPVALUE, "kept upvalue"),
+    ON_HEAP(KIND_KEPT_CLASS, "kept class"), ON_HEAP(KIND_KEPT_TABLE, "kept table"),
+    ON_HEAP(KIND_KEPT_STRINGS, "kept strings"), ON_HEAP(KIND_KEPT_VALUES, "kept values"),
+    ON_HEAP(KIND_KEPT_NAMES, "kept names"), ON_HEAP(KIND_LAYOUTS, "layouts"),
+    ON_HEAP(KIND_COPIES, "copies of caches"),
 };
 
 /* ---- opening and closing ---- */
@@ -102,6 +126,8 @@ bool mem_open(memory *m, const memory_options *options)
                                                                              : options->limit;
     config.align = 8;
     config.count_blocks = options->count_blocks;
+    const fief_arena_config recorded = {.recorded = options->records_vm};
+    config.vm_arena = &recorded;
     config.range = options->range;
     config.on_full = on_full;
     config.user = m;

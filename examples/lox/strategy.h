@@ -48,6 +48,18 @@ typedef enum kind {
     KIND_SCOPE,
     KIND_PATCH,
     KIND_DIAGNOSTIC,
+    /* Of an image that is made, where none of them changes any more. */
+    KIND_KEPT,
+    KIND_KEPT_CLOSURE,
+    KIND_KEPT_UPVALUE,
+    KIND_KEPT_CLASS,
+    KIND_KEPT_TABLE,
+    KIND_KEPT_STRINGS,
+    KIND_KEPT_VALUES,
+    KIND_KEPT_NAMES,
+    /* What the VM has beside an image that it began with. */
+    KIND_LAYOUTS,
+    KIND_COPIES,
     KINDS
 } kind;
 
@@ -96,6 +108,7 @@ typedef struct memory_options {
     bool all_heap;
     bool on_fief; /* all-heap on fief's heap instead of libc */
     bool count_blocks;
+    bool records_vm; /* the VM's blocks are to be saved */
     size_t limit;
     fief_range *range; /* to live in; NULL: one of its own */
     const mem_watcher *watcher;

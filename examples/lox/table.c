@@ -77,9 +77,7 @@ void table_free(vm *vm, table *t)
 
 /* ---- the set of strings ---- */
 
-enum { DEAD = 1, HASH_BITS = 16 };
-#define ADDRESS_MASK (((uint64_t)1 << 48) - 1)
-
+enum { HASH_BITS = 16 };
 /* FNV-1a: the hash of what follows goes on from the hash of what came before. */
 uint32_t hash_bytes(uint32_t seed, const char *bytes, size_t size)
 {
@@ -88,11 +86,6 @@ uint32_t hash_bytes(uint32_t seed, const char *bytes, size_t size)
         hash = (hash ^ (uint8_t)bytes[i]) * 16777619u;
     }
     return hash;
-}
-
-static string *string_at(uint64_t slot)
-{
-    return (string *)(uintptr_t)(slot & ADDRESS_MASK);
 }
 
 static uint64_t slot_for(const string *s)
@@ -117,7 +110,7 @@ string *strings_find(const string_set *set, uint32_t hash, const char *left, siz
     size_t at = hash & (set->capacity - 1);
     for (; set->slots[at] != 0; at = (at + 1) & (set->capacity - 1)) {
         uint64_t slot = set->slots[at];
-        if (slot != DEAD && slot >> 48 == hash >> HASH_BITS &&
+        if (slot != SLOT_DEAD && slot >> 48 == hash >> HASH_BITS &&
             reads(string_at(slot), hash, left, left_size, right, right_size)) {
             return string_at(slot);
         }
@@ -139,7 +132,7 @@ static void rebuild(vm *vm, string_set *set)
 {
     size_t alive = 0;
     for (size_t i = 0; i < set->capacity; i++) {
-        alive += set->slots[i] > DEAD;
+        alive += set->slots[i] > SLOT_DEAD;
     }
     size_t capacity = set->capacity != 0 ? set->capacity : 64;
     while (alive >= capacity / 2) {
@@ -148,7 +141,7 @@ static void rebuild(vm *vm, string_set *set)
     uint64_t *slots = new_block(vm, KIND_TABLE, FIEF_DYNAMIC, capacity * sizeof *slots);
     alive = 0;
     for (size_t i = 0; i < set->capacity; i++) {
-        if (set->slots[i] > DEAD) { /* counted again: the new block may have cost a collection */
+        if (set->slots[i] > SLOT_DEAD) { /* counted again: the block may have cost a collection */
             put(slots, capacity, set->slots[i], string_at(set->slots[i])->hash);
             alive++;
         }
@@ -173,8 +166,8 @@ void strings_add(string_set *set, string *s)
 void strings_sweep(string_set *set)
 {
     for (size_t i = 0; i < set->capacity; i++) {
-        if (set->slots[i] > DEAD && mark_of(&string_at(set->slots[i])->head) == WHITE) {
-            set->slots[i] = DEAD;
+        if (set->slots[i] > SLOT_DEAD && mark_of(&string_at(set->slots[i])->head) == WHITE) {
+            set->slots[i] = SLOT_DEAD;
         }
     }
 }

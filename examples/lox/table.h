@@ -26,10 +26,16 @@ void table_add_all(vm *vm, table *to, const table *from);
 void table_free(vm *vm, table *t);
 
 /* | 16 bits of the hash | the string's address |; 0: never used, 1: its string died */
+enum { SLOT_DEAD = 1 };
 typedef struct string_set {
     size_t used, capacity; /* used: with the dead */
     uint64_t *slots;
 } string_set;
+
+static inline string *string_at(uint64_t slot)
+{
+    return (string *)(uintptr_t)(slot & (((uint64_t)1 << 48) - 1));
+}
 
 uint32_t hash_bytes(uint32_t seed, const char *bytes, size_t size);
 enum { HASH_SEED = (int)2166136261u };

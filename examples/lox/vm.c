@@ -52,8 +52,14 @@ bool vm_open(vm *vm, const vm_options *options)
     vm->memory.on_empty = &too_small;
     vm->stack = vm->top = mem_new_values(&vm->memory, stack_size(vm));
     vm->stack_end = vm->stack + stack_size(vm) / sizeof(value);
-    boot_names(vm);
-    natives_define(vm);
+    if (options->image != NULL && !image_load(vm, options->image)) {
+        vm_close(vm);
+        return false;
+    }
+    if (options->image == NULL) {
+        boot_names(vm);
+        natives_define(vm);
+    }
     vm->gc.is_stressed = options->gc_stress;
     vm->gc.limit = options->gc_stress ? 0 : (size_t)1 << 20;
     vm->memory.on_empty = NULL;
@@ -63,6 +69,10 @@ bool vm_open(vm *vm, const vm_options *options)
 static void free_all(vm *vm)
 {
     gc_close(vm);
+    for (uint32_t i = 0; vm->image.layouts != NULL && i < vm->image.classes; i++) {
+        table_free(vm, &vm->image.layouts[i].fields);
+    }
+    image_forget(vm);
     table_free(vm, &vm->global_indices);
     strings_free(vm, &vm->strings);
     free_block(vm, KIND_GLOBALS, vm->globals, vm->global_capacity * sizeof(value));
@@ -107,7 +117,8 @@ static void globals_grow(vm *vm)
 uint32_t vm_global(vm *vm, string *name)
 {
     value index;
-    if (table_get(&vm->global_indices, name, &index)) {
+    if (table_get(&vm->image.global_indices, name, &index) ||
+        table_get(&vm->global_indices, name, &index)) {
         return (uint32_t)as_number(index);
     }
     if (vm->global_count == vm->global_capacity) {

@@ -21,6 +21,7 @@ typedef enum outcome {
 typedef struct frame {
     closure *closure;
     const uint8_t *ip; /* where to go on; of the running frame only when it was saved */
+    cache *caches;     /* the function's; of one in an image, its copy */
     value *values;     /* slot 0 */
     struct frame *caller;
 } frame;
@@ -59,6 +60,7 @@ typedef struct vm_options {
     bool code_is_collected; /* of the REPL: a line's code may be garbage soon */
     bool dump;              /* bytecode, to stdout */
     bool frees_all;         /* at the close, though a release build need not */
+    const char *image;      /* to begin with; or NULL */
 } vm_options;
 
 /* What the collector works with. `limit` is in bytes of dynamic objects, as they were asked for. */
@@ -73,6 +75,15 @@ typedef struct collector {
     bool is_running, is_stressed;
     size_t bytes, limit, collections, freed;
 } collector;
+
+/* What came from an image, and what the VM has beside it, since an image never changes. */
+typedef struct image_part {
+    string_set strings;   /* its own; those that are made later are the VM's */
+    table global_indices; /* likewise */
+    cache **caches;       /* by the number of a function: copies, each made at its first call */
+    layout *layouts;      /* by the number of a class */
+    uint32_t functions, classes;
+} image_part;
 
 struct vm {
     memory memory;
@@ -93,6 +104,8 @@ struct vm {
     string **global_names;
     uint32_t global_count, global_capacity;
     uint64_t versions; /* of classes, given out so far */
+    object *code;      /* the permanent functions that were compiled */
+    image_part image;
     string *init_name;
     const char *opcode_names[OPCODE_COUNT];
     const char *errors[ERROR_COUNT];
@@ -107,6 +120,24 @@ size_t vm_close(vm *vm);
 outcome vm_interpret(vm *vm, const char *source, size_t size);
 /* The same of a file, whose text is read into the unit. */
 outcome vm_interpret_file(vm *vm, const char *path);
+
+/* The caches of a function that lies in an image. */
+cache *image_caches(vm *vm, const function *f);
+layout *image_layout(vm *vm, class *c);
+/* Begins with what the image has; false, with a line on stderr, where it can't. */
+bool image_load(vm *vm, const char *path);
+/* Writes what the globals lead to; false, with a line on stderr, where something of it can change:
+ * an instance, or a variable that a closure has captured and assigns. Then the VM can only be
+ * closed. */
+bool image_save(vm *vm, const char *path);
+
+/* Of a VM whose image was not saved: what the arena does not have. */
+void image_forget(vm *vm);
+
+static inline layout *class_layout(vm *vm, class *c)
+{
+    return FIEF_LIKELY(mark_of(&c->head) != PERMANENT) ? &c->own : image_layout(vm, c);
+}
 
 /* The index of a global variable, which need not be defined. */
 uint32_t vm_global(vm *vm, string *name);

@@ -54,15 +54,19 @@ typedef struct fief_stack fief_stack;     /**< last in, first out: stack.h */
 typedef struct fief_pool fief_pool;       /**< slots of one size: pool.h */
 typedef struct fief_heap fief_heap;       /**< blocks that die one by one: heap.h */
 
-/** Why fief_open returned NULL. */
+/** Why fief_open returned NULL, or why an image was not saved or opened. */
 typedef enum fief_status {
-    FIEF_OK,         /**< it did not */
+    FIEF_OK,         /**< it did not fail */
     FIEF_BAD_TABLE,  /**< a row of the kinds table is nonsense; the sentence names it */
     FIEF_BAD_CONFIG, /**< a number in the configuration is out of range */
-    FIEF_NO_MEMORY   /**< the OS refused, at every size that was tried */
+    FIEF_NO_MEMORY,  /**< the OS refused, at every size that was tried */
+    FIEF_NO_FILE,    /**< an image's file can't be opened, read, mapped or written */
+    FIEF_BAD_IMAGE,  /**< the file is no image, or is damaged */
+    FIEF_OTHER_IMAGE, /**< it is one of another version, machine or table of kinds */
+    FIEF_POINTS_OUT   /**< a block points at what is not saved, or a name is not bound */
 } fief_status;
 
-/** Filled by fief_open when it returns NULL: a status for the program, a sentence for a person. */
+/** Filled by who fails: a status for the program, a sentence for a person. */
 typedef struct fief_error {
     fief_status status; /**< for the program */
     char text[200];     /**< for a person */

@@ -12,6 +12,7 @@
 #include <fief/arena.h>
 #include <fief/base.h>
 #include <fief/heap.h>
+#include <fief/image.h>
 #include <fief/misuse.h>
 #include <fief/pool.h>
 #include <fief/runtime.h>

@@ -35,6 +35,9 @@ typedef enum fief_trait {
     FIEF_FENCE_FRONT = 4 /**< ... or before it, and a freed one is inaccessible as a whole */
 } fief_trait;
 
+/** What the `visit` of a kind tells the pointers of a block to. */
+typedef struct fief_pointers fief_pointers;
+
 /** A row of the table: a kind with its strategy in any context, or context by context. */
 typedef struct fief_kind {
     const char *name;                /**< in reports and statistics; unique in the table */
@@ -45,7 +48,17 @@ typedef struct fief_kind {
     /** Offsets of fields whose pointers may dangle; they outlive the runtime. */
     const size_t *weak;
     unsigned weak_count; /**< how many */
+    /** For images: offsets of its pointers, multiples of 8; they outlive the runtime. */
+    const size_t *pointers;
+    unsigned pointer_count; /**< how many */
+    /** For images: tells each pointer of a block, beside `pointers`, by fief_pointer; or NULL. It
+     * changes nothing, and uses no runtime. */
+    void (*visit)(const void *block, size_t size, fief_pointers *ret_pointers);
 } fief_kind;
+
+/** Of a kind's `visit`: the eight bytes at `field`, in the block, point at `target`, with whatever
+ * the host adds to an address (a tag in its upper 16 or its lowest bits). NULL: at nothing. */
+FIEF_API void fief_pointer(fief_pointers *pointers, const void *field, const void *target);
 
 /** Where a runtime's trace goes (docs/trace.md): each allocation and death, with kinds, contexts,
  * arenas and units, for `fief show`, `fief replay` and the others. */

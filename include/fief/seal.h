@@ -40,7 +40,8 @@ FIEF_INLINE bool fief_unseal(fief_runtime *rt, fief_arena *region)
     return unsealed;
 }
 
-/** Can this byte be read and not written, because it is sealed? Any pointer whatever. */
+/** Can this byte be read and not written, because it is sealed, or an image's? Any pointer
+ * whatever. */
 FIEF_API bool fief_is_sealed(const fief_runtime *rt, const void *pointer);
 
 FIEF_END

@@ -19,7 +19,9 @@ typedef enum fief_strategy {
     FIEF_STACK,          /**< until its pop, or a rewind below it */
     FIEF_POOL,           /**< until it is freed; all of one size */
     FIEF_HEAP,           /**< until it is freed */
-    FIEF_STRATEGIES      /**< how many there are */
+    FIEF_STRATEGIES,     /**< how many there are */
+    /** Of a pointer, not of a row: it is an image's, read-only until that is closed. */
+    FIEF_IMAGE = FIEF_STRATEGIES
 } fief_strategy;
 
 /** The figures of a strategy or a kind. */

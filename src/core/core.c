@@ -1,6 +1,7 @@
 /* core: what every allocator of a runtime shares: the budget, the count of operations, the owner's
  * thread, and what a page of the map says. */
 #include "core/core.h"
+#include "core/image.h"
 
 #include "base/size.h"
 #include "guard.h"
@@ -72,6 +73,12 @@ uint32_t call_stack_anew(core *c)
 void report_foreign(core *c, const void *p, size_t size, const char *to)
 {
     uintptr_t at = (uintptr_t)p;
+    const image_map *image = image_at(c, p);
+    if (image != NULL) {
+        misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, p, size,
+               "given to %s, but it lies in the image '%s'", to, image->name);
+        return;
+    }
     bool on_stack = at >= (uintptr_t)c->stack.start && at < (uintptr_t)c->stack.end;
     if (on_stack || guard_is_local(p)) {
         misuse(c, FIEF_MISUSE_STACK_FREE, p, size, "given to %s, but it lies on the C stack", to);

@@ -8,6 +8,7 @@
  * how much of each 64 KiB page is sealed: so whoever has an address knows by one load. A seal is an
  * event of its arena: older marks go out of line and find it, and nothing below it is undone. */
 #include "core/core.h"
+#include "core/image.h"
 
 #include "base/size.h"
 #include "os/os.h"
@@ -227,6 +228,12 @@ bool seal_admits(arena *a, uint64_t event, const char *what)
 
 bool seal_admits_change(core *c, const void *block, const char *what)
 {
+    const image_map *image = image_at(c, block);
+    if (image != NULL) {
+        misuse(c, FIEF_MISUSE_SEALED_WRITE, block, 0, "a block of the image '%s' was %s",
+               image->name, what);
+        return false;
+    }
     if (!is_sealed(&c->space, block)) {
         return true;
     }

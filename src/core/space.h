@@ -56,6 +56,7 @@ struct fief_range {
     size_t head_size, reserve_size;
     bool map_ready, taken, kept;
     bool huge; /* of huge pages, where the system has them */
+    struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
 };
 
 /* A new range, halved until the OS agrees; NULL when it refuses every half. */

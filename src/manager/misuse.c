@@ -1,6 +1,7 @@
 /* misuse: what is known of the block, the report, and who hears of it. */
 #include "manager/runtime.h"
 
+#include "manager/image.h"
 #include "manager/report.h"
 
 #include "guard.h"
@@ -105,6 +106,10 @@ static void describe_block(void *argument)
     const core *c = ((description *)argument)->core;
     fief_misuse *m = ((description *)argument)->misuse;
     const space *s = &c->space;
+    if (image_at(c, m->address) != NULL) {
+        image_describe(c, m);
+        return;
+    }
     const page *entry = m->address != NULL ? space_page(s, m->address) : NULL;
     const record *r = m->address != NULL ? nearest(s, m->address) : NULL;
     if (entry != NULL && entry->used) {
@@ -432,6 +437,10 @@ static fief_misuse_class class_of_access(const core *c, const fief_misuse *m, bo
     if (c->closed) {
         return FIEF_MISUSE_USE_AFTER_CLOSE;
     }
+    const image_map *image = image_at(c, m->address);
+    if (image != NULL) {
+        return image->closed ? FIEF_MISUSE_USE_AFTER_CLOSE : FIEF_MISUSE_SEALED_WRITE;
+    }
     if (is_write && is_sealed(&c->space, m->address) &&
         !is_in_dead_block(&c->space, r, m->address)) {
         return FIEF_MISUSE_SEALED_WRITE;
@@ -478,6 +487,18 @@ static void tell_access(const os_fault *fault, char *text, size_t size)
     }
 }
 
+/* "of the vm arena": where a sealed block lies; nothing of others. */
+static void put_where(const core *c, const fief_misuse *m, char *ret_words, size_t size)
+{
+    const image_map *image = image_at(c, m->address);
+    const page *entry = space_page(&c->space, m->address);
+    if (image != NULL) {
+        (void)snprintf(ret_words, size, " of the image '%s'", image->name);
+    } else if (m->class_id == FIEF_MISUSE_SEALED_WRITE && entry != NULL) {
+        (void)snprintf(ret_words, size, " of %s", readable(owner_name(entry)));
+    }
+}
+
 void report_access(core *c, const os_fault *fault)
 {
     fief_misuse m = about(c, FIEF_MISUSE_USE_AFTER_RESET, fault->address, 0);
@@ -487,14 +508,12 @@ void report_access(core *c, const os_fault *fault)
     m.used.count =
         1 + frames_walk(fault->frame, &c->stack, &m.used.frames[1], FIEF_DEPTH_MAX - 1);
     describe(c, &m);
-    const page *entry = space_page(&c->space, fault->address);
-    bool sealed = m.class_id == FIEF_MISUSE_SEALED_WRITE && entry != NULL;
+    char access[48], where[96] = "";
     m.access_size = fault->size;
-    char access[48];
     tell_access(fault, access, sizeof access);
-    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'%s%s", access, what_was_touched(m.class_id),
-                   m.kind != NULL ? m.kind : "block", sealed ? " of " : "",
-                   sealed ? readable(owner_name(entry)) : "");
+    put_where(c, &m, where, sizeof where);
+    (void)snprintf(m.text, sizeof m.text, "%s a %s '%s'%s", access, what_was_touched(m.class_id),
+                   m.kind != NULL ? m.kind : "block", where);
     (void)hand_over(c, &m);
 }
 

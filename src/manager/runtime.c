@@ -1,4 +1,5 @@
 /* runtime: opens, routes, closes. */
+#include "manager/image.h"
 #include "manager/runtime.h"
 
 #include "base/size.h"
@@ -298,6 +299,7 @@ static void shut_down(runtime *r)
     while (c->arenas != NULL && c->arenas != &r->vm) {
         arena_shut_down(c->arenas);
     }
+    images_close(c);
     arena_shut_down(&r->vm); /* takes the heap blocks along that stood in for arena blocks */
 }
 
@@ -456,7 +458,8 @@ fief_strategy fief_owner(const fief_runtime *rt, const void *pointer)
     const runtime *r = whole_runtime(rt);
     const page *entry = space_page(&r->core.space, pointer);
     if (entry == NULL || !entry->used) {
-        return FIEF_NO_STRATEGY;
+        const image_map *map = entry == NULL ? image_at(&r->core, pointer) : NULL;
+        return map != NULL && !map->closed ? FIEF_IMAGE : FIEF_NO_STRATEGY;
     }
     return entry->kind == PAGE_DEAD ? FIEF_NO_STRATEGY : page_strategy(entry);
 }

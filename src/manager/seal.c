@@ -1,5 +1,6 @@
 /* seal: the verbs; core/seal.c does it. From the first seal on a fault is looked at, and stores
  * are, in every mode. */
+#include "core/image.h"
 #include "manager/runtime.h"
 
 #include "guard.h"
@@ -44,5 +45,5 @@ bool fief_unseal_slow(fief_runtime *rt, fief_arena *window)
 
 bool fief_is_sealed(const fief_runtime *rt, const void *pointer)
 {
-    return is_sealed(&whole_runtime(rt)->core.space, pointer);
+    return is_read_only(&whole_runtime(rt)->core, pointer);
 }

@@ -15,6 +15,9 @@ static const char *const strategy_names[FIEF_STRATEGIES] = {
 
 const char *fief_strategy_name(fief_strategy strategy)
 {
+    if (strategy == FIEF_IMAGE) {
+        return "image";
+    }
     return (unsigned)strategy < FIEF_STRATEGIES ? strategy_names[strategy] : "unknown";
 }
 

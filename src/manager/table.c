@@ -88,6 +88,26 @@ static bool cell_is_sound(const fief_kind *kind, unsigned row, unsigned context,
     return true;
 }
 
+/* A pointer is a word of the block. */
+static bool pointers_are_sound(const fief_kind *kind, unsigned row, fief_error *error)
+{
+    bool has = kind->pointer_count != 0 || kind->visit != NULL;
+    if (has && (kind->traits & FIEF_NO_POINTERS) != 0) {
+        return refuse(error, FIEF_BAD_TABLE, "kind '%s' (row %u) has pointers and FIEF_NO_POINTERS",
+                      kind->name, row);
+    }
+    for (unsigned i = 0; i < kind->pointer_count; i++) {
+        size_t offset = kind->pointers[i];
+        bool within = kind->size == 0 || (kind->size >= 8 && offset <= kind->size - 8);
+        if (offset % 8 != 0 || !within) {
+            return refuse(error, FIEF_BAD_TABLE, "kind '%s' (row %u) has a pointer at +%zu, %s",
+                          kind->name, row, offset,
+                          within ? "not a multiple of 8" : "past its end");
+        }
+    }
+    return true;
+}
+
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
 {
     if (count == 0 || count > KINDS_MAX) {
@@ -107,6 +127,9 @@ bool table_check(const fief_kind *kinds, unsigned count, fief_error *error)
             return refuse(error, FIEF_BAD_TABLE,
                           "kind '%s' (row %u) has both fences; it can have one", kinds[row].name,
                           row);
+        }
+        if (!pointers_are_sound(&kinds[row], row, error)) {
+            return false;
         }
         unsigned cells = is_uniform(&kinds[row]) ? 1 : FIEF_CONTEXTS;
         for (unsigned context = 0; context < cells; context++) {

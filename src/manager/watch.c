@@ -3,6 +3,7 @@
  * build, inaccessible, until CLOSED_MAX others have been closed: so a late use of it, or of one of
  * its blocks, is still named. Elsewhere closing releases. A signal handler reads these tables.
  * Above os/ and guard/ nothing else is the process's. */
+#include "manager/image.h"
 #include "manager/report.h"
 #include "manager/runtime.h"
 
@@ -28,7 +29,7 @@ static runtime *runtime_at(const void *address)
     for (size_t i = 0; i < WATCHED_MAX; i++) {
         runtime *r = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
         const page *entry = r != NULL ? space_page(&r->core.space, address) : NULL;
-        if (entry != NULL && entry->used) {
+        if ((entry != NULL && entry->used) || (r != NULL && image_at(&r->core, address) != NULL)) {
             return r;
         }
     }
@@ -39,6 +40,10 @@ static runtime *runtime_at(const void *address)
 static bool is_ours(const core *c, const os_fault *fault)
 {
     const page *entry = space_page(&c->space, fault->address);
+    const image_map *image = image_at(c, fault->address);
+    if (image != NULL) {
+        return fault->is_write || image->closed;
+    }
     return (GUARD_FENCES && is_dead_page(c, entry)) ||
            (fault->is_write && is_sealed(&c->space, fault->address));
 }
@@ -144,6 +149,7 @@ static void release(runtime *r)
     if (c->space.range->kept && bytes != 0) {
         (void)guard_exhume(c->space.base, bytes);
     }
+    images_release(c);
     depot_close(c->depot);
     units_close(r->log);
     space_close(&c->space);

@@ -2,6 +2,7 @@
 #ifndef FIEF_FAKE_H
 #define FIEF_FAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Fail the n-th failable call from now (1 is the next; 0 is never), once. */
@@ -10,5 +11,11 @@ void fake_fail_at(size_t n);
 size_t fake_calls(void);
 /* Reserves not released yet. */
 size_t fake_reserves(void);
+
+/* Files, in memory: how many there are; one made or replaced, false where there is no room; its
+ * bytes, which may be changed, NULL where there is none. */
+size_t fake_files(void);
+bool fake_write(const char *name, const void *bytes, size_t size);
+unsigned char *fake_bytes(const char *name, size_t *ret_size);
 
 #endif

@@ -91,6 +91,23 @@ bool os_write_file(const char *path, const char *text, size_t length);
 int os_new_file(const char *path);
 bool os_append(int file, const void *bytes, size_t size);
 void os_close_file(int file);
+/* A regular file, to be read; -1: there is none, or it can't be. Its first bytes: false when they
+ * are fewer. */
+int os_open_file(const char *path, uint64_t *ret_size);
+bool os_read_file(int file, void *ret_bytes, size_t size);
+/* Maps it from its start, readable or writable (the file stays as it is): at that address, or
+ * nowhere, NULL; 0 is anywhere. os_release undoes it, os_seal takes the writing away. All of it is
+ * about to be read: a hint, which asks for the pages at once. */
+void *os_map_file(int file, uintptr_t at, size_t size, bool writable);
+void os_will_read(void *start, size_t size);
+/* A new file under a name of its own in the path's directory; -1: it could not be made. */
+enum { OS_PATH_MAX = 4096 };
+int os_new_beside(const char *path, char *ret_name, size_t size);
+/* What was appended is on the disk. */
+bool os_sync_file(int file);
+/* The file of that name is now the one at path, and what was there is gone: whole or not at all. */
+bool os_replace_file(const char *name, const char *path);
+void os_remove_file(const char *name);
 /* Reports of several threads are not mixed: false when it is this thread's turn already, or
  * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);

@@ -166,7 +166,7 @@ static void of_objects(row row)
         mem_free(m, KIND_CLOSURE_1, c, CLOSURE_SIZE(1));
         break;
     case closure_swept_as_an_upvalue: mem_free(m, KIND_UPVALUE, c, sizeof(upvalue)); break;
-    case class_swept_as_a_table: mem_free(m, KIND_TABLE, i->class, sizeof(class)); break;
+    case class_swept_as_a_table: mem_free(m, KIND_TABLE, class_of(i), sizeof(class)); break;
     case string_freed_with_another_size: mem_free(m, KIND_STRING, s, size + 24); break;
     case fields_freed_as_a_block: mem_free(m, KIND_INSTANCE_1, i->fields, sizeof(value)); break;
     case foreign_block_freed: mem_free(m, KIND_STRING, malloc(size), size); break;

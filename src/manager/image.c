@@ -1,0 +1,43 @@
+/* image: what saving and opening have in common; see image.h. */
+#include "manager/image.h"
+
+#include "base/xxh64.h"
+#include "os/os.h"
+
+#include <string.h>
+
+uint64_t image_lay_out(const uint64_t bytes[PARTS], uint64_t ret_at[PARTS])
+{
+    uint64_t end = OS_PAGE; /* behind the header */
+    for (unsigned part = 0; part < PARTS; part++) {
+        ret_at[part] = end;
+        end += fief_round_up(bytes[part], OS_PAGE);
+    }
+    return end;
+}
+
+uint64_t image_hash_header(const image_header *header)
+{
+    unsigned char first[OS_PAGE] = {0};
+    image_header copy = *header;
+    copy.hash = 0;
+    memcpy(first, &copy, sizeof copy);
+    return xxh64(first, sizeof first, IMAGE_VERSION);
+}
+
+static uint64_t hash_kind(const fief_kind *k, uint64_t before)
+{
+    uint64_t fields[] = {k->size, k->traits, k->pointer_count, k->visit != NULL, before};
+    uint64_t hash = xxh64(k->name, strlen(k->name), xxh64(fields, sizeof fields, IMAGE_VERSION));
+    size_t size = k->pointer_count * sizeof *k->pointers;
+    return size != 0 ? xxh64(k->pointers, size, hash) : hash;
+}
+
+uint64_t image_fingerprint(const runtime *r)
+{
+    uint64_t hash = r->window.kind_count;
+    for (unsigned kind = 0; kind < r->window.kind_count; kind++) {
+        hash = hash_kind(&r->kinds[kind], hash);
+    }
+    return hash;
+}

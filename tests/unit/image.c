@@ -1,0 +1,750 @@
+/* Images: what is saved comes back the same, at its own address or another; what is no sound image
+ * is refused, and nothing of it stays mapped. */
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TEXT, PAIR, TAGGED, LINK, OPAQUE, KINDS };
+enum { OS_PAGE = 4096, NODES = 3000 };
+
+typedef struct pair {
+    const char *text;
+    struct pair *next;
+    uint64_t number;
+} pair;
+
+/* A count, and as many words: an address with 0xfffc above it, or a number. */
+typedef struct tagged {
+    uint64_t count, words[];
+} tagged;
+
+#define TAG ((uint64_t)0xfffc << 48)
+
+static const void *target_of(uint64_t word)
+{
+    return (const void *)(uintptr_t)(word & ~TAG);
+}
+
+static void visit_tagged(const void *block, size_t size, fief_pointers *pointers)
+{
+    const tagged *t = block;
+    (void)size;
+    for (uint64_t i = 0; i < t->count; i++) {
+        if ((t->words[i] & TAG) == TAG) {
+            fief_pointer(pointers, &t->words[i], target_of(t->words[i]));
+        }
+    }
+}
+
+/* Points at host memory, by a field that its visit tells. */
+typedef struct outward {
+    const void *to;
+} outward;
+
+static void visit_outward(const void *block, size_t size, fief_pointers *pointers)
+{
+    (void)size;
+    fief_pointer(pointers, block, ((const outward *)block)->to);
+}
+
+static const size_t pair_pointers[] = {offsetof(pair, text), offsetof(pair, next)};
+static const fief_kind kinds[KINDS] = {
+    [TEXT] = {.name = "text", .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
+    [PAIR] = {.name = "pair", .size = sizeof(pair), .any = FIEF_VM_ARENA,
+              .pointers = pair_pointers, .pointer_count = 2},
+    [TAGGED] = {.name = "tagged", .any = FIEF_VM_ARENA, .visit = visit_tagged},
+    [LINK] = {.name = "link", .any = FIEF_VM_ARENA, .visit = visit_outward},
+    [OPAQUE] = {.name = "opaque", .any = FIEF_VM_ARENA},
+};
+
+static witness saw;
+static fief_error error;
+static char path[] = "image-XXXXXX";
+
+static void make_path(void)
+{
+    int file = mkstemp(path);
+    cr_assert(file >= 0);
+    (void)close(file);
+}
+
+static void remove_path(void)
+{
+    (void)unlink(path);
+}
+
+TestSuite(image, .init = make_path, .fini = remove_path);
+
+static fief_runtime *open_with(const fief_kind *table, unsigned count)
+{
+    static const fief_arena_config recorded = {.recorded = true};
+    saw.count = 0;
+    error = (fief_error){0};
+    return fief_open(&(fief_config){.name = "image", .kinds = table, .kind_count = count,
+                                    .reserve_bytes = small_reserve, .vm_arena = &recorded,
+                                    .user = &saw, .on_misuse = witness_misuse});
+}
+
+static fief_runtime *open_usual(void)
+{
+    return open_with(kinds, KINDS);
+}
+
+static bool save(fief_runtime *rt, const void *root)
+{
+    return fief_image_save(fief_vm_arena(rt), path,
+                           &(fief_image_config){.root = root, .error = &error});
+}
+
+static fief_image *load(fief_runtime *rt, bool lazy)
+{
+    return fief_image_open(rt, path, &(fief_image_config){.lazy = lazy, .error = &error});
+}
+
+/* A list of pairs with texts, and a block that has tagged pointers to every hundredth. */
+static tagged *make_content(fief_runtime *rt)
+{
+    tagged *all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + NODES / 100 * 8);
+    pair *last = NULL;
+    for (unsigned i = 0; i < NODES; i++) {
+        char text[400];
+        (void)snprintf(text, sizeof text, "%0*u", (int)(i % 390 + 1), i);
+        pair *p = fief_new(rt, PAIR, FIEF_CONSTANT, sizeof *p);
+        char *copy = fief_new(rt, TEXT, FIEF_CONSTANT, strlen(text) + 1);
+        *p = (pair){strcpy(copy, text), last, i};
+        last = p;
+        if (i % 100 == 0) {
+            all->words[all->count++] = TAG | (uint64_t)(uintptr_t)p;
+        }
+    }
+    all->words[all->count - 1] = 42; /* a number among them */
+    return all;
+}
+
+static bool content_is_whole(fief_runtime *rt, const tagged *all)
+{
+    bool whole = all->count == NODES / 100 && all->words[all->count - 1] == 42;
+    for (unsigned i = 0; i + 1 < all->count; i++) {
+        const pair *p = target_of(all->words[i]);
+        for (unsigned n = i * 100; whole && p != NULL; n--, p = p->next) {
+            char text[400];
+            (void)snprintf(text, sizeof text, "%0*u", (int)(n % 390 + 1), n);
+            whole = p->number == n && strcmp(p->text, text) == 0 && is_multiple(p, 16) &&
+                    fief_owner(rt, p) == FIEF_IMAGE && fief_is_sealed(rt, p->text);
+        }
+    }
+    return whole;
+}
+
+/* Mappings of the process that have the file. */
+static unsigned mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[5000];
+    unsigned count = 0;
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        count += strstr(line, path) != NULL;
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return count;
+}
+
+static size_t read_bytes(unsigned char **ret_bytes)
+{
+    struct stat status;
+    int file = open(path, O_RDONLY);
+    cr_assert(file >= 0 && fstat(file, &status) == 0);
+    *ret_bytes = malloc((size_t)status.st_size + 1);
+    cr_assert_eq(read(file, *ret_bytes, (size_t)status.st_size), status.st_size);
+    (void)close(file);
+    return (size_t)status.st_size;
+}
+
+static void write_bytes(const void *bytes, size_t size)
+{
+    int file = open(path, O_WRONLY | O_TRUNC);
+    cr_assert(file >= 0 && write(file, bytes, size) == (ssize_t)size);
+    (void)close(file);
+}
+
+Test(image, what_was_saved_comes_back_here_and_elsewhere)
+{
+    fief_runtime *rt = open_usual();
+    tagged *all = make_content(rt);
+    cr_assert(save(rt, all), "%s", error.text);
+    cr_expect_eq(fief_close(rt), 0);
+    for (int lazy = 0; lazy < 2; lazy++) {
+        rt = open_usual();
+        fief_image *first = load(rt, lazy != 0);
+        cr_assert_not_null(first, "%s", error.text);
+        fief_image *second = load(rt, lazy != 0);
+        cr_assert_not_null(second, "%s", error.text);
+        cr_expect(fief_image_is_relocated(second), "its address is taken");
+        cr_expect_eq(fief_image_size(first), fief_image_size(second));
+        cr_expect(content_is_whole(rt, fief_image_root(first)));
+        cr_expect(content_is_whole(rt, fief_image_root(second)));
+        cr_expect(fief_image_verify(first, fief_image_root(first), 1000));
+        cr_expect(!fief_image_verify(first, fief_image_root(second), 8));
+        cr_expect_eq(fief_owner(rt, rt), FIEF_NO_STRATEGY);
+        fief_image_close(first);
+        cr_expect_eq(fief_owner(rt, all), FIEF_NO_STRATEGY);
+        fief_image_close(NULL);
+        cr_expect_eq(fief_close(rt), 0);
+        cr_expect_eq(saw.count, 0);
+    }
+}
+
+Test(image, the_same_blocks_give_the_same_bytes_and_their_own_address_is_to_be_had)
+{
+    unsigned char *bytes[2];
+    size_t size[2];
+    for (unsigned i = 0; i < 2; i++) {
+        fief_runtime *rt = open_usual();
+        void *first = i == 0 ? fief_malloc(rt, 300000) : NULL; /* addresses differ */
+        cr_assert(save(rt, make_content(rt)), "%s", error.text);
+        size[i] = read_bytes(&bytes[i]);
+        fief_release(rt, first);
+        fief_image *image = load(rt, false);
+        cr_assert_not_null(image);
+        bool is_free = i == 0 || !is_guarded(); /* there the first one's stays inaccessible */
+        cr_expect(RUNNING_ON_VALGRIND || fief_image_is_relocated(image) != is_free);
+        cr_expect_eq(fief_close(rt), 0);
+    }
+    cr_expect(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+Test(image, sizes_from_nothing_to_runs_and_only_what_is_alive)
+{
+    static const size_t sizes[] = {0, 1, 7, 8, 9, 4096, 70000, 300000, 5};
+    enum { BLOCKS = sizeof sizes / sizeof sizes[0] };
+    fief_runtime *rt = open_usual();
+    fief_arena *own = fief_arena_open(rt, &(fief_arena_config){.recorded = true});
+    (void)fief_arena_alloc(fief_vm_arena(rt), 500);
+    tagged *all = fief_arena_alloc(own, sizeof *all + BLOCKS * 8);
+    fief_mark mark = fief_arena_mark(own);
+    fill(fief_arena_alloc(own, 100000), 100000, 9);
+    fief_arena_rewind(own, mark);
+    cr_expect(fief_image_save(own, path, &(fief_image_config){.error = &error}));
+    unsigned char *bytes;
+    size_t before = read_bytes(&bytes);
+    free(bytes);
+    cr_expect_lt(before, 10 * OS_PAGE, "the rewound block is not there");
+    cr_expect_eq(fief_close(rt), 0);
+
+    rt = open_usual();
+    all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + BLOCKS * 8);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        char *block = fief_new(rt, TEXT, FIEF_CONSTANT, sizes[i]);
+        fill(block, sizes[i], i);
+        all->words[all->count++] = TAG | (uint64_t)(uintptr_t)block;
+    }
+    cr_assert(fief_image_save(fief_vm_arena(rt), path,
+                              &(fief_image_config){.root = all, .align = 4096}));
+    fief_image *image = load(rt, false);
+    cr_assert_not_null(image, "%s", error.text);
+    all = (tagged *)(uintptr_t)fief_image_root(image);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        const void *block = target_of(all->words[i]);
+        cr_expect(is_multiple(block, 4096) && holds(block, sizes[i], i), "%u", i);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, an_empty_arena_is_an_image)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, NULL), "%s", error.text);
+    fief_image *image = load(rt, false);
+    cr_assert_not_null(image, "%s", error.text);
+    cr_expect_null(fief_image_root(image));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, externals_are_bound_by_name_with_their_offsets)
+{
+    static int here[4], there[4], other;
+    fief_runtime *rt = open_usual();
+    outward *links[3];
+    for (unsigned i = 0; i < 3; i++) {
+        links[i] = fief_new(rt, LINK, FIEF_CONSTANT, sizeof(outward));
+        links[i]->to = i < 2 ? &here[i + 1] : &other;
+    }
+    tagged *all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + 3 * 8);
+    for (unsigned i = 0; i < 3; i++) {
+        all->words[all->count++] = TAG | (uint64_t)(uintptr_t)links[i];
+    }
+    fief_external names[] = {{"unused", &error, 0}, {"here", here, sizeof here},
+                             {"other", &other, 0}};
+    fief_image_config config = {.root = all, .error = &error, .externals = names,
+                                .external_count = 2};
+    cr_expect(!fief_image_save(fief_vm_arena(rt), path, &config));
+    cr_expect_eq(error.status, FIEF_POINTS_OUT);
+    config.external_count = 3;
+    cr_assert(fief_image_save(fief_vm_arena(rt), path, &config), "%s", error.text);
+
+    cr_expect_null(load(rt, false));
+    cr_expect_eq(error.status, FIEF_POINTS_OUT);
+    cr_expect(strstr(error.text, "needs the external 'here'") != NULL, "%s", error.text);
+    fief_external bound[] = {{"other", &saw, 0}, {"here", there, sizeof there}};
+    for (unsigned i = 0; i < 4; i++) { /* twice at its own address or not, lazily or not */
+        fief_image_config opened = {.externals = bound, .external_count = 2, .lazy = i % 2 != 0,
+                                    .error = &error};
+        fief_image *image = fief_image_open(rt, path, &opened);
+        cr_assert_not_null(image, "%s", error.text);
+        const tagged *t = fief_image_root(image);
+        cr_expect_eq(((const outward *)target_of(t->words[0]))->to, &there[1]);
+        cr_expect_eq(((const outward *)target_of(t->words[1]))->to, &there[2]);
+        cr_expect_eq(((const outward *)target_of(t->words[2]))->to, &saw);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, what_points_out_is_refused_with_its_block_and_field)
+{
+    fief_runtime *rt = open_usual();
+    pair *p = fief_new(rt, PAIR, FIEF_CONSTANT, sizeof *p);
+    p->next = fief_malloc(rt, 64);
+    cr_expect(!save(rt, p));
+    cr_expect_eq(error.status, FIEF_POINTS_OUT);
+    cr_expect(strstr(error.text, "'pair', 24 bytes, points at +8 out of the vm arena") != NULL,
+              "%s", error.text);
+    fief_release(rt, p->next);
+    p->next = (pair *)(void *)&error;
+    cr_expect(!save(rt, p));
+    cr_expect(strstr(error.text, "to no memory of the runtime") != NULL, "%s", error.text);
+    p->next = NULL;
+    void **opaque = fief_new(rt, OPAQUE, FIEF_CONSTANT, 40);
+    opaque[3] = p;
+    cr_expect(!save(rt, p));
+    cr_expect(strstr(error.text, "'opaque', 40 bytes, holds at +24 what may be a pointer to the "
+                                 "vm arena") != NULL, "%s", error.text);
+    opaque[3] = NULL;
+    cr_expect(!save(rt, &error), "a root outside");
+    cr_expect_eq(error.status, FIEF_POINTS_OUT);
+    cr_expect(save(rt, p), "%s", error.text);
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(saw.count, 0);
+}
+
+Test(image, arenas_that_cannot_be_saved_are_refused)
+{
+    static _Alignas(16) char bytes[8192];
+    fief_runtime *rt = open_usual();
+    fief_image_config config = {.error = &error};
+    fief_arena *plain = fief_arena_open(rt, NULL);
+    (void)fief_arena_alloc(plain, 10);
+    cr_expect_eq(fief_image_save(plain, path, &config), is_guarded());
+    cr_expect(is_guarded() || strstr(error.text, "not recorded") != NULL);
+    fief_arena *in_buffer = fief_arena_open(
+        rt, &(fief_arena_config){.buffer = bytes, .buffer_size = sizeof bytes, .recorded = true});
+    cr_expect(!fief_image_save(in_buffer, path, &config));
+    cr_expect(strstr(error.text, "a caller's buffer") != NULL, "%s", error.text);
+    fief_arena *capped =
+        fief_arena_open(rt, &(fief_arena_config){.max_bytes = 64, .recorded = true});
+    (void)fief_arena_alloc(capped, 1000);
+    cr_expect(!fief_image_save(capped, path, &config));
+    cr_expect(strstr(error.text, "the heap") != NULL, "%s", error.text);
+    cr_expect(!fief_image_save(&fief_frame_stack(rt)->arena, path, &config));
+    cr_expect(!fief_image_save(fief_vm_arena(rt), NULL, &config));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    cr_expect(!fief_image_save(fief_vm_arena(rt), "no/such/directory/x", &config));
+    cr_expect_eq(error.status, FIEF_NO_FILE);
+    for (size_t align = 1; align < 20000; align += 3) {
+        config.align = align;
+        bool good = align >= 16 && align <= 4096 && (align & (align - 1)) == 0;
+        cr_expect_eq(fief_image_save(fief_vm_arena(rt), path, &config), good, "align %zu", align);
+    }
+    config.align = 0;
+    config.externals = &(fief_external){"nothing", NULL, 0};
+    config.external_count = 1;
+    cr_expect(!fief_image_save(fief_vm_arena(rt), path, &config));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Tells what is at its first word as a field at that distance. */
+static void visit_elsewhere(const void *block, size_t size, fief_pointers *pointers)
+{
+    (void)size;
+    fief_pointer(pointers, (const char *)block + *(const size_t *)block, block);
+}
+
+Test(image, a_visit_that_tells_nonsense_is_refused)
+{
+    static const fief_kind odd = {.name = "odd", .any = FIEF_VM_ARENA, .visit = visit_elsewhere};
+    static const size_t distances[] = {4, 12, 24, 25, 32, (size_t)-8};
+    fief_runtime *rt = open_with(&odd, 1);
+    size_t *block = fief_new(rt, 0, FIEF_CONSTANT, 28);
+    for (unsigned i = 0; i < sizeof distances / sizeof distances[0]; i++) {
+        *block = distances[i];
+        cr_expect(!save(rt, block), "%zu", distances[i]);
+        cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+        cr_expect(strstr(error.text, "the visit of 'odd'") != NULL, "%s", error.text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_block_may_be_shorter_than_its_kinds_pointers)
+{
+    static const size_t far[] = {0, 16};
+    static const fief_kind k = {.name = "k", .any = FIEF_VM_ARENA, .pointers = far,
+                                .pointer_count = 2};
+    fief_runtime *rt = open_with(&k, 1);
+    void **first = fief_new(rt, 0, FIEF_CONSTANT, 20), **second = fief_new(rt, 0, FIEF_CONSTANT, 8);
+    (void)fief_new(rt, 0, FIEF_CONSTANT, 4);
+    *first = second;
+    *second = first;
+    cr_assert(save(rt, first), "%s", error.text);
+    fief_image *image = load(rt, false);
+    cr_assert_not_null(image, "%s", error.text);
+    void *const *const *root = fief_image_root(image);
+    cr_expect_eq((const void *)**root, (const void *)root);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, many_words_are_bound)
+{
+    enum { LINKS = 1500 };
+    static char here[LINKS], there[LINKS];
+    fief_runtime *rt = open_usual();
+    tagged *all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + LINKS * 8);
+    for (unsigned i = 0; i < LINKS; i++) {
+        all->words[all->count++] = TAG | (uint64_t)(uintptr_t)&here[i];
+    }
+    fief_external name = {"here", here, sizeof here};
+    fief_image_config config = {.root = all, .externals = &name, .external_count = 1,
+                                .error = &error};
+    cr_assert(fief_image_save(fief_vm_arena(rt), path, &config), "%s", error.text);
+    name.address = there;
+    fief_image *image = fief_image_open(rt, path, &config);
+    cr_assert_not_null(image, "%s", error.text);
+    const tagged *t = fief_image_root(image);
+    for (unsigned i = 0; i < LINKS; i++) {
+        cr_expect_eq(target_of(t->words[i]), &there[i]);
+    }
+    name.size = LINKS / 2;
+    cr_expect_null(fief_image_open(rt, path, &config), "what is bound has become smaller");
+    cr_expect_eq(error.status, FIEF_BAD_IMAGE);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_file_that_cannot_take_its_name_is_not_left_behind)
+{
+    static char long_path[6000];
+    fief_runtime *rt = open_usual();
+    memset(long_path, 'x', sizeof long_path - 1);
+    cr_expect(!fief_image_save(fief_vm_arena(rt), long_path,
+                               &(fief_image_config){.error = &error}));
+    cr_expect_eq(error.status, FIEF_NO_FILE);
+    (void)unlink(path);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_expect(!save(rt, NULL));
+    cr_expect_eq(error.status, FIEF_NO_FILE);
+    char other[64];
+    (void)snprintf(other, sizeof other, "%s.%d-0.new", path, (int)getpid());
+    cr_expect_neq(access(other, F_OK), 0);
+    cr_expect_eq(rmdir(path), 0);
+    int file = open(other, O_CREAT | O_WRONLY, 0600); /* of one that was killed, with our number */
+    cr_assert(file >= 0);
+    (void)close(file);
+    cr_expect(save(rt, NULL), "%s", error.text);
+    cr_expect_eq(unlink(other), 0, "it is another's");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+static void *call_from_there(void *argument)
+{
+    fief_runtime *rt = argument;
+    cr_expect(!save(rt, NULL));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    cr_expect_null(load(rt, false));
+    cr_expect_eq(error.status, FIEF_BAD_CONFIG);
+    return NULL;
+}
+
+Test(image, another_thread_is_refused_in_a_guarded_build)
+{
+    fief_runtime *rt = open_usual();
+    pthread_t thread;
+    if (is_guarded()) {
+        cr_assert_eq(pthread_create(&thread, NULL, call_from_there, rt), 0);
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        cr_expect_eq(saw.last, FIEF_MISUSE_WRONG_THREAD);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* ---- misuse ---- */
+
+/* What a child prints on stderr. */
+static void report_of(char *text, size_t size, void (*work)(void *), void *argument)
+{
+    int ends[2];
+    size_t length = 0;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(ends[1], 2);
+        work(argument);
+        _exit(0);
+    }
+    (void)close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], text + length, size - 1 - length)) > 0;) {
+        length += (size_t)got;
+    }
+    text[length] = '\0';
+    (void)close(ends[0]);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect(!(WIFEXITED(status) && WEXITSTATUS(status) == 0), "it went through");
+}
+
+static void write_byte(void *at)
+{
+    *(volatile char *)at = 1;
+}
+
+static char text[1 << 16];
+
+Test(image, a_write_is_told_with_the_kind_in_every_mode)
+{
+    fief_runtime *rt = fief_open(&(fief_config){
+        .kinds = kinds, .kind_count = KINDS, .reserve_bytes = small_reserve,
+        .vm_arena = &(fief_arena_config){.recorded = true}});
+    cr_assert(save(rt, make_content(rt)));
+    for (int lazy = 0; lazy < 2; lazy++) {
+        fief_image *image = load(rt, lazy != 0);
+        cr_assert_not_null(image);
+        const tagged *all = fief_image_root(image);
+        pair *p = (pair *)(uintptr_t)target_of(all->words[1]);
+        report_of(text, sizeof text, write_byte, &p->number);
+        cr_expect(strstr(text, "misuse[sealed-write]: write to a sealed 'pair' of the image") !=
+                      NULL, "%s", text);
+        cr_expect(strstr(text, "16 bytes into 'pair', 24 bytes, image, alive") != NULL, "%s",
+                  text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_free_or_a_store_into_an_image_is_misuse_at_the_call)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    fief_image *image = load(rt, false);
+    const tagged *all = fief_image_root(image);
+    pair *p = (pair *)(uintptr_t)target_of(all->words[1]);
+    if (is_guarded()) { /* a release build's inline free writes, and faults */
+        fief_release(rt, p);
+        cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+        cr_expect(strstr(saw.text, "lies in the image 'image-") != NULL, "%s", saw.text);
+        fief_heap_free(fief_runtime_heap(rt), p, sizeof *p);
+        cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+    }
+    fief_heap_free(fief_runtime_heap(rt), p, 100000);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+    fief_free(rt, PAIR, p, sizeof *p);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_ALLOCATOR));
+    fief_store(rt, p, &p->next, p);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_SEALED_WRITE));
+    cr_expect_null(fief_arena_resize(fief_vm_arena(rt), p, sizeof *p, 100));
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_SEALED_WRITE));
+    fief_store(rt, NULL, &p, p);
+    cr_expect_eq(saw.count, 0, "a pointer to it may be stored anywhere");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_late_use_is_told_in_a_guarded_build)
+{
+    fief_runtime *rt = fief_open(&(fief_config){
+        .kinds = kinds, .kind_count = KINDS, .reserve_bytes = small_reserve,
+        .vm_arena = &(fief_arena_config){.recorded = true}});
+    cr_assert(save(rt, make_content(rt)));
+    fief_image *image = load(rt, false);
+    char *late = (char *)(uintptr_t)fief_image_root(image);
+    fief_image_close(image);
+    cr_expect_eq(fief_owner(rt, late), FIEF_NO_STRATEGY);
+    cr_expect_eq(mappings(), is_guarded() ? 1 : 0);
+    if (strcmp(fief_mode(), "debug-poisoned") == 0) {
+        report_of(text, sizeof text, write_byte, late);
+        cr_expect(strstr(text, "misuse[use-after-close]") != NULL, "%s", text);
+        cr_expect(strstr(text, "of the image 'image-") != NULL, "%s", text);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* ---- bad files ---- */
+
+static void must_be_refused(fief_runtime *rt, const char *what, fief_status status,
+                            const char *words)
+{
+    unsigned before = mappings();
+    error = (fief_error){0};
+    for (int lazy = 0; lazy < 2; lazy++) {
+        fief_image *image = load(rt, lazy != 0);
+        cr_assert_null(image, "%s", what);
+        cr_expect_eq(error.status, status, "%s: status %d, %s", what, (int)error.status,
+                     error.text);
+        cr_expect(strstr(error.text, words) != NULL, "%s: %s", what, error.text);
+    }
+    cr_expect_eq(mappings(), before, "%s", what);
+    cr_expect_eq(saw.count, 0);
+}
+
+Test(image, files_that_are_none_are_refused)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    unsigned char *good, *bad;
+    size_t size = read_bytes(&good);
+    bad = malloc(2 * size);
+    for (size_t length = 0; length < size; length += 1 + length / 3) {
+        write_bytes(good, length);
+        must_be_refused(rt, "cut", FIEF_BAD_IMAGE, length < OS_PAGE ? "too few" : "by its header");
+    }
+    memcpy(bad, good, size);
+    memset(bad + size, 0, size);
+    write_bytes(bad, size + OS_PAGE);
+    must_be_refused(rt, "longer", FIEF_BAD_IMAGE, "by its header");
+    bad[0] ^= 1;
+    write_bytes(bad, size);
+    must_be_refused(rt, "magic", FIEF_BAD_IMAGE, "does not begin like one");
+    memcpy(bad, good, size);
+    bad[16]++;
+    write_bytes(bad, size);
+    must_be_refused(rt, "version", FIEF_OTHER_IMAGE, "save it again");
+    memcpy(bad, good, size);
+    bad[20] = 1, bad[23] = 4;
+    write_bytes(bad, size);
+    must_be_refused(rt, "order", FIEF_OTHER_IMAGE, "another byte order");
+    memcpy(bad, good, size);
+    bad[24] = 4;
+    write_bytes(bad, size);
+    must_be_refused(rt, "words", FIEF_OTHER_IMAGE, "addresses of 4 bytes");
+    free(good);
+    free(bad);
+    (void)unlink(path);
+    must_be_refused(rt, "none", FIEF_NO_FILE, "can't be opened");
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    must_be_refused(rt, "pipe", FIEF_NO_FILE, "can't be opened");
+    cr_expect_null(fief_image_open(rt, "/", &(fief_image_config){.error = &error}));
+    cr_expect_null(fief_image_open(rt, NULL, &(fief_image_config){.error = &error}));
+    cr_expect_null(fief_image_open(rt, path, NULL));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, another_table_or_version_is_refused)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    cr_expect_null(
+        fief_image_open(rt, path, &(fief_image_config){.version = 7, .error = &error}));
+    cr_expect_eq(error.status, FIEF_OTHER_IMAGE);
+    cr_expect_eq(fief_close(rt), 0);
+    static const size_t fewer[] = {0};
+    for (unsigned i = 0; i < 6; i++) {
+        fief_kind changed[KINDS];
+        memcpy(changed, kinds, sizeof kinds);
+        switch (i) {
+        case 0: changed[TEXT].name = "string"; break;
+        case 1: changed[PAIR].size = 32; break;
+        case 2: changed[PAIR].pointers = fewer, changed[PAIR].pointer_count = 1; break;
+        case 3: changed[TAGGED].visit = NULL; break;
+        case 4: changed[OPAQUE].traits = FIEF_NO_POINTERS; break;
+        default: changed[OPAQUE].any = FIEF_HEAP; break; /* where it goes does not matter */
+        }
+        rt = open_with(changed, KINDS);
+        fief_image *image = load(rt, true);
+        cr_expect_eq(image != NULL, i == 5, "change %u", i);
+        cr_expect(i == 5 || error.status == FIEF_OTHER_IMAGE);
+        cr_expect_eq(fief_close(rt), 0);
+    }
+    rt = open_with(kinds, KINDS - 1);
+    must_be_refused(rt, "a kind less", FIEF_OTHER_IMAGE, "another table of kinds");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_table_whose_pointers_are_nonsense_is_refused)
+{
+    static const size_t odd[] = {4}, far[] = {16};
+    for (unsigned i = 0; i < 3; i++) {
+        fief_kind k = {.name = "k", .size = 16, .any = FIEF_VM_ARENA, .pointer_count = 1,
+                       .pointers = i == 0 ? odd : far};
+        k.traits = i == 2 ? FIEF_NO_POINTERS : 0;
+        cr_expect_null(
+            fief_open(&(fief_config){.kinds = &k, .kind_count = 1, .error = &error}));
+        cr_expect_eq(error.status, FIEF_BAD_TABLE);
+    }
+}
+
+/* ---- the disk ---- */
+
+/* Whoever is killed while it saves leaves the old image, or the new one. */
+Test(image, a_save_that_is_killed_leaves_a_whole_image)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    uint64_t dice = 1;
+    for (unsigned i = 0; i < 40; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (;;) {
+                (void)save(rt, NULL);
+                (void)save(rt, fief_arena_alloc(fief_vm_arena(rt), 8));
+            }
+        }
+        (void)usleep((useconds_t)draw(&dice, 4000));
+        (void)kill(child, SIGKILL);
+        cr_assert_eq(waitpid(child, NULL, 0), child);
+        fief_image *image = load(rt, false);
+        cr_assert_not_null(image, "%s", error.text);
+        fief_image_close(image);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+    (void)system("rm -f image-*.new"); /* of those that were killed */
+}
+
+Test(image, a_file_that_shrinks_while_it_is_open_is_no_crash_of_a_check)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    fief_image *image = load(rt, true);
+    cr_assert_not_null(image);
+    cr_assert_eq(truncate(path, OS_PAGE), 0);
+    cr_expect(!fief_image_verify(image, fief_image_root(image), 100000));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(image, a_lazy_image_tells_damage_where_it_is_asked)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    unsigned char *bytes;
+    size_t size = read_bytes(&bytes);
+    bytes[size / 2] ^= 8;
+    write_bytes(bytes, size);
+    free(bytes);
+    cr_expect_null(load(rt, false));
+    cr_expect_eq(error.status, FIEF_BAD_IMAGE);
+    fief_image *image = load(rt, true);
+    cr_assert_not_null(image, "%s", error.text);
+    const unsigned char *root = fief_image_root(image);
+    size_t good = 0, rest = 0;
+    for (size_t at = 0; fief_image_verify(image, root + at, 1) || rest++ == 0; at += OS_PAGE) {
+        good++;
+    }
+    cr_expect_gt(good, 1);
+    cr_expect(!fief_image_verify(image, root, fief_image_size(image)));
+    cr_expect_eq(fief_close(rt), 0);
+}
