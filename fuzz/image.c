@@ -5,8 +5,8 @@
  * changes it:
  *
  *     fief-fuzz-image [--runs N] [--make FILE] [FILE...]     make: a sound one, for an engine */
-#include "base/xxh64.h"
 #include "manager/image.h"
+#include "base/xxh64.h"
 #include "os/fake.h"
 #include "os/os.h"
 
@@ -49,8 +49,8 @@ static void open_runtime(void)
 {
     static const fief_arena_config recorded = {.recorded = true};
     if (rt == NULL) {
-        rt = fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS,
-                                      .reserve_bytes = RESERVE, .vm_arena = &recorded});
+        rt = fief_open(&(fief_config){
+            .kinds = kinds, .kind_count = KINDS, .reserve_bytes = RESERVE, .vm_arena = &recorded});
         must(rt != NULL, "a runtime");
     }
 }
@@ -88,8 +88,8 @@ static void describe_blocks(const fief_image *image)
 static void open_file(const void *bytes, size_t size, bool lazy)
 {
     fief_error error = {0};
-    fief_image_config config = {.externals = externals, .external_count = 1, .lazy = lazy,
-                                .error = &error};
+    fief_image_config config = {
+        .externals = externals, .external_count = 1, .lazy = lazy, .error = &error};
     size_t reserves = fake_reserves();
     must(fake_write(path, bytes, size), "room for the file");
     fief_image *image = fief_image_open(rt, path, &config);

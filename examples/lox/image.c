@@ -282,7 +282,7 @@ static void fill(keeper *k, moved m)
 static void keep_names(keeper *k, chunk *c)
 {
     size_t size = c->cache_count * sizeof *c->caches;
-    string **names = keep_block(k, KIND_KEPT_NAMES, c->cache_count * sizeof *names);
+    string **names = keep_block(k, KIND_KEPT_NAMES, c->cache_count * sizeof(string *));
     for (uint32_t i = 0; i < c->cache_count; i++) {
         names[i] = keep(k, c->caches[i].name);
     }
@@ -470,7 +470,7 @@ cache *image_caches(vm *vm, const function *f)
 {
     image_part *image = &vm->image;
     if (image->caches == NULL) {
-        size_t size = (image->functions + (size_t)1) * sizeof *image->caches;
+        size_t size = (image->functions + (size_t)1) * sizeof(cache *);
         image->caches = new_block(vm, KIND_COPIES, FIEF_CONSTANT, size);
     }
     const chunk *c = &f->chunk;

@@ -33,10 +33,10 @@ typedef struct fief_image_config {
     const void *root;               /**< save: what fief_image_root will give; NULL: nothing */
     const fief_external *externals; /**< that blocks may point at */
     unsigned external_count;        /**< how many */
-    size_t align;        /**< save: of each block, a power of two, 16 (or 0) to 4096 */
-    uint64_t version;    /**< the host's own: an image of another is refused */
-    bool lazy;           /**< open: blocks are checked where fief_image_verify asks for it */
-    fief_error *error;   /**< filled when the call fails */
+    size_t align;                   /**< save: of each block, a power of two, 16 (or 0) to 4096 */
+    uint64_t version;               /**< the host's own: an image of another is refused */
+    bool lazy;         /**< open: blocks are checked where fief_image_verify asks for it */
+    fief_error *error; /**< filled when the call fails */
 } fief_image_config;
 
 /** Writes what `arena` holds to the file at `path`, which is replaced whole or stays as it was:
@@ -48,8 +48,7 @@ typedef struct fief_image_config {
  * does not declare; where the arena is a stack, has a caller's buffer, or the heap stands in for
  * it; where it holds more than 2 GiB; or where the file can't be written. config may be NULL. Of
  * a block's bytes, those that were never written go as they are. */
-FIEF_API bool fief_image_save(fief_arena *arena, const char *path,
-                              const fief_image_config *config);
+FIEF_API bool fief_image_save(fief_arena *arena, const char *path, const fief_image_config *config);
 
 /** Maps the image at `path` for `rt`, until fief_image_close or fief_close. Its table of kinds
  * must be the one that the image was saved under: names, sizes, traits and pointers are compared,

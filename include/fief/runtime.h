@@ -47,10 +47,10 @@ typedef struct fief_kind {
     unsigned traits;                 /**< of fief_trait */
     /** Offsets of fields whose pointers may dangle; they outlive the runtime. */
     const size_t *weak;
-    unsigned weak_count; /**< how many */
+    unsigned weak_count;    /**< how many */
+    unsigned pointer_count; /**< how many of the next */
     /** For images: offsets of its pointers, multiples of 8; they outlive the runtime. */
     const size_t *pointers;
-    unsigned pointer_count; /**< how many */
     /** For images: tells each pointer of a block, beside `pointers`, by fief_pointer; or NULL. It
      * changes nothing, and uses no runtime. */
     void (*visit)(const void *block, size_t size, fief_pointers *ret_pointers);

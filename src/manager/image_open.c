@@ -30,7 +30,7 @@ typedef struct opener {
 static bool fail(opener *o, fief_status status, const char *format, ...) FIEF_PRINTF(3, 4);
 static bool fail(opener *o, fief_status status, const char *format, ...)
 {
-    char text[sizeof ((fief_error *)0)->text];
+    char text[sizeof((fief_error *)0)->text];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
@@ -297,8 +297,7 @@ static bool bind(opener *o)
     if (names != 0 && part_at(image, PART_NAMES)[names - 1] != '\0') {
         return fail(o, FIEF_BAD_IMAGE, "has a name without an end");
     }
-    const image_binding *first =
-        (const image_binding *)(const void *)part_at(image, PART_BINDINGS);
+    const image_binding *first = (const image_binding *)(const void *)part_at(image, PART_BINDINGS);
     return bind_words(o, first, first + image->header.bytes[PART_BINDINGS] / sizeof *first);
 }
 

@@ -60,7 +60,7 @@ struct fief_pointers {
 static bool fail(saver *s, fief_status status, const char *format, ...) FIEF_PRINTF(3, 4);
 static bool fail(saver *s, fief_status status, const char *format, ...)
 {
-    char text[sizeof ((fief_error *)0)->text];
+    char text[sizeof((fief_error *)0)->text];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
@@ -106,8 +106,8 @@ static void collect_page(saver *s, const space *pages, const unsigned char *star
             continue;
         }
         if (s->blocks != NULL) {
-            s->blocks[s->count] = (saved){ledger_block(pages, r), record_size(pages, r), 0,
-                                          (uint32_t)r->kind};
+            s->blocks[s->count] =
+                (saved){ledger_block(pages, r), record_size(pages, r), 0, (uint32_t)r->kind};
         }
         s->count++;
     }
@@ -132,8 +132,8 @@ static bool collect(saver *s)
         return fail(s, FIEF_BAD_CONFIG, "%s is no arena that can be saved", a->name);
     }
     if (s->r->core.space.ledger == NULL || !a->shut) {
-        return fail(s, FIEF_BAD_CONFIG,
-                    "the blocks of %s are not recorded: open it with .recorded", a->name);
+        return fail(s, FIEF_BAD_CONFIG, "the blocks of %s are not recorded: open it with .recorded",
+                    a->name);
     }
     if (a->buffer.end != NULL || a->stand_ins != 0) {
         return fail(s, FIEF_BAD_CONFIG, "%s has blocks in %s, which is not saved", a->name,
@@ -178,7 +178,8 @@ static void fill_rows(saver *s)
         const saved *b = &s->blocks[i];
         uint64_t start = (uint64_t)b->grain * IMAGE_GRAIN;
         bool has_kind = b->kind < s->r->window.kind_count;
-        s->rows[i] = (image_block){.grain = b->grain, .rest = (uint16_t)(end - start - b->size),
+        s->rows[i] = (image_block){.grain = b->grain,
+                                   .rest = (uint16_t)(end - start - b->size),
                                    .kind = has_kind ? (uint16_t)b->kind : IMAGE_NO_KIND};
         end = start;
     }
@@ -241,9 +242,8 @@ static unsigned external_of(const saver *s, const void *target)
 static bool points_out(saver *s, const saved *block, size_t offset, const void *target)
 {
     const page *entry = space_page(&s->r->core.space, target);
-    return fail(s, FIEF_POINTS_OUT,
-                "'%s', %zu bytes, points at +%zu out of %s: to %s", name_of(s, block->kind),
-                block->size, offset, s->from->name,
+    return fail(s, FIEF_POINTS_OUT, "'%s', %zu bytes, points at +%zu out of %s: to %s",
+                name_of(s, block->kind), block->size, offset, s->from->name,
                 entry != NULL && entry->used ? owner_name(entry) : "no memory of the runtime");
 }
 
@@ -336,10 +336,18 @@ static bool has_no_other(saver *s, const saved *b)
         if (where != NULL) {
             return fail(s, FIEF_POINTS_OUT,
                         "'%s', %zu bytes, holds at +%zu what may be a pointer to %s; its kind"
-                        " does not declare one", name_of(s, b->kind), b->size, offset, where);
+                        " does not declare one",
+                        name_of(s, b->kind), b->size, offset, where);
         }
     }
     return true;
+}
+
+static const fief_kind no_kind = {.name = NULL};
+
+static const fief_kind *kind_of(const saver *s, const saved *b)
+{
+    return b->kind < s->r->window.kind_count ? &s->r->kinds[b->kind] : &no_kind;
 }
 
 static bool move_fields(saver *s, const fief_kind *kind, const saved *b)
@@ -366,11 +374,11 @@ static bool copy(saver *s)
     for (size_t i = 0; i < s->count; i++) {
         const saved *b = &s->blocks[i];
         unsigned char *to = s->data + (uint64_t)b->grain * IMAGE_GRAIN;
-        const fief_kind *kind = b->kind < s->r->window.kind_count ? &s->r->kinds[b->kind] : NULL;
+        const fief_kind *kind = kind_of(s, b);
         memcpy(to, b->start, b->size);
         guard_trust(to, b->size);
-        bool plain = kind != NULL && (kind->traits & FIEF_NO_POINTERS) != 0;
-        if ((kind != NULL && !move_fields(s, kind, b)) || (!plain && !has_no_other(s, b))) {
+        bool plain = (kind->traits & FIEF_NO_POINTERS) != 0;
+        if (!move_fields(s, kind, b) || (!plain && !has_no_other(s, b))) {
             return false;
         }
     }
@@ -433,9 +441,9 @@ static bool hash_pages(saver *s)
             *next++ = xxh64(bytes + at, OS_PAGE, IMAGE_VERSION);
         }
     }
-    s->header.hashes_hash = xxh64(s->scratch[SCRATCH_PARTS + PART_HASHES].start,
-                                  fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE),
-                                  IMAGE_VERSION);
+    s->header.hashes_hash =
+        xxh64(s->scratch[SCRATCH_PARTS + PART_HASHES].start,
+              fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE), IMAGE_VERSION);
     return true;
 }
 

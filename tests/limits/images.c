@@ -52,16 +52,19 @@ static bool refuse_all(const fief_misuse *misuse, void *user)
 static void open_runtime(void)
 {
     static const fief_arena_config recorded = {.recorded = true};
-    rt = fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .reserve_bytes = RESERVE,
-                                  .vm_arena = &recorded, .on_misuse = refuse_all});
+    rt = fief_open(&(fief_config){.kinds = kinds,
+                                  .kind_count = KINDS,
+                                  .reserve_bytes = RESERVE,
+                                  .vm_arena = &recorded,
+                                  .on_misuse = refuse_all});
     must(rt != NULL, "a runtime", 0);
 }
 
 static fief_image_config config_of(const void *top, bool lazy)
 {
     error = (fief_error){0};
-    return (fief_image_config){.root = top, .externals = externals, .external_count = 1,
-                               .lazy = lazy, .error = &error};
+    return (fief_image_config){
+        .root = top, .externals = externals, .external_count = 1, .lazy = lazy, .error = &error};
 }
 
 static const void **make_content(unsigned count)

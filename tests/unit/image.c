@@ -59,8 +59,11 @@ static void visit_outward(const void *block, size_t size, fief_pointers *pointer
 static const size_t pair_pointers[] = {offsetof(pair, text), offsetof(pair, next)};
 static const fief_kind kinds[KINDS] = {
     [TEXT] = {.name = "text", .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
-    [PAIR] = {.name = "pair", .size = sizeof(pair), .any = FIEF_VM_ARENA,
-              .pointers = pair_pointers, .pointer_count = 2},
+    [PAIR] = {.name = "pair",
+              .size = sizeof(pair),
+              .any = FIEF_VM_ARENA,
+              .pointers = pair_pointers,
+              .pointer_count = 2},
     [TAGGED] = {.name = "tagged", .any = FIEF_VM_ARENA, .visit = visit_tagged},
     [LINK] = {.name = "link", .any = FIEF_VM_ARENA, .visit = visit_outward},
     [OPAQUE] = {.name = "opaque", .any = FIEF_VM_ARENA},
@@ -89,9 +92,13 @@ static fief_runtime *open_with(const fief_kind *table, unsigned count)
     static const fief_arena_config recorded = {.recorded = true};
     saw.count = 0;
     error = (fief_error){0};
-    return fief_open(&(fief_config){.name = "image", .kinds = table, .kind_count = count,
-                                    .reserve_bytes = small_reserve, .vm_arena = &recorded,
-                                    .user = &saw, .on_misuse = witness_misuse});
+    return fief_open(&(fief_config){.name = "image",
+                                    .kinds = table,
+                                    .kind_count = count,
+                                    .reserve_bytes = small_reserve,
+                                    .vm_arena = &recorded,
+                                    .user = &saw,
+                                    .on_misuse = witness_misuse});
 }
 
 static fief_runtime *open_usual(void)
@@ -251,8 +258,8 @@ Test(image, sizes_from_nothing_to_runs_and_only_what_is_alive)
         fill(block, sizes[i], i);
         all->words[all->count++] = TAG | (uint64_t)(uintptr_t)block;
     }
-    cr_assert(fief_image_save(fief_vm_arena(rt), path,
-                              &(fief_image_config){.root = all, .align = 4096}));
+    cr_assert(
+        fief_image_save(fief_vm_arena(rt), path, &(fief_image_config){.root = all, .align = 4096}));
     fief_image *image = load(rt, false);
     cr_assert_not_null(image, "%s", error.text);
     all = (tagged *)(uintptr_t)fief_image_root(image);
@@ -286,10 +293,10 @@ Test(image, externals_are_bound_by_name_with_their_offsets)
     for (unsigned i = 0; i < 3; i++) {
         all->words[all->count++] = TAG | (uint64_t)(uintptr_t)links[i];
     }
-    fief_external names[] = {{"unused", &error, 0}, {"here", here, sizeof here},
-                             {"other", &other, 0}};
-    fief_image_config config = {.root = all, .error = &error, .externals = names,
-                                .external_count = 2};
+    fief_external names[] = {
+        {"unused", &error, 0}, {"here", here, sizeof here}, {"other", &other, 0}};
+    fief_image_config config = {
+        .root = all, .error = &error, .externals = names, .external_count = 2};
     cr_expect(!fief_image_save(fief_vm_arena(rt), path, &config));
     cr_expect_eq(error.status, FIEF_POINTS_OUT);
     config.external_count = 3;
@@ -300,8 +307,8 @@ Test(image, externals_are_bound_by_name_with_their_offsets)
     cr_expect(strstr(error.text, "needs the external 'here'") != NULL, "%s", error.text);
     fief_external bound[] = {{"other", &saw, 0}, {"here", there, sizeof there}};
     for (unsigned i = 0; i < 4; i++) { /* twice at its own address or not, lazily or not */
-        fief_image_config opened = {.externals = bound, .external_count = 2, .lazy = i % 2 != 0,
-                                    .error = &error};
+        fief_image_config opened = {
+            .externals = bound, .external_count = 2, .lazy = i % 2 != 0, .error = &error};
         fief_image *image = fief_image_open(rt, path, &opened);
         cr_assert_not_null(image, "%s", error.text);
         const tagged *t = fief_image_root(image);
@@ -330,7 +337,8 @@ Test(image, what_points_out_is_refused_with_its_block_and_field)
     opaque[3] = p;
     cr_expect(!save(rt, p));
     cr_expect(strstr(error.text, "'opaque', 40 bytes, holds at +24 what may be a pointer to the "
-                                 "vm arena") != NULL, "%s", error.text);
+                                 "vm arena") != NULL,
+              "%s", error.text);
     opaque[3] = NULL;
     cr_expect(!save(rt, &error), "a root outside");
     cr_expect_eq(error.status, FIEF_POINTS_OUT);
@@ -399,8 +407,8 @@ Test(image, a_visit_that_tells_nonsense_is_refused)
 Test(image, a_block_may_be_shorter_than_its_kinds_pointers)
 {
     static const size_t far[] = {0, 16};
-    static const fief_kind k = {.name = "k", .any = FIEF_VM_ARENA, .pointers = far,
-                                .pointer_count = 2};
+    static const fief_kind k = {
+        .name = "k", .any = FIEF_VM_ARENA, .pointers = far, .pointer_count = 2};
     fief_runtime *rt = open_with(&k, 1);
     void **first = fief_new(rt, 0, FIEF_CONSTANT, 20), **second = fief_new(rt, 0, FIEF_CONSTANT, 8);
     (void)fief_new(rt, 0, FIEF_CONSTANT, 4);
@@ -424,8 +432,8 @@ Test(image, many_words_are_bound)
         all->words[all->count++] = TAG | (uint64_t)(uintptr_t)&here[i];
     }
     fief_external name = {"here", here, sizeof here};
-    fief_image_config config = {.root = all, .externals = &name, .external_count = 1,
-                                .error = &error};
+    fief_image_config config = {
+        .root = all, .externals = &name, .external_count = 1, .error = &error};
     cr_assert(fief_image_save(fief_vm_arena(rt), path, &config), "%s", error.text);
     name.address = there;
     fief_image *image = fief_image_open(rt, path, &config);
@@ -445,8 +453,8 @@ Test(image, a_file_that_cannot_take_its_name_is_not_left_behind)
     static char long_path[6000];
     fief_runtime *rt = open_usual();
     memset(long_path, 'x', sizeof long_path - 1);
-    cr_expect(!fief_image_save(fief_vm_arena(rt), long_path,
-                               &(fief_image_config){.error = &error}));
+    cr_expect(
+        !fief_image_save(fief_vm_arena(rt), long_path, &(fief_image_config){.error = &error}));
     cr_expect_eq(error.status, FIEF_NO_FILE);
     (void)unlink(path);
     cr_assert_eq(mkdir(path, 0700), 0);
@@ -520,9 +528,11 @@ static char text[1 << 16];
 
 Test(image, a_write_is_told_with_the_kind_in_every_mode)
 {
-    fief_runtime *rt = fief_open(&(fief_config){
-        .kinds = kinds, .kind_count = KINDS, .reserve_bytes = small_reserve,
-        .vm_arena = &(fief_arena_config){.recorded = true}});
+    fief_runtime *rt =
+        fief_open(&(fief_config){.kinds = kinds,
+                                 .kind_count = KINDS,
+                                 .reserve_bytes = small_reserve,
+                                 .vm_arena = &(fief_arena_config){.recorded = true}});
     cr_assert(save(rt, make_content(rt)));
     for (int lazy = 0; lazy < 2; lazy++) {
         fief_image *image = load(rt, lazy != 0);
@@ -531,9 +541,9 @@ Test(image, a_write_is_told_with_the_kind_in_every_mode)
         pair *p = (pair *)(uintptr_t)target_of(all->words[1]);
         report_of(text, sizeof text, write_byte, &p->number);
         cr_expect(strstr(text, "misuse[sealed-write]: write to a sealed 'pair' of the image") !=
-                      NULL, "%s", text);
-        cr_expect(strstr(text, "16 bytes into 'pair', 24 bytes, image, alive") != NULL, "%s",
-                  text);
+                      NULL,
+                  "%s", text);
+        cr_expect(strstr(text, "16 bytes into 'pair', 24 bytes, image, alive") != NULL, "%s", text);
     }
     cr_expect_eq(fief_close(rt), 0);
 }
@@ -567,9 +577,11 @@ Test(image, a_free_or_a_store_into_an_image_is_misuse_at_the_call)
 
 Test(image, a_late_use_is_told_in_a_guarded_build)
 {
-    fief_runtime *rt = fief_open(&(fief_config){
-        .kinds = kinds, .kind_count = KINDS, .reserve_bytes = small_reserve,
-        .vm_arena = &(fief_arena_config){.recorded = true}});
+    fief_runtime *rt =
+        fief_open(&(fief_config){.kinds = kinds,
+                                 .kind_count = KINDS,
+                                 .reserve_bytes = small_reserve,
+                                 .vm_arena = &(fief_arena_config){.recorded = true}});
     cr_assert(save(rt, make_content(rt)));
     fief_image *image = load(rt, false);
     char *late = (char *)(uintptr_t)fief_image_root(image);
@@ -648,8 +660,7 @@ Test(image, another_table_or_version_is_refused)
 {
     fief_runtime *rt = open_usual();
     cr_assert(save(rt, make_content(rt)));
-    cr_expect_null(
-        fief_image_open(rt, path, &(fief_image_config){.version = 7, .error = &error}));
+    cr_expect_null(fief_image_open(rt, path, &(fief_image_config){.version = 7, .error = &error}));
     cr_expect_eq(error.status, FIEF_OTHER_IMAGE);
     cr_expect_eq(fief_close(rt), 0);
     static const size_t fewer[] = {0};
@@ -657,12 +668,24 @@ Test(image, another_table_or_version_is_refused)
         fief_kind changed[KINDS];
         memcpy(changed, kinds, sizeof kinds);
         switch (i) {
-        case 0: changed[TEXT].name = "string"; break;
-        case 1: changed[PAIR].size = 32; break;
-        case 2: changed[PAIR].pointers = fewer, changed[PAIR].pointer_count = 1; break;
-        case 3: changed[TAGGED].visit = NULL; break;
-        case 4: changed[OPAQUE].traits = FIEF_NO_POINTERS; break;
-        default: changed[OPAQUE].any = FIEF_HEAP; break; /* where it goes does not matter */
+        case 0:
+            changed[TEXT].name = "string";
+            break;
+        case 1:
+            changed[PAIR].size = 32;
+            break;
+        case 2:
+            changed[PAIR].pointers = fewer, changed[PAIR].pointer_count = 1;
+            break;
+        case 3:
+            changed[TAGGED].visit = NULL;
+            break;
+        case 4:
+            changed[OPAQUE].traits = FIEF_NO_POINTERS;
+            break;
+        default:
+            changed[OPAQUE].any = FIEF_HEAP;
+            break; /* where it goes does not matter */
         }
         rt = open_with(changed, KINDS);
         fief_image *image = load(rt, true);
@@ -679,11 +702,13 @@ Test(image, a_table_whose_pointers_are_nonsense_is_refused)
 {
     static const size_t odd[] = {4}, far[] = {16};
     for (unsigned i = 0; i < 3; i++) {
-        fief_kind k = {.name = "k", .size = 16, .any = FIEF_VM_ARENA, .pointer_count = 1,
+        fief_kind k = {.name = "k",
+                       .size = 16,
+                       .any = FIEF_VM_ARENA,
+                       .pointer_count = 1,
                        .pointers = i == 0 ? odd : far};
         k.traits = i == 2 ? FIEF_NO_POINTERS : 0;
-        cr_expect_null(
-            fief_open(&(fief_config){.kinds = &k, .kind_count = 1, .error = &error}));
+        cr_expect_null(fief_open(&(fief_config){.kinds = &k, .kind_count = 1, .error = &error}));
         cr_expect_eq(error.status, FIEF_BAD_TABLE);
     }
 }
