@@ -13,6 +13,20 @@ static const command commands[] = {
      "  --raw        leave the blocks uncompressed\n"
      "A fork's child, and what is started in its place, write FILE.PID. The program's status is\n"
      "passed through, and 128 and the signal's number where it was killed.\n", run_record},
+    {"advise", "TRACE [--why SITE] [--emit FILE] [--rounds N]",
+     "propose a strategy for each site, proven by replay",
+     "  --why SITE   what stands against each strategy there; SITE is a part of its name\n"
+     "  --emit FILE  the proven ones as a table of kinds in C\n"
+     "  --rounds N   replays of each proposal, 1 to 15 (5); the median counts\n"
+     "Every block's bytes and lifetime are checked in a replay before a proposal is timed; one that a\n"
+     "block outlives is never advised. Traces with kinds are advised by kind and context.\n",
+     run_advise},
+    {"report", "TRACE [-o FILE] [--baseline OLD] [--no-advice]", "one HTML page",
+     "  -o FILE         the page (report.html)\n"
+     "  --baseline OLD  an older trace: what changed since\n"
+     "  --no-advice     replay nothing\n"
+     "The page is one file that needs no network, and shows its tables without scripts, too.\n",
+     run_report},
     {"replay", "TRACE [--allocator NAME,...] [--rounds N]", "time the trace on an allocator",
      "  --allocator  fief, libc, mimalloc, jemalloc, tcmalloc, or all (fief,libc)\n"
      "  --rounds N   each in turn, N times (5); the median counts\n"

@@ -22,6 +22,8 @@ typedef struct command {
 } command;
 
 int run_record(int count, char **words);
+int run_advise(int count, char **words);
+int run_report(int count, char **words);
 int run_replay(int count, char **words);
 int run_convert(int count, char **words);
 int run_show(int count, char **words);

@@ -1,0 +1,63 @@
+/* play: a trace as steps, and the steps done again in a process of their own.
+ *
+ *     play_steps s;  steps_make(&s, "x.trace", NULL)      steps in a file without a name, 16 bytes each
+ *     play p = {.allocator = "fief", .steps = &s};   how; with `lanes`, on fief's strategies
+ *     played r; play_round(&p, &r)                   a process; time, peak, what was wrong
+ *
+ * A step's lane is the place that made the block (places.h), and the lanes' table says which strategy
+ * it goes to: so one file of steps serves every proposal. */
+#ifndef FIEF_TOOL_PLAY_H
+#define FIEF_TOOL_PLAY_H
+
+#include "places.h"
+
+typedef enum step_kind {
+    STEP_ALLOC, STEP_CALLOC, STEP_ALIGNED, STEP_FREE, STEP_RESIZE, STEP_UNIT, STEP_UNIT_END
+} step_kind;
+
+typedef struct play_step {
+    uint64_t size;
+    uint32_t slot; /* of the block */
+    uint8_t kind, align_log2;
+    uint16_t lane; /* 0: none of the table */
+} play_step;
+
+/* Where a lane's blocks go. A batch arena is reset when the last of its lane's blocks is dead. */
+typedef enum plan { KEEP_HEAP, USE_POOL, USE_UNIT_ARENA, USE_BATCH_ARENA, USE_VM_ARENA, PLANS } plan;
+
+typedef struct lane {
+    uint32_t plan;
+    uint32_t slot_size; /* of a pool */
+} lane;
+
+enum { LANES = 4096, STEPS_AT_ONCE = 4096 };
+
+typedef struct play_steps {
+    int file;
+    uint64_t count, slots;
+    play_step buffer[STEPS_AT_ONCE];
+    size_t buffered;
+    bool failed;
+} play_steps;
+
+typedef struct play {
+    const char *allocator; /* fief; another is libc's functions, with `library` before them */
+    const char *library;   /* or "" */
+    const play_steps *steps;
+    const lane *lanes; /* LANES of them, or NULL: all on the heap, by a loop that has no lanes */
+    bool checks;       /* each block's bytes, and whether one outlives its arena; slower */
+} play;
+
+typedef struct played {
+    uint64_t nanoseconds, kib;
+    uint64_t outlived, damaged; /* of `checks` */
+} played;
+
+/* The status; said why. `p` gives each block its lane; NULL: they have none. */
+int steps_make(play_steps *s, const char *path, places *p);
+void steps_free(play_steps *s);
+bool play_round(const play *p, played *ret);
+/* In the process that play_round starts: FIEF_REPLAY has its order. */
+int play_work(const char *order);
+
+#endif
