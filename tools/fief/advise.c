@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 25 };
+enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 23 };
 
 typedef struct inquiry {
     const char *path, *emit, *why;
@@ -114,7 +114,7 @@ static void print_row(const inquiry *q, const advice *a, size_t number)
     advice_text(a, words);
     advice_lives(a, lives);
     advice_proof(a, proof);
-    printf("%2zu  %-*s %9s %6.1f  %-13s%-12s%s%s%s\n", number, SITE_COLUMN,
+    printf("%2zu  %-*s %9s %6.1f  %-14s%-13s%s%s%s\n", number, SITE_COLUMN,
            shortened(site, SITE_COLUMN), grouped(h->blocks), (double)h->bytes / (1 << 20), lives, words,
            a->is_proven ? paint("32") : "", proof, a->is_proven ? paint("0") : "");
 }
@@ -130,14 +130,19 @@ static void print_table(const inquiry *q)
         printf("No advice: no site's blocks are all of one size, die together, or live to the end.\n");
         return;
     }
-    printf("%s #  %-*s %9s %6s  %-13s%-12s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
+    printf("%s #  %-*s %9s %6s  %-14s%-13s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
            "lives", "advice", "proof", paint("0"));
     for (size_t i = 0; i < c->count; i++) {
         print_row(q, &c->items[i], i + 1);
     }
-    printf("All together, %s replays: time %.2f +-%.2f, peak %.2f  (1.00 = all on the heap)\n",
-           grouped(c->replays), c->time, c->spread, c->peak);
-    printf("The parts add up to %.2f; libc takes %.2f\n", c->predicted, c->libc);
+    if (c->libc > 0) {
+        printf("All together, %s replays: time %.2f +-%.2f, peak %.2f  (1.00 = all on the heap)\n",
+               grouped(c->replays), c->time, c->spread, c->peak);
+        printf("The parts add up to %.2f; libc takes %.2f\n", c->predicted, c->libc);
+    } else {
+        printf("%s replays%s\n", grouped(c->replays),
+               c->proven > 0 ? ", every block checked, none timed" : ": the heap serves them all as well");
+    }
     if (c->refused_places > 0) {
         printf("Not advised: %s sites (%s blocks outlive their unit; --why SITE shows one)\n",
                grouped(c->refused_places), grouped(c->refused_blocks));
@@ -314,8 +319,8 @@ static int read_rounds(const char *word, int *ret)
 {
     char *end;
     long rounds = strtol(word, &end, 10);
-    if (*end != '\0' || rounds < 1 || rounds > ROUNDS_MOST) {
-        return complain(USAGE, "--rounds is a number from 1 to %d, not '%s'", ROUNDS_MOST, word);
+    if (*end != '\0' || rounds < 0 || rounds > ROUNDS_MOST) {
+        return complain(USAGE, "--rounds is a number from 0 to %d, not '%s'", ROUNDS_MOST, word);
     }
     *ret = (int)rounds;
     return DONE;

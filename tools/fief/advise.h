@@ -30,7 +30,8 @@ typedef struct counsel {
     double predicted, libc;    /* what the parts add up to; libc's time */
 } counsel;
 
-/* The status; said why. `most` proposals, each timed `rounds` times. */
+/* The status; said why. `most` proposals, each timed `rounds` times; 0: only checked, and what passes
+ * counts as proven. */
 int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds);
 /* "pool of 40 B", "until unit", "-11 %"; at most TEXT_OF_ADVICE bytes. */
 void advice_text(const advice *a, char *buffer);

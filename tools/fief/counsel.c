@@ -238,7 +238,7 @@ static void judge(advice *a)
 {
     double least = a->spread > gain_least ? a->spread : gain_least;
     bool is_faster = a->time < 1 - least && a->peak < 1 + peak_cost_most;
-    bool is_smaller = a->peak < 1 - peak_gain_least && a->time < 1 + a->spread;
+    bool is_smaller = a->peak < 1 - peak_gain_least && a->time < 1 + gain_least;
     a->is_proven = a->outlived == 0 && (is_faster || is_smaller);
 }
 
@@ -261,6 +261,13 @@ static void keep_best(counsel *c)
 
 static bool prove_each(counsel *c, const play_steps *s, int rounds)
 {
+    if (rounds == 0) {
+        for (size_t i = 0; i < c->count; i++) {
+            c->items[i].time = c->items[i].peak = 1;
+            c->items[i].is_proven = c->items[i].outlived == 0;
+        }
+        return true;
+    }
     trial *trials = calloc(c->count + 1, sizeof *trials);
     bool sound = trials != NULL;
     for (size_t i = 0; sound && i <= c->count; i++) {
@@ -297,9 +304,9 @@ static bool prove_together(counsel *c, const play_steps *s, int rounds)
         trials[2].allocator = "libc";
     }
     uint64_t wrong = 0;
-    sound = sound && check_trial(c, s, &trials[1], &wrong) && wrong == 0 &&
-            time_trials(c, s, trials, 3, rounds);
-    if (sound) {
+    sound = sound && (c->proven == 0 || (check_trial(c, s, &trials[1], &wrong) && wrong == 0)) &&
+            (rounds == 0 || c->proven == 0 || time_trials(c, s, trials, 3, rounds));
+    if (sound && rounds > 0 && c->proven > 0) {
         compare(&trials[0], &trials[1], rounds, &c->time, &c->spread, &c->peak);
         compare(&trials[0], &trials[2], rounds, &c->libc, &spread, &peak);
     }
@@ -366,6 +373,8 @@ void advice_proof(const advice *a, char *buffer)
         (void)snprintf(buffer, TEXT_OF_ADVICE, "refused");
     } else if (!a->is_proven) {
         (void)snprintf(buffer, TEXT_OF_ADVICE, "no gain");
+    } else if (a->spread == 0) {
+        (void)snprintf(buffer, TEXT_OF_ADVICE, "not timed");
     } else if (peak < -100 * peak_gain_least || peak > 100 * peak_gain_least) {
         (void)snprintf(buffer, TEXT_OF_ADVICE, "%+.0f %%, peak %+.0f %%", time, peak);
     } else {

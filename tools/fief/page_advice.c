@@ -37,15 +37,19 @@ void put_counsel(FILE *to, const survey *s, const counsel *c)
         fputs("</section>\n", to);
         return;
     }
-    fprintf(to, "<p>Each proposal was replayed, %s replays in all, every block checked. All together: time "
-            "%.2f, peak %.2f, where 1.00 is all of it on fief's heap", grouped(c->replays), c->time,
-            c->peak);
+    fprintf(to, "<p>Each proposal was replayed, %s replays in all, every block checked. ",
+            grouped(c->replays));
     if (c->libc > 0) {
-        fprintf(to, ", and libc's time %.2f", c->libc);
+        fprintf(to, "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; libc's time is "
+                "%.2f. ", c->time, c->peak, c->libc);
+    } else {
+        fputs("None brings more than the measurement's spread: the heap serves them all as well. ", to);
     }
-    fprintf(to, ". Not advised: %s blocks at %s sites, which outlive the arena. "
-            "<code>fief advise</code> measures more closely and writes the table.</p>\n",
-            grouped(c->refused_blocks), grouped(c->refused_places));
+    if (c->refused_places > 0) {
+        fprintf(to, "Not advised: %s sites, of which %s blocks outlive their unit. ",
+                grouped(c->refused_places), grouped(c->refused_blocks));
+    }
+    fputs("<code>fief advise</code> measures more closely and writes the table.</p>\n", to);
     fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"advice\"><table>\n<thead><tr>"
           "<th scope=\"col\">#</th><th scope=\"col\" class=\"left\">site</th><th scope=\"col\">blocks</th>"
           "<th scope=\"col\">bytes</th><th scope=\"col\" class=\"left\">lives</th>"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 /* Few, since a page is to be there soon: fief advise measures more closely. */
-enum { PROPOSALS = 4, ROUNDS = 1 };
+enum { PROPOSALS = 4, ROUNDS_MOST = 5, OPERATIONS_REPLAYED = 20000000 };
 
 static survey now, before;
 
@@ -34,7 +34,9 @@ static int report(const char *path, const char *output, const char *baseline, bo
         status = survey_read(&before, baseline);
     }
     if (status == DONE && with_advice) {
-        status = counsel_find(&found, path, now.places, &now.habits, PROPOSALS, ROUNDS);
+        uint64_t rounds = OPERATIONS_REPLAYED / now.operations;
+        rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
+        status = counsel_find(&found, path, now.places, &now.habits, PROPOSALS, (int)rounds);
     }
     if (status == DONE) {
         status = write_page(output, baseline != NULL, with_advice ? &found : NULL);

@@ -279,14 +279,15 @@
   };
   const drawUnits = () => {
     if (!$("units-canvas")) return;
-    const s = surface("units-canvas"), rows = unitRows(), ends = [], lanes = [];
+    const rows = unitRows(), ends = [], lanes = [];
     for (const u of rows) {
       let lane = ends.findIndex((end) => end < u.began);
       if (lane < 0) lane = ends.length;
       ends[lane] = u.ended;
       lanes.push(lane);
     }
-    const high = Math.min(24, (s.bottom - s.top) / Math.max(1, ends.length));
+    $("units-canvas").style.height = Math.min(288, Math.max(3, ends.length) * 24 + TOP + BOTTOM) + "px";
+    const s = surface("units-canvas"), high = Math.min(24, (s.bottom - s.top) / Math.max(1, ends.length));
     rows.forEach((u, i) => {
       const x1 = Math.max(s.left, xOf(s, u.began)), x2 = Math.min(s.right, xOf(s, u.ended));
       s.pen.fillStyle = series(u.escaped ? 4 : 2);
