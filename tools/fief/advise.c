@@ -3,9 +3,8 @@
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 23 };
+enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 20 };
 
 typedef struct inquiry {
     const char *path, *emit, *why;
@@ -136,7 +135,7 @@ static void print_table(const inquiry *q)
         print_row(q, &c->items[i], i + 1);
     }
     if (c->libc > 0) {
-        printf("All together, %s replays: time %.2f +-%.2f, peak %.2f  (1.00 = all on the heap)\n",
+        printf("All together, %s replays: time %.2f +-%.2f, peak %.2f  (1 = all on the heap)\n",
                grouped(c->replays), c->time, c->spread, c->peak);
         printf("The parts add up to %.2f; libc takes %.2f\n", c->predicted, c->libc);
     } else {
@@ -288,8 +287,8 @@ static int emit(const inquiry *q)
     }
     fputs("    [ADVISED_OTHER] = {.name = \"other\", .any = FIEF_HEAP},\n};\n", to);
     int status = end_output(to, q->emit);
-    if (status != DONE && to != stdout) {
-        (void)unlink(q->emit);
+    if (status != DONE) {
+        remove_output(q->emit);
     }
     return status;
 }

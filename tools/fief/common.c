@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 tool fief_tool;
@@ -206,4 +207,12 @@ int end_output(FILE *to, const char *path)
     return failed ? complain(CANNOT_RUN, "%s: cannot be written: %s",
                              path != NULL ? path : "stdout", strerror(why))
                   : DONE;
+}
+
+void remove_output(const char *path)
+{
+    struct stat is;
+    if (path != NULL && lstat(path, &is) == 0 && S_ISREG(is.st_mode)) {
+        (void)unlink(path);
+    }
 }

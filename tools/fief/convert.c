@@ -2,7 +2,6 @@
 #include "convert.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 static const char *const forms[] = {"massif", "folded", "pprof", "ops", NULL};
 
@@ -41,13 +40,51 @@ trace *tally_for(const conversion *c, tally *ret, bool at_peak, int *ret_status)
     return t;
 }
 
-int run_convert(int count, char **words)
+static int convert(conversion *c, const char *output, int (*converter)(const conversion *))
 {
-    static const char *const options[] = {"--to", "-o", "--value", "--from", "--help", NULL};
+    trace *readable = open_trace(c->path);
+    if (readable == NULL) {
+        return BAD_INPUT;
+    }
+    trace_close(readable);
+    c->to = open_output(output);
+    if (c->to == NULL) {
+        return CANNOT_RUN;
+    }
+    int status = converter(c), written = end_output(c->to, output);
+    if (status != DONE) {
+        remove_output(output);
+    }
+    return status != DONE ? status : written;
+}
+
+static int convert_to(conversion *c, const char *form, const char *output)
+{
     static const char *const values[] = {"allocated", "blocks", "peak", "left", NULL};
     static int (*const converters[])(const conversion *) = {convert_massif, convert_folded,
                                                             convert_pprof, convert_ops};
-    conversion c = {.value = values[0], .from = 1};
+    bool has_value = false;
+    if (c->path == NULL || form == NULL) {
+        return complain(USAGE, "fief convert TRACE --to massif|folded|pprof|ops");
+    }
+    for (int i = 0; values[i] != NULL; i++) {
+        has_value = has_value || strcmp(values[i], c->value) == 0;
+    }
+    if (!has_value) {
+        return refuse_word("value", c->value, values);
+    }
+    for (int i = 0; forms[i] != NULL; i++) {
+        if (strcmp(forms[i], form) == 0) {
+            return convert(c, output, converters[i]);
+        }
+    }
+    return refuse_word("form", form, forms);
+}
+
+int run_convert(int count, char **words)
+{
+    static const char *const options[] = {"--to", "-o", "--value", "--from", "--help", NULL};
+    conversion c = {.value = "allocated", .from = 1};
     const char *form = NULL, *output = NULL, *value;
     for (int at = 1; at < count; at++) {
         if ((value = option_value(count, words, &at, "--to")) != NULL) {
@@ -70,31 +107,5 @@ int run_convert(int count, char **words)
             c.path = words[at];
         }
     }
-    if (c.path == NULL || form == NULL) {
-        return complain(USAGE, "fief convert TRACE --to massif|folded|pprof|ops");
-    }
-    bool has_value = false;
-    for (int i = 0; values[i] != NULL; i++) {
-        has_value = has_value || strcmp(values[i], c.value) == 0;
-    }
-    if (!has_value) {
-        return refuse_word("value", c.value, values);
-    }
-    for (int i = 0; forms[i] != NULL; i++) {
-        if (strcmp(forms[i], form) == 0) {
-            trace *readable = open_trace(c.path);
-            if (readable == NULL) {
-                return BAD_INPUT;
-            }
-            trace_close(readable);
-            c.to = open_output(output);
-            int status = c.to != NULL ? converters[i](&c) : CANNOT_RUN;
-            int written = c.to != NULL ? end_output(c.to, output) : DONE;
-            if (status != DONE && output != NULL && c.to != NULL) {
-                (void)unlink(output);
-            }
-            return status != DONE ? status : written;
-        }
-    }
-    return refuse_word("form", form, forms);
+    return convert_to(&c, form, output);
 }

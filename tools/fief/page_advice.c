@@ -22,8 +22,8 @@ static void put_advice_row(FILE *to, const survey *s, const advice *a, size_t nu
     fprintf(to, "<tr><td>%zu</td><td class=\"wide left\">", number);
     put_html(to, text);
     fprintf(to, "</td><td>%s</td><td>%s</td><td class=\"left\">%s</td><td class=\"left\">%s</td>"
-            "<td%s>%s</td></tr>\n", grouped(h->blocks), bytes_text(h->bytes), lives, words,
-            a->is_proven ? " class=\"less\"" : "", proof);
+            "<td>%.2f</td><td>%.2f</td><td%s>%s</td></tr>\n", grouped(h->blocks), bytes_text(h->bytes),
+            lives, words, a->time, a->peak, a->is_proven ? " class=\"less\"" : "", proof);
 }
 
 void put_counsel(FILE *to, const survey *s, const counsel *c)
@@ -42,6 +42,8 @@ void put_counsel(FILE *to, const survey *s, const counsel *c)
     if (c->libc > 0) {
         fprintf(to, "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; libc's time is "
                 "%.2f. ", c->time, c->peak, c->libc);
+    } else if (c->proven > 0) {
+        fputs("The trace is too short to time them: it is lifetimes alone that speak for them. ", to);
     } else {
         fputs("None brings more than the measurement's spread: the heap serves them all as well. ", to);
     }
@@ -53,7 +55,8 @@ void put_counsel(FILE *to, const survey *s, const counsel *c)
     fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"advice\"><table>\n<thead><tr>"
           "<th scope=\"col\">#</th><th scope=\"col\" class=\"left\">site</th><th scope=\"col\">blocks</th>"
           "<th scope=\"col\">bytes</th><th scope=\"col\" class=\"left\">lives</th>"
-          "<th scope=\"col\" class=\"left\">advice</th><th scope=\"col\">proof</th></tr></thead>\n<tbody>\n", to);
+          "<th scope=\"col\" class=\"left\">advice</th><th scope=\"col\">time</th><th scope=\"col\">peak</th>"
+          "<th scope=\"col\">proof</th></tr></thead>\n<tbody>\n", to);
     for (size_t i = 0; i < c->count; i++) {
         put_advice_row(to, s, &c->items[i], i + 1);
     }

@@ -240,7 +240,8 @@ static void look(ground *g, uint32_t slot)
     g->damaged += size > 0 && (bytes[0] != stamp_of(g, slot) || bytes[size - 1] != stamp_of(g, slot));
 }
 
-/* Before a step: what is to be true of the block that it ends or moves. */
+/* Before a step: what is to be true of the block that it ends or moves, and of those that end with a
+ * unit; a temporary has a unit. */
 static void check_before(ground *g, const play_step *s)
 {
     const track *of = &g->tracks[s->lane];
@@ -251,6 +252,7 @@ static void check_before(ground *g, const play_step *s)
         uint32_t born = g->depths[s->slot];
         g->alive[born] -= g->alive[born] > 0;
     }
+    g->outlived += s->kind < STEP_FREE && of->plan == USE_UNIT_ARENA && g->depth == 0;
     if (s->kind == STEP_UNIT_END && g->depth > 0) {
         g->outlived += g->alive[g->depth];
         g->alive[g->depth] = 0;
@@ -263,7 +265,6 @@ static void check_after(ground *g, const play_step *s)
     if (is_new) {
         g->depths[s->slot] = g->depth;
         g->alive[g->depth] += g->tracks[s->lane].plan == USE_UNIT_ARENA;
-        g->outlived += g->depth == 0 && g->tracks[s->lane].plan == USE_UNIT_ARENA;
     }
     if (is_new || s->kind == STEP_RESIZE) {
         stamp(g, s->slot);
@@ -274,10 +275,13 @@ static bool play_checked(ground *g)
 {
     ground one = *g;
     bool sound = true;
-    for (uint64_t i = 0; sound && i < g->count && one.outlived == 0; i++) {
+    one.count = 1;
+    for (uint64_t i = 0; sound && i < g->count; i++) {
         check_before(&one, &g->steps[i]);
+        if (one.outlived > 0) {
+            break;
+        }
         one.steps = &g->steps[i];
-        one.count = 1;
         sound = play_lanes(&one);
         check_after(&one, &g->steps[i]);
     }

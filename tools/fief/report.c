@@ -1,8 +1,6 @@
 /* report: one HTML file of a trace: survey.h reads it, advise.h proves advice, page.h writes. */
 #include "page.h"
 
-#include <unistd.h>
-
 /* Few, since a page is to be there soon: fief advise measures more closely. */
 enum { PROPOSALS = 4, ROUNDS_MOST = 5, OPERATIONS_REPLAYED = 20000000 };
 
@@ -17,8 +15,8 @@ static int write_page(const char *output, bool has_old, const counsel *c)
     bool sound = page_write(to, &now, has_old ? &before : NULL, c);
     int status = end_output(to, output);
     status = sound ? status : complain(CANNOT_RUN, "there is no memory for the page");
-    if (status != DONE && to != stdout) {
-        (void)unlink(output);
+    if (status != DONE) {
+        remove_output(output);
     }
     return status;
 }

@@ -55,5 +55,7 @@ const char *paint(const char *code);
 /* After writing: could all of it be written? The status. */
 int end_output(FILE *to, const char *path);
 FILE *open_output(const char *path);
+/* What could not be written to its end; a device stays. */
+void remove_output(const char *path);
 
 #endif
