@@ -1,5 +1,6 @@
-/* play: the checked replay of `fief advise`, on steps written by hand: it must see a block that outlives
- * its unit, and bytes that another block wrote; and must not see either where there is none. TAP. */
+/* play: the checked replay of `fief advise`, on steps written by hand: it must see a block that
+ * outlives its unit, and bytes that another block wrote; and must not see either where there is
+ * none. TAP. */
 #include "play.h"
 
 #include <stdlib.h>
@@ -51,14 +52,16 @@ static void check_units(void)
     played got;
     const play_step inside[] = {unit, make(1, 40), make(2, 24), end(1), end(2), unit_end};
     bool sound = run(inside, 6, USE_UNIT_ARENA, 0, &got);
-    report(sound && got.outlived == 0 && got.damaged == 0, "blocks that die in their unit may", &got);
+    report(sound && got.outlived == 0 && got.damaged == 0, "blocks that die in their unit may",
+           &got);
     const play_step late[] = {unit, make(1, 40), make(2, 24), end(2), unit_end, end(1)};
     sound = run(late, 6, USE_UNIT_ARENA, 0, &got);
     report(sound && got.outlived == 1, "one that dies after it is seen", &got);
     const play_step never[] = {unit, make(1, 40), unit_end};
     sound = run(never, 3, USE_UNIT_ARENA, 0, &got);
     report(sound && got.outlived == 1, "one that is never freed is seen", &got);
-    const play_step outer[] = {unit, make(1, 40), unit, make(2, 8), end(2), unit_end, end(1), unit_end};
+    const play_step outer[] = {unit,   make(1, 40), unit,   make(2, 8),
+                               end(2), unit_end,    end(1), unit_end};
     sound = run(outer, 8, USE_UNIT_ARENA, 0, &got);
     report(sound && got.outlived == 0, "an inner unit ends none of the outer one's", &got);
     const play_step inner[] = {unit, unit, make(1, 40), unit_end, end(1), unit_end};
@@ -79,11 +82,13 @@ static void check_bytes(void)
     report(sound && got.damaged == 0, "a pool of their size holds blocks", &got);
     /* A pool of slots too small: the second lies in the first. Guarded builds end the process. */
     sound = run(two, 4, USE_POOL, 16, &got);
-    report(!sound || got.damaged > 0, "in one of a smaller size their bytes are seen to change", &got);
+    report(!sound || got.damaged > 0, "in one of a smaller size their bytes are seen to change",
+           &got);
     const play_step batch[] = {make(1, 64), make(2, 64), end(1), end(2), make(1, 64), end(1)};
     sound = run(batch, 6, USE_BATCH_ARENA, 0, &got);
     report(sound && got.damaged == 0, "a batch arena is reset between its batches alone", &got);
-    const play_step grows[] = {make(1, 64), {.size = 4000, .slot = 1, .kind = STEP_RESIZE, .lane = 1}, end(1)};
+    const play_step grows[] = {
+        make(1, 64), {.size = 4000, .slot = 1, .kind = STEP_RESIZE, .lane = 1}, end(1)};
     sound = run(grows, 3, USE_VM_ARENA, 0, &got);
     report(sound && got.damaged == 0, "in an arena a block grows with its bytes", &got);
 }

@@ -114,8 +114,8 @@ static void print_row(const inquiry *q, const advice *a, size_t number)
     advice_lives(a, lives);
     advice_proof(a, proof);
     printf("%2zu  %-*s %9s %6.1f  %-14s%-13s%s%s%s\n", number, SITE_COLUMN,
-           shortened(site, SITE_COLUMN), grouped(h->blocks), (double)h->bytes / (1 << 20), lives, words,
-           a->is_proven ? paint("32") : "", proof, a->is_proven ? paint("0") : "");
+           shortened(site, SITE_COLUMN), grouped(h->blocks), (double)h->bytes / (1 << 20), lives,
+           words, a->is_proven ? paint("32") : "", proof, a->is_proven ? paint("0") : "");
 }
 
 static void print_table(const inquiry *q)
@@ -126,7 +126,8 @@ static void print_table(const inquiry *q)
            grouped(trace_operations(q->t)), bytes_text(q->peak), grouped(places_total(q->places)),
            seconds);
     if (c->count == 0) {
-        printf("No advice: no site's blocks are all of one size, die together, or live to the end.\n");
+        printf(
+            "No advice: no site's blocks are all of one size, die together, or live to the end.\n");
         return;
     }
     printf("%s #  %-*s %9s %6s  %-14s%-13s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
@@ -140,7 +141,8 @@ static void print_table(const inquiry *q)
         printf("The parts add up to %.2f; libc takes %.2f\n", c->predicted, c->libc);
     } else {
         printf("%s replays%s\n", grouped(c->replays),
-               c->proven > 0 ? ", every block checked, none timed" : ": the heap serves them all as well");
+               c->proven > 0 ? ", every block checked, none timed"
+                             : ": the heap serves them all as well");
     }
     if (c->refused_places > 0) {
         printf("Not advised: %s sites (%s blocks outlive their unit; --why SITE shows one)\n",
@@ -156,12 +158,13 @@ static void print_json(const inquiry *q)
     const counsel *c = &q->counsel;
     printf("{\"schema\":\"fief-advice/1\",\"file\":");
     put_json(stdout, q->path);
-    printf(",\"operations\":%llu,\"peak_bytes\":%llu,\"replays\":%llu,\"time\":%.4f,\"spread\":%.4f,"
-           "\"peak\":%.4f,\"predicted_time\":%.4f,\"libc_time\":%.4f,\"refused_sites\":%llu,"
-           "\"refused_blocks\":%llu,\"advice\":[", (unsigned long long)trace_operations(q->t),
-           (unsigned long long)q->peak, (unsigned long long)c->replays, c->time, c->spread, c->peak,
-           c->predicted, c->libc, (unsigned long long)c->refused_places,
-           (unsigned long long)c->refused_blocks);
+    printf(
+        ",\"operations\":%llu,\"peak_bytes\":%llu,\"replays\":%llu,\"time\":%.4f,\"spread\":%.4f,"
+        "\"peak\":%.4f,\"predicted_time\":%.4f,\"libc_time\":%.4f,\"refused_sites\":%llu,"
+        "\"refused_blocks\":%llu,\"advice\":[",
+        (unsigned long long)trace_operations(q->t), (unsigned long long)q->peak,
+        (unsigned long long)c->replays, c->time, c->spread, c->peak, c->predicted, c->libc,
+        (unsigned long long)c->refused_places, (unsigned long long)c->refused_blocks);
     for (size_t i = 0; i < c->count; i++) {
         const advice *a = &c->items[i];
         const habit *h = &q->habits.of[a->place];
@@ -173,7 +176,8 @@ static void print_json(const inquiry *q)
                "\"outlived\":%llu,\"time\":%.4f,\"spread\":%.4f,\"peak\":%.4f}",
                (unsigned long long)h->blocks, (unsigned long long)h->bytes, plan_name(a->plan),
                (unsigned long long)(a->plan == USE_POOL ? a->slot_size : 0),
-               a->is_proven ? "true" : "false", (unsigned long long)a->outlived, a->time, a->spread, a->peak);
+               a->is_proven ? "true" : "false", (unsigned long long)a->outlived, a->time, a->spread,
+               a->peak);
     }
     printf("]}\n");
 }
@@ -195,7 +199,8 @@ static void explain_place(const inquiry *q, uint32_t number)
         printf("  %-12s %s\n", plan_name((plan)to), why != NULL ? why : "fits");
     }
     if (h->outlived > 0) {
-        printf("  block %s, made at operation %s in unit %s, died at operation %s, after that unit's end\n",
+        printf("  block %s, made at operation %s in unit %s, died at operation %s, after that "
+               "unit's end\n",
                grouped(h->outlived_by), grouped(h->outlived_operation), grouped(h->outlived_unit),
                grouped(h->outlived_died));
     }
@@ -213,7 +218,8 @@ static int explain(const inquiry *q)
         }
     }
     return shown > 0 ? end_output(stdout, NULL)
-                     : complain(BAD_INPUT, "%s: has no site '%s' (fief show lists them)", q->path, q->why);
+                     : complain(BAD_INPUT, "%s: has no site '%s' (fief show lists them)", q->path,
+                                q->why);
 }
 
 /* ---- the kinds, as C ---- */
@@ -235,7 +241,8 @@ static void put_identifier(FILE *to, const char *text, size_t number)
 static void put_c_text(FILE *to, const char *text)
 {
     for (; *text != '\0'; text++) {
-        bool is_plain = *text >= ' ' && *text < 127 && *text != '"' && *text != '\\' && *text != '?';
+        bool is_plain =
+            *text >= ' ' && *text < 127 && *text != '"' && *text != '\\' && *text != '?';
         fputc(is_plain && !(text[0] == '*' && text[1] == '/') ? *text : '_', to);
     }
 }
@@ -248,15 +255,17 @@ static void emit_row(FILE *to, const inquiry *q, const advice *a, size_t number)
     char text[SITE_TEXT], proof[TEXT_OF_ADVICE];
     place_text(places_at(q->places, a->place), text, sizeof text);
     advice_proof(a, proof);
-    fprintf(to, "    /* %s blocks, %s: %s */\n    [", grouped(h->blocks), bytes_text(h->bytes), proof);
+    fprintf(to, "    /* %s blocks, %s: %s */\n    [", grouped(h->blocks), bytes_text(h->bytes),
+            proof);
     put_identifier(to, text, number);
     fprintf(to, "] = {.name = \"%zu ", number);
     put_c_text(to, text);
     fprintf(to, "\", .size = %llu, .any = %s},\n",
             (unsigned long long)(h->smallest == h->largest ? h->largest : 0), strategies[a->plan]);
     if (a->plan == USE_BATCH_ARENA) {
-        fprintf(to, "    /* ... better in an arena of its own, fief_arena_open, which is reset when the last "
-                "of them is dead. */\n");
+        fprintf(to, "    /* ... better in an arena of its own, fief_arena_open, which is reset "
+                    "when the last "
+                    "of them is dead. */\n");
     }
 }
 
@@ -269,10 +278,13 @@ static int emit(const inquiry *q)
     }
     fputs("/* From ", to);
     put_c_text(to, q->path);
-    fprintf(to, ", by fief advise: time %.2f, peak %.2f of all on the heap.\n"
-            " * fief_open(&(fief_config){.kinds = advised_kinds, .kind_count = ADVISED_KINDS}), then\n"
-            " * fief_new(rt, ADVISED_..., FIEF_DYNAMIC, size) at each site. */\n"
-            "#include <fief/fief.h>\n\nenum advised_kind {\n", c->time, c->peak);
+    fprintf(
+        to,
+        ", by fief advise: time %.2f, peak %.2f of all on the heap.\n"
+        " * fief_open(&(fief_config){.kinds = advised_kinds, .kind_count = ADVISED_KINDS}), then\n"
+        " * fief_new(rt, ADVISED_..., FIEF_DYNAMIC, size) at each site. */\n"
+        "#include <fief/fief.h>\n\nenum advised_kind {\n",
+        c->time, c->peak);
     for (size_t i = 0; i < c->count && c->items[i].is_proven; i++) {
         char text[SITE_TEXT];
         place_text(places_at(q->places, c->items[i].place), text, sizeof text);
@@ -280,8 +292,10 @@ static int emit(const inquiry *q)
         put_identifier(to, text, i + 1);
         fputs(",\n", to);
     }
-    fputs("    ADVISED_OTHER,\n    ADVISED_KINDS\n};\n\nextern const fief_kind advised_kinds[ADVISED_KINDS];\n"
-          "const fief_kind advised_kinds[ADVISED_KINDS] = {\n", to);
+    fputs("    ADVISED_OTHER,\n    ADVISED_KINDS\n};\n\nextern const fief_kind "
+          "advised_kinds[ADVISED_KINDS];\n"
+          "const fief_kind advised_kinds[ADVISED_KINDS] = {\n",
+          to);
     for (size_t i = 0; i < c->count && c->items[i].is_proven; i++) {
         emit_row(to, q, &c->items[i], i + 1);
     }
@@ -302,7 +316,8 @@ static int advise(inquiry *q)
         return explain(q);
     }
     if (status == DONE) {
-        status = counsel_find(&q->counsel, q->path, q->places, &q->habits, PROPOSALS_MOST, q->rounds);
+        status =
+            counsel_find(&q->counsel, q->path, q->places, &q->habits, PROPOSALS_MOST, q->rounds);
     }
     if (status == DONE && q->emit != NULL) {
         status = emit(q);

@@ -1,8 +1,8 @@
 /* advise: what each place's blocks would better be, as the trace shows it, and proven by a replay.
  *
- * The trace proposes: a pool where all blocks have one size, an arena where they die together or live to
- * the end (habits.h counts that). The replay disposes: one with every block's bytes and lifetime checked,
- * then some that are timed, beside all of it on the heap. */
+ * The trace proposes: a pool where all blocks have one size, an arena where they die together or
+ * live to the end (habits.h counts that). The replay disposes: one with every block's bytes and
+ * lifetime checked, then some that are timed, beside all of it on the heap. */
 #ifndef FIEF_TOOL_ADVISE_H
 #define FIEF_TOOL_ADVISE_H
 
@@ -14,9 +14,9 @@ enum { PROPOSALS_MOST = 12, TEXT_OF_ADVICE = 80 };
 typedef struct advice {
     uint32_t place;
     plan plan;
-    uint64_t slot_size;      /* of a pool */
-    bool is_proven;          /* it brings more than the spread, and costs nothing beyond it */
-    uint64_t outlived;       /* blocks, in the checked replay; then it is never advised */
+    uint64_t slot_size;        /* of a pool */
+    bool is_proven;            /* it brings more than the spread, and costs nothing beyond it */
+    uint64_t outlived;         /* blocks, in the checked replay; then it is never advised */
     double time, spread, peak; /* of everything; 1 is all on the heap */
 } advice;
 
@@ -30,14 +30,15 @@ typedef struct counsel {
     double predicted, libc;    /* what the parts add up to; libc's time */
 } counsel;
 
-/* The status; said why. `most` proposals, each timed `rounds` times; 0: only checked, and what passes
- * counts as proven. */
+/* The status; said why. `most` proposals, each timed `rounds` times; 0: only checked, and what
+ * passes counts as proven. */
 int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds);
 /* "pool of 40 B", "until unit", "-11 %"; at most TEXT_OF_ADVICE bytes. */
 void advice_text(const advice *a, char *buffer);
 void advice_lives(const advice *a, char *buffer);
 void advice_proof(const advice *a, char *buffer);
-/* May the place's blocks go there, by what the trace shows? NULL: yes; else why not, in `buffer`. */
+/* May the place's blocks go there, by what the trace shows? NULL: yes; else why not, in
+ * `buffer`. */
 const char *plan_obstacle(const habit *h, plan to, char *buffer, size_t size);
 const char *plan_name(plan of);
 

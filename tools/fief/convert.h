@@ -16,7 +16,8 @@ int convert_folded(const conversion *c);
 int convert_pprof(const conversion *c);
 int convert_ops(const conversion *c);
 
-/* At the peak, or at the end where `at_peak` is false: what lives by site. The trace is left open. */
+/* At the peak, or at the end where `at_peak` is false: what lives by site. The trace is left
+ * open. */
 trace *tally_for(const conversion *c, tally *ret, bool at_peak, int *ret_status);
 
 #endif

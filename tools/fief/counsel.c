@@ -3,8 +3,13 @@
 
 #include <stdlib.h>
 
-enum { BLOCKS_LEAST = 100, TOGETHER_LEAST = 8, POOL_LARGEST = 4096, COUNSEL_ROUNDS = 15,
-       SHORTEST = 2000000 /* nanoseconds */ };
+enum {
+    BLOCKS_LEAST = 100,
+    TOGETHER_LEAST = 8,
+    POOL_LARGEST = 4096,
+    COUNSEL_ROUNDS = 15,
+    SHORTEST = 2000000 /* nanoseconds */
+};
 static const double gain_least = 0.01, peak_gain_least = 0.02, peak_cost_most = 0.05,
                     spread_of_one_round = 0.03;
 
@@ -30,21 +35,25 @@ static const char *pool_obstacle(const habit *h, char *buffer, size_t size)
 static const char *unit_obstacle(const habit *h, char *buffer, size_t size)
 {
     if (h->outside > 0) {
-        return say(buffer, size, "%s of %s blocks are made outside of any unit", h->outside, h->blocks);
+        return say(buffer, size, "%s of %s blocks are made outside of any unit", h->outside,
+                   h->blocks);
     }
-    return h->outlived > 0 ? say(buffer, size, "%s of %s blocks outlive the unit that they are made in",
-                                 h->outlived, h->blocks)
-                           : NULL;
+    return h->outlived > 0
+               ? say(buffer, size, "%s of %s blocks outlive the unit that they are made in",
+                     h->outlived, h->blocks)
+               : NULL;
 }
 
 static const char *batch_obstacle(const habit *h, char *buffer, size_t size)
 {
     if (h->broken > 0 || h->generations == 0) {
-        return say(buffer, size, "its blocks don't die together: %s times one was made while others died",
+        return say(buffer, size,
+                   "its blocks don't die together: %s times one was made while others died",
                    h->broken, 0);
     }
     return h->blocks / h->generations < TOGETHER_LEAST
-               ? say(buffer, size, "only %s blocks at a time die together", h->blocks / h->generations, 0)
+               ? say(buffer, size, "only %s blocks at a time die together",
+                     h->blocks / h->generations, 0)
                : NULL;
 }
 
@@ -76,7 +85,8 @@ const char *plan_obstacle(const habit *h, plan to, char *buffer, size_t size)
 
 const char *plan_name(plan of)
 {
-    static const char *const names[PLANS] = {"heap", "pool", "unit arena", "batch arena", "vm arena"};
+    static const char *const names[PLANS] = {"heap", "pool", "unit arena", "batch arena",
+                                             "vm arena"};
     return names[of];
 }
 
@@ -102,8 +112,8 @@ static int by_blocks(const void *a, const void *b)
                                   : (x->place > y->place) - (x->place < y->place);
 }
 
-/* Those with the most blocks first: they take the most time. One arena, the strictest lifetime first;
- * and a pool. */
+/* Those with the most blocks first: they take the most time. One arena, the strictest lifetime
+ * first; and a pool. */
 static bool propose_all(counsel *c, const habits *h, size_t most)
 {
     static const plan arenas[] = {USE_UNIT_ARENA, USE_VM_ARENA, USE_BATCH_ARENA};
@@ -198,7 +208,8 @@ static bool time_trials(counsel *c, const play_steps *s, trial *trials, size_t c
             play p = {trials[i].allocator, "", s, is_fief ? trials[i].lanes : NULL, false};
             played got;
             if (fief_tool.progress) {
-                fprintf(stderr, "\rreplay %zu of %zu ", (size_t)round * count + i + 1, (size_t)rounds * count);
+                fprintf(stderr, "\rreplay %zu of %zu ", (size_t)round * count + i + 1,
+                        (size_t)rounds * count);
             }
             if (!play_round(&p, &got)) {
                 return false;
@@ -223,12 +234,13 @@ static double spread_of(const uint64_t *sorted, int rounds)
     return (double)(sorted[rounds / 2] - sorted[0]) / (double)(sorted[0] + 1);
 }
 
-/* The fastest rounds are compared: what else runs on the machine only ever adds. The spread is how far
- * the usual round lies above it, in either. */
-static void compare(const trial *base, const trial *of, int rounds, double *ret_time, double *ret_spread,
-                    double *ret_peak)
+/* The fastest rounds are compared: what else runs on the machine only ever adds. The spread is how
+ * far the usual round lies above it, in either. */
+static void compare(const trial *base, const trial *of, int rounds, double *ret_time,
+                    double *ret_spread, double *ret_peak)
 {
-    double first = spread_of(base->nanoseconds, rounds), second = spread_of(of->nanoseconds, rounds);
+    double first = spread_of(base->nanoseconds, rounds),
+           second = spread_of(of->nanoseconds, rounds);
     int middle = rounds / 2;
     *ret_time = (double)of->nanoseconds[0] / (double)(base->nanoseconds[0] + 1);
     *ret_spread = rounds == 1 ? spread_of_one_round : first > second ? first : second;
@@ -335,7 +347,8 @@ static int by_gain(const void *a, const void *b)
     if (x->is_proven != y->is_proven) {
         return x->is_proven ? -1 : 1;
     }
-    return x->time != y->time ? (x->time > y->time ? 1 : -1) : (x->place > y->place) - (x->place < y->place);
+    return x->time != y->time ? (x->time > y->time ? 1 : -1)
+                              : (x->place > y->place) - (x->place < y->place);
 }
 
 int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds)
@@ -352,7 +365,8 @@ int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_
     int status = steps_make(&s, path, p);
     if (status == DONE) {
         rounds = rounds > 0 && is_long_enough(c, &s) ? rounds : 0;
-        bool sound = check_plans(c, &s, false) && check_plans(c, &s, true) && prove_each(c, &s, rounds);
+        bool sound =
+            check_plans(c, &s, false) && check_plans(c, &s, true) && prove_each(c, &s, rounds);
         keep_best(c);
         sound = sound && prove_together(c, &s, rounds);
         qsort(c->items, c->count, sizeof *c->items, by_gain);

@@ -42,7 +42,8 @@ int run_explain(int count, char **words)
             put_json(stdout, fief_misuse_explain(class_id));
             printf("}\n");
         } else {
-            printf("%s%s%s\n  %s\n", paint("1;31"), name, paint("0"), fief_misuse_explain(class_id));
+            printf("%s%s%s\n  %s\n", paint("1;31"), name, paint("0"),
+                   fief_misuse_explain(class_id));
             hint("  A program that makes it, and its report: docs/misuse.md#%s", name);
         }
         return end_output(stdout, NULL);

@@ -10,8 +10,7 @@ void closing_event(closing *c, const trace_event *e)
 {
     if (e->type == TRACE_ALLOC) {
         c->allocs++;
-        bool goes_on = c->allocs > ALLOCS_WHILE_CLOSING &&
-                       c->allocs * FREES_TO_AN_ALLOC > c->frees;
+        bool goes_on = c->allocs > ALLOCS_WHILE_CLOSING && c->allocs * FREES_TO_AN_ALLOC > c->frees;
         c->start = goes_on ? 0 : c->start;
     } else if (e->type == TRACE_FREE || e->type == TRACE_DIES) {
         if (c->start == 0) {
@@ -122,11 +121,18 @@ bool habits_event(habits *h, const trace *t, const trace_event *e, uint32_t numb
     of->bytes += e->size > e->old_size ? e->size - e->old_size : 0;
     of->largest = e->size > of->largest ? e->size : of->largest;
     switch (e->type) {
-    case TRACE_ALLOC: birth(h, of, t, e); break;
-    case TRACE_RESIZE: resize(h, of, e); break;
+    case TRACE_ALLOC:
+        birth(h, of, t, e);
+        break;
+    case TRACE_RESIZE:
+        resize(h, of, e);
+        break;
     case TRACE_FREE:
-    case TRACE_DIES: death(h, of, e); break;
-    default: break;
+    case TRACE_DIES:
+        death(h, of, e);
+        break;
+    default:
+        break;
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* massif: the form of Valgrind's heap profiler, for ms_print. About a hundred snapshots, evenly over
- * the operations, and one at the peak; every tenth and the peak have the tree of sites. */
+/* massif: the form of Valgrind's heap profiler, for ms_print. About a hundred snapshots, evenly
+ * over the operations, and one at the peak; every tenth and the peak have the tree of sites. */
 #include "convert.h"
 
 #include <stdlib.h>
@@ -65,7 +65,8 @@ static void put_children(const tree *t, leaf *leaves, size_t count, uint32_t dep
         if (frame != 0) {
             char text[LINE];
             symbol_text(symbols_of(t->symbols, frame, &texts), text, sizeof text);
-            size_t below = depth + 1 < TRACE_FRAMES_MOST ? children_of(leaves + i, same, depth + 1) : 0;
+            size_t below =
+                depth + 1 < TRACE_FRAMES_MOST ? children_of(leaves + i, same, depth + 1) : 0;
             fprintf(t->to, "%*sn%zu: %llu 0x%llX: %s\n", (int)depth + 1, "", below,
                     (unsigned long long)bytes, (unsigned long long)frame, text);
             if (below > 0) {

@@ -1,6 +1,6 @@
 /* ops: a part of the trace as a program of the fuzzers (fuzz/ops.h): at most 96 blocks alive, sizes
- * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so that
- * those that stay don't take them all, the trace is read twice, and they get half of them. */
+ * up to 1 MiB, 390 operations. A block that finds no handle free is left out with all its life; so
+ * that those that stay don't take them all, the trace is read twice, and they get half of them. */
 #include "convert.h"
 
 #include <fief/stats.h>
@@ -162,6 +162,23 @@ static void put_event(scribe *s, const trace_event *e)
     }
 }
 
+static void put_program(scribe *s, trace *t, uint64_t from)
+{
+    const char *program;
+    bool begun = false;
+    for (trace_event e; s->written < OPERATIONS_MOST && trace_next(t, &e);) {
+        program = trace_info(t, "command");
+        if (!begun) {
+            fprintf(s->to, "# From operation %llu of a trace: %.70s\nopen usual\n",
+                    (unsigned long long)from, program != NULL ? program : "a runtime's");
+            begun = true;
+        }
+        if (e.operation >= from) {
+            put_event(s, &e);
+        }
+    }
+}
+
 int convert_ops(const conversion *c)
 {
     trace *t = open_trace(c->path);
@@ -177,31 +194,20 @@ int convert_ops(const conversion *c)
         free(s.is_short);
         return complain(CANNOT_RUN, "there is no memory");
     }
-    const char *program;
-    bool begun = false;
-    for (trace_event e; s.written < OPERATIONS_MOST && trace_next(t, &e);) {
-        program = trace_info(t, "command");
-        if (!begun) {
-            fprintf(c->to, "# From operation %llu of a trace: %.70s\nopen usual\n",
-                    (unsigned long long)c->from, program != NULL ? program : "a runtime's");
-            begun = true;
-        }
-        if (e.operation >= c->from) {
-            put_event(&s, &e);
-        }
-    }
+    put_program(&s, t, c->from);
     free(s.is_short);
+    uint64_t operations = trace_operations(t);
+    trace_close(t);
     if (s.written == 0) {
-        uint64_t operations = trace_operations(t);
-        trace_close(t);
-        return operations == 0 ? complain(BAD_INPUT, "%s: has no operations", c->path)
-                               : complain(BAD_INPUT, "%s: has %s operations, and none from --from on",
-                                          c->path, grouped(operations));
+        return operations == 0
+                   ? complain(BAD_INPUT, "%s: has no operations", c->path)
+                   : complain(BAD_INPUT, "%s: has %s operations, and none from --from on", c->path,
+                              grouped(operations));
     }
     fputs("check\n", c->to);
     if (s.left_out > 0) {
-        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out, HANDLES);
+        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out,
+             HANDLES);
     }
-    trace_close(t);
     return DONE;
 }

@@ -10,11 +10,20 @@ void put_html(FILE *to, const char *text)
 {
     for (; *text != '\0'; text++) {
         switch (*text) {
-        case '<': fputs("&lt;", to); break;
-        case '>': fputs("&gt;", to); break;
-        case '&': fputs("&amp;", to); break;
-        case '"': fputs("&quot;", to); break;
-        default: fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
+        case '<':
+            fputs("&lt;", to);
+            break;
+        case '>':
+            fputs("&gt;", to);
+            break;
+        case '&':
+            fputs("&amp;", to);
+            break;
+        case '"':
+            fputs("&quot;", to);
+            break;
+        default:
+            fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
         }
     }
 }
@@ -39,19 +48,31 @@ static const char *time_text(uint64_t us)
 static void begin_chart(FILE *to, const char *id, const char *title, const char *label)
 {
     fprintf(to, "<section id=\"%s-part\">\n<h2>%s</h2>\n", id, title);
-    fprintf(to, "<canvas class=\"script-only\" id=\"%s\" role=\"img\" aria-label=\"%s\"%s></canvas>\n"
-            "<output class=\"script-only\" id=\"%s-at\"></output>\n", id, label,
-            strcmp(id, "live") == 0 ? " tabindex=\"0\"" : "", id);
+    fprintf(to,
+            "<canvas class=\"script-only\" id=\"%s\" role=\"img\" aria-label=\"%s\"%s></canvas>\n"
+            "<output class=\"script-only\" id=\"%s-at\"></output>\n",
+            id, label, strcmp(id, "live") == 0 ? " tabindex=\"0\"" : "", id);
+}
+
+void put_heads(FILE *to, const char *label, const char *const *heads)
+{
+    fprintf(to,
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table>\n"
+            "<thead><tr>",
+            label);
+    for (; *heads != NULL; heads++) {
+        bool is_left = **heads == '<';
+        fprintf(to, "<th scope=\"col\"%s>", is_left ? " class=\"left\"" : "");
+        put_html(to, *heads + is_left);
+        fputs("</th>", to);
+    }
+    fputs("</tr></thead>\n<tbody>\n", to);
 }
 
 static void begin_table(FILE *to, const char *summary, const char *const *heads)
 {
-    fprintf(to, "<details><summary>%s</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"%s\"><table>\n<thead><tr>", summary, summary);
-    for (; *heads != NULL; heads++) {
-        fprintf(to, "<th scope=\"col\">%s</th>", *heads);
-    }
-    fputs("</tr></thead>\n<tbody>\n", to);
+    fprintf(to, "<details><summary>%s</summary>\n", summary);
+    put_heads(to, summary, heads);
 }
 
 static void end_table(FILE *to)
@@ -106,32 +127,15 @@ static void put_headline(FILE *to, const survey *s, const counsel *c)
     }
 }
 
-static void put_live(FILE *to, const survey *s)
+static void put_live_table(FILE *to, const survey *s)
 {
     enum { TABLE_ROWS = 25 };
-    const moment *peak = &s->moments[s->peak];
+    const char *heads[SERIES + 3] = {"operation", "all"};
     unsigned count = s->series_count[BY_SITE];
-    fputs("<div class=\"tools script-only\"><span>Everything by</span>\n"
-          "<button data-by=\"0\">strategy</button><button data-by=\"1\">kind</button>"
-          "<button data-by=\"2\">site</button>\n<span id=\"range\" class=\"soft\"></span>"
-          "<button id=\"all\">Whole trace</button></div>\n"
-          "<div class=\"tools legend script-only\" id=\"legend\"></div>\n", to);
-    begin_chart(to, "live", "Live bytes over time",
-                "Live bytes over operations. Arrow keys choose a time range, with Shift they widen it, "
-                "Escape shows all");
-    fprintf(to, "<p>%s at the peak, %s at the end, over %s. Each point is the highest moment of %s "
-            "operations. Drag to choose a time: all that follows is of that time. Dashed lines are resets, "
-            "marks and closes.</p>\n", bytes_text(peak->bytes), bytes_text(s->live),
-            time_text(s->time), grouped(s->stretch));
-    fputs("<details><summary>Live bytes as a table</summary>\n<div class=\"scroll\" tabindex=\"0\" "
-          "role=\"region\" aria-label=\"live bytes\"><table>\n<thead><tr><th scope=\"col\">operation</th>"
-          "<th scope=\"col\">all</th>", to);
     for (unsigned i = 0; i < count; i++) {
-        fputs("<th scope=\"col\" class=\"wide\">", to);
-        put_html(to, s->series[BY_SITE][i]);
-        fputs("</th>", to);
+        heads[i + 2] = s->series[BY_SITE][i];
     }
-    fputs("</tr></thead>\n<tbody>\n", to);
+    begin_table(to, "Live bytes as a table", heads);
     for (size_t row = 0; row < TABLE_ROWS; row++) {
         const moment *m = &s->moments[(s->moment_count - 1) * row / (TABLE_ROWS - 1)];
         fprintf(to, "<tr><td>%s</td><td>%s</td>", grouped(m->operation), bytes_text(m->bytes));
@@ -143,12 +147,35 @@ static void put_live(FILE *to, const survey *s)
     end_table(to);
 }
 
+static void put_live(FILE *to, const survey *s)
+{
+    static const char tools[] =
+        "<div class=\"tools script-only\"><span>Everything by</span>\n"
+        "<button data-by=\"0\">strategy</button><button data-by=\"1\">kind</button>"
+        "<button data-by=\"2\">site</button>\n<span id=\"range\" class=\"soft\"></span>"
+        "<button id=\"all\">Whole trace</button></div>\n"
+        "<div class=\"tools legend script-only\" id=\"legend\"></div>\n";
+    fputs(tools, to);
+    begin_chart(to, "live", "Live bytes over time",
+                "Live bytes over operations. Arrow keys choose a time range, with Shift they widen "
+                "it, Escape shows all");
+    fprintf(to,
+            "<p>%s at the peak, %s at the end, over %s. Each point is the highest moment of %s "
+            "operations. Drag to choose a time: all that follows is of that time. Dashed lines are "
+            "resets, marks and closes.</p>\n",
+            bytes_text(s->moments[s->peak].bytes), bytes_text(s->live), time_text(s->time),
+            grouped(s->stretch));
+    put_live_table(to, s);
+}
+
 /* Rows by owner, at the peak's column. */
 static void put_map(FILE *to, const survey *s)
 {
-    static const char *const heads[] = {"owner", "rows with most of its bytes", "at least half in use", NULL};
+    static const char *const heads[] = {"owner", "rows with most of its bytes",
+                                        "at least half in use", NULL};
     uint64_t at = s->moments[s->peak].operation, rows = pagemap_rows(s->pages);
-    size_t column = s->operations > 0 ? (size_t)((at > 0 ? at - 1 : 0) * COLUMNS / s->operations) : 0;
+    size_t column =
+        s->operations > 0 ? (size_t)((at > 0 ? at - 1 : 0) * COLUMNS / s->operations) : 0;
     const char *letters = s->columns[BY_SITE][column < COLUMNS ? column : COLUMNS - 1];
     unsigned few[SERIES] = {0}, full[SERIES] = {0};
     for (const char *letter = letters; *letter != '\0'; letter++) {
@@ -159,7 +186,9 @@ static void put_map(FILE *to, const survey *s)
         }
     }
     begin_chart(to, "map", "Page map", "Pages over operations, coloured by owner");
-    fprintf(to, "<p>%s rows of %u KiB (pages of 64 KiB, in the order of their addresses), %d columns of time; the "
+    fprintf(to,
+            "<p>%s rows of %u KiB (pages of 64 KiB, in the order of their addresses), %d columns "
+            "of time; the "
             "colour is whose bytes fill most of a row, strong where at least half of it is in use.",
             grouped(rows), pagemap_pages_a_row(s->pages) << (PAGE_BITS - 10), COLUMNS);
     if (pagemap_outside(s->pages) > 0) {
@@ -200,8 +229,11 @@ static void put_ages(FILE *to, const survey *s)
         median++;
     }
     begin_chart(to, "ages", "Lifetimes", "Blocks by size and by age");
-    fprintf(to, "<p>Of %s blocks half were dead within %s operations; %s (%s) were never freed. Across: size; "
-            "up: how many operations a block lived; the darker, the more blocks. Both in powers of two.</p>\n",
+    fprintf(to,
+            "<p>Of %s blocks half were dead within %s operations; %s (%s) were never freed. "
+            "Across: size; "
+            "up: how many operations a block lived; the darker, the more blocks. Both in powers of "
+            "two.</p>\n",
             grouped(all.blocks), median < AGES ? grouped((uint64_t)2 << median) : "all",
             grouped(sums[ALIVE].blocks), bytes_text(sums[ALIVE].bytes));
     begin_table(to, "Lifetimes as a table", heads);
@@ -218,14 +250,15 @@ static void put_ages(FILE *to, const survey *s)
 
 static void put_unit_rows(FILE *to, const survey *s)
 {
-    static const char *const heads[] = {"unit", "began", "ended", "made in it", "died together", "bytes",
-                                        "escaped", NULL};
+    static const char *const heads[] = {"unit",          "began", "ended",   "made in it",
+                                        "died together", "bytes", "escaped", NULL};
     begin_table(to, "Units as a table", heads);
     for (size_t i = 0; i < s->unit_count && i < UNITS_DRAWN; i++) {
         const unit_lane *u = &s->units[i];
         fprintf(to, "<tr><td>%zu ", i + 1);
         put_html(to, u->name);
-        fprintf(to, "</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+        fprintf(to,
+                "</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
                 grouped(u->began), u->open ? "open" : grouped(u->ended), grouped(u->born),
                 grouped(u->died), bytes_text(u->bytes), grouped(u->escaped));
     }
@@ -236,10 +269,13 @@ static void put_units(FILE *to, const survey *s)
 {
     uint64_t escaped = 0, died = 0;
     if (s->unit_count == 0) {
-        fputs("<section id=\"units-part\">\n<h2>Units</h2>\n<p class=\"empty\">This trace has no units: it was "
+        fputs("<section id=\"units-part\">\n<h2>Units</h2>\n<p class=\"empty\">This trace has no "
+              "units: it was "
               "recorded at <code>malloc</code>. A runtime's own trace has them: set "
-              "<code>fief_config.trace</code>, and bracket a compilation with <code>fief_unit_begin</code> and "
-              "<code>fief_unit_end</code>.</p>\n</section>\n", to);
+              "<code>fief_config.trace</code>, and bracket a compilation with "
+              "<code>fief_unit_begin</code> and "
+              "<code>fief_unit_end</code>.</p>\n</section>\n",
+              to);
         return;
     }
     for (size_t i = 0; i < s->unit_count; i++) {
@@ -247,8 +283,10 @@ static void put_units(FILE *to, const survey *s)
         died += s->units[i].died;
     }
     begin_chart(to, "units-canvas", "Units", "Units as lanes over operations");
-    fprintf(to, "<p>%s units; %s blocks died together at the ends of their units, %s lived on past it "
-            "(those lanes have another colour).", grouped(s->unit_count), grouped(died), grouped(escaped));
+    fprintf(to,
+            "<p>%s units; %s blocks died together at the ends of their units, %s lived on past it "
+            "(those lanes have another colour).",
+            grouped(s->unit_count), grouped(died), grouped(escaped));
     if (s->unit_count > UNITS_DRAWN) {
         fprintf(to, " The first %d are shown.", UNITS_DRAWN);
     }
@@ -258,7 +296,8 @@ static void put_units(FILE *to, const survey *s)
 
 static void put_waste(FILE *to, const survey *s)
 {
-    static const char *const heads[] = {"site", "bytes made", "lost to multiples of 16", "share", NULL};
+    static const char *const heads[] = {"site", "bytes made", "lost to multiples of 16", "share",
+                                        NULL};
     uint64_t rounded = 0, made = 0, held = (uint64_t)s->moments[s->peak].held << PAGE_BITS;
     uint32_t count = places_total(s->places);
     for (uint32_t i = 0; i < count; i++) {
@@ -266,8 +305,11 @@ static void put_waste(FILE *to, const survey *s)
         made += s->habits.of[i].bytes;
     }
     begin_chart(to, "waste", "Waste", "Live bytes, and the pages that they lie in");
-    fprintf(to, "<p>At the peak %s were alive in pages of %s: %.0f %% of them were idle, by fragmentation or "
-            "by what the allocator keeps there. Sizes rounded up to 16 cost %s in all, %.1f %%. The dashed "
+    fprintf(to,
+            "<p>At the peak %s were alive in pages of %s: %.0f %% of them were idle, by "
+            "fragmentation or "
+            "by what the allocator keeps there. Sizes rounded up to 16 cost %s in all, %.1f %%. "
+            "The dashed "
             "line is the pages of 64 KiB with something alive in them.</p>\n",
             bytes_text(s->moments[s->peak].bytes), bytes_text(held),
             held > 0 ? 100 - percent((double)s->moments[s->peak].bytes, (double)held) : 0,
@@ -280,7 +322,8 @@ static void put_waste(FILE *to, const survey *s)
         fputs("<tr>", to);
         put_cell(to, text);
         fprintf(to, "<td>%s</td><td>%s</td><td>%.1f %%</td></tr>\n", bytes_text(h->bytes),
-                bytes_text(h->rounded), percent((double)h->rounded, (double)(h->bytes + h->rounded)));
+                bytes_text(h->rounded),
+                percent((double)h->rounded, (double)(h->bytes + h->rounded)));
     }
     end_table(to);
 }
@@ -289,10 +332,17 @@ static void put_waste(FILE *to, const survey *s)
 
 static const struct {
     const char *name, *title;
-} columns[] = {
-    {"site", "site"}, {"kind", "kind"}, {"strategy", "strategy"}, {"blocks", "blocks"},
-    {"bytes", "bytes made"}, {"most_bytes", "most at once"}, {"left_bytes", "left"}, {"size", "sizes"},
-    {"half_life_operations", "half die within"}, {"mean_life_us", "mean life"}, {"resizes", "resizes"}};
+} columns[] = {{"site", "site"},
+               {"kind", "kind"},
+               {"strategy", "strategy"},
+               {"blocks", "blocks"},
+               {"bytes", "bytes made"},
+               {"most_bytes", "most at once"},
+               {"left_bytes", "left"},
+               {"size", "sizes"},
+               {"half_life_operations", "half die within"},
+               {"mean_life_us", "mean life"},
+               {"resizes", "resizes"}};
 
 static void put_site(FILE *to, const survey *s, uint32_t number)
 {
@@ -349,7 +399,9 @@ static void put_sites(FILE *to, const survey *s, const char *rows, size_t size, 
     uint32_t total = places_total(s->places);
     fputs("<section id=\"sites\">\n<h2>Sites</h2>\n", to);
     if (written < total) {
-        fprintf(to, "<p class=\"empty\">The %s sites that held the most are here; %s smaller ones are left out, "
+        fprintf(to,
+                "<p class=\"empty\">The %s sites that held the most are here; %s smaller ones are "
+                "left out, "
                 "so that the page stays small. <code>fief show --json</code> has them all.</p>\n",
                 grouped(written), grouped(total - written));
     }
@@ -357,7 +409,9 @@ static void put_sites(FILE *to, const survey *s, const char *rows, size_t size, 
           "<input id=\"search\" type=\"search\" placeholder=\"function, file or kind\">\n"
           "<button id=\"csv\">CSV</button><button id=\"json\">JSON</button>\n"
           "<span class=\"soft\" id=\"site-count\" role=\"status\"></span></div>\n"
-          "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"sites\"><table>\n<thead><tr>", to);
+          "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+          "aria-label=\"sites\"><table>\n<thead><tr>",
+          to);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         fprintf(to, "<th scope=\"col\" data-name=\"%s\"><button>%s</button></th>", columns[i].name,
                 columns[i].title);
@@ -385,10 +439,14 @@ static void put_about(FILE *to, const survey *s)
         fputs("</dd>\n", to);
     }
     fprintf(to, "<dt>refused</dt><dd>%s allocations</dd>\n", grouped(s->refused));
-    fprintf(to, "<dt>lost</dt><dd>%s frees were not seen; %s were of blocks made before the trace began"
-            "</dd>\n", grouped(trace_lost_frees(s->t)), grouped(trace_unknown_frees(s->t)));
-    fputs("<dt>not counted</dt><dd>memory that the program maps by itself, stacks, code, and what the "
-          "allocator keeps for itself</dd>\n", to);
+    fprintf(to,
+            "<dt>lost</dt><dd>%s frees were not seen; %s were of blocks made before the trace began"
+            "</dd>\n",
+            grouped(trace_lost_frees(s->t)), grouped(trace_unknown_frees(s->t)));
+    fputs("<dt>not counted</dt><dd>memory that the program maps by itself, stacks, code, and what "
+          "the "
+          "allocator keeps for itself</dd>\n",
+          to);
     if (symbols_hint() != NULL) {
         fputs("<dt>names</dt><dd>", to);
         put_html(to, symbols_hint());
@@ -400,11 +458,15 @@ static void put_about(FILE *to, const survey *s)
 static void put_top(FILE *to, const survey *s)
 {
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", to);
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+          to);
     put_html(to, s->path);
-    fprintf(to, ": fief report</title>\n<style>\n%s</style>\n</head>\n<body>\n<header><h1>", page_style);
+    fprintf(to, ": fief report</title>\n<style>\n%s</style>\n</head>\n<body>\n<header><h1>",
+            page_style);
     put_html(to, s->path);
-    fputs("</h1>\n<button id=\"theme\" class=\"script-only\">Light or dark</button></header>\n<main>\n", to);
+    fputs("</h1>\n<button id=\"theme\" class=\"script-only\">Light or "
+          "dark</button></header>\n<main>\n",
+          to);
 }
 
 /* What has a size of its own, whatever the number of sites. */

@@ -21,46 +21,54 @@ static void put_advice_row(FILE *to, const survey *s, const advice *a, size_t nu
     advice_proof(a, proof);
     fprintf(to, "<tr><td>%zu</td><td class=\"wide left\">", number);
     put_html(to, text);
-    fprintf(to, "</td><td>%s</td><td>%s</td><td class=\"left\">%s</td><td class=\"left\">%s</td>"
-            "<td>%.2f</td><td>%.2f</td><td%s>%s</td></tr>\n", grouped(h->blocks), bytes_text(h->bytes),
-            lives, words, a->time, a->peak, a->is_proven ? " class=\"less\"" : "", proof);
+    fprintf(to,
+            "</td><td>%s</td><td>%s</td><td class=\"left\">%s</td><td class=\"left\">%s</td>"
+            "<td>%.2f</td><td>%.2f</td><td%s>%s</td></tr>\n",
+            grouped(h->blocks), bytes_text(h->bytes), lives, words, a->time, a->peak,
+            a->is_proven ? " class=\"less\"" : "", proof);
 }
 
-void put_counsel(FILE *to, const survey *s, const counsel *c)
+static void put_outcome(FILE *to, const counsel *c)
 {
-    fputs("<section id=\"advice\">\n<h2>Advice</h2>\n", to);
-    if (c == NULL || c->count == 0) {
-        fputs(c == NULL ? "<p class=\"empty\">Not asked for: <code>fief advise</code> has it.</p>\n"
-                        : "<p class=\"empty\">None: no site's blocks are all of one size, die together, or "
-                          "live to the end. <code>fief record --depth 8</code> tells more sites apart.</p>\n",
-              to);
-        fputs("</section>\n", to);
-        return;
-    }
     fprintf(to, "<p>Each proposal was replayed, %s replays in all, every block checked. ",
             grouped(c->replays));
     if (c->libc > 0) {
-        fprintf(to, "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; libc's time is "
-                "%.2f. ", c->time, c->peak, c->libc);
+        fprintf(to,
+                "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; "
+                "libc's time is %.2f. ",
+                c->time, c->peak, c->libc);
     } else if (c->proven > 0) {
-        fputs("The trace is too short to time them: it is lifetimes alone that speak for them. ", to);
+        fputs("The trace is too short to time them: lifetimes alone speak for them. ", to);
     } else {
-        fputs("None brings more than the measurement's spread: the heap serves them all as well. ", to);
+        fputs("None brings more than the spread: the heap serves them all as well. ", to);
     }
     if (c->refused_places > 0) {
         fprintf(to, "Not advised: %s sites, of which %s blocks outlive their unit. ",
                 grouped(c->refused_places), grouped(c->refused_blocks));
     }
     fputs("<code>fief advise</code> measures more closely and writes the table.</p>\n", to);
-    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"advice\"><table>\n<thead><tr>"
-          "<th scope=\"col\">#</th><th scope=\"col\" class=\"left\">site</th><th scope=\"col\">blocks</th>"
-          "<th scope=\"col\">bytes</th><th scope=\"col\" class=\"left\">lives</th>"
-          "<th scope=\"col\" class=\"left\">advice</th><th scope=\"col\">time</th><th scope=\"col\">peak</th>"
-          "<th scope=\"col\">proof</th></tr></thead>\n<tbody>\n", to);
-    for (size_t i = 0; i < c->count; i++) {
-        put_advice_row(to, s, &c->items[i], i + 1);
+}
+
+void put_counsel(FILE *to, const survey *s, const counsel *c)
+{
+    static const char *const heads[] = {"#",       "<site", "blocks", "bytes", "<lives",
+                                        "<advice", "time",  "peak",   "proof", NULL};
+    fputs("<section id=\"advice\">\n<h2>Advice</h2>\n", to);
+    if (c == NULL) {
+        fputs("<p class=\"empty\">Not asked for: <code>fief advise</code> has it.</p>\n", to);
+    } else if (c->count == 0) {
+        fputs("<p class=\"empty\">None: no site's blocks are all of one size, die together, or "
+              "live to the end. <code>fief record --depth 8</code> tells more sites apart.</p>\n",
+              to);
+    } else {
+        put_outcome(to, c);
+        put_heads(to, "advice", heads);
+        for (size_t i = 0; i < c->count; i++) {
+            put_advice_row(to, s, &c->items[i], i + 1);
+        }
+        fputs("</tbody></table></div>\n", to);
     }
-    fputs("</tbody></table></div>\n</section>\n", to);
+    fputs("</section>\n", to);
 }
 
 /* ---- what changed ---- */
@@ -100,7 +108,8 @@ static size_t add_changes(change *to, size_t count, const survey *s, bool is_now
 /* Both traces' places, the same names joined, the largest steps first. */
 static change *find_changes(const survey *s, const survey *old, size_t *ret_count)
 {
-    change *all = calloc((size_t)places_total(s->places) + places_total(old->places) + 1, sizeof *all);
+    change *all =
+        calloc((size_t)places_total(s->places) + places_total(old->places) + 1, sizeof *all);
     size_t kept = 0, count = 0;
     if (all != NULL) {
         count = add_changes(all, add_changes(all, 0, s, true), old, false);
@@ -146,6 +155,7 @@ static void put_change(FILE *to, const char *name, uint64_t before, uint64_t now
 
 void put_changes(FILE *to, const survey *s, const survey *old)
 {
+    static const char *const heads[] = {"<what", "before", "now", "step", NULL};
     size_t count;
     if (old == NULL) {
         return;
@@ -153,11 +163,11 @@ void put_changes(FILE *to, const survey *s, const survey *old)
     change *all = find_changes(s, old, &count);
     fputs("<section id=\"changes\">\n<h2>What changed</h2>\n<p>Since ", to);
     put_html(to, old->path);
-    fprintf(to, ": the peak was %s and is %s. Sites are compared by name; those with the largest step in "
-            "what they held at most come first.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"what changed\"><table>\n<thead><tr><th scope=\"col\">what</th><th scope=\"col\">before"
-            "</th><th scope=\"col\">now</th><th scope=\"col\">step</th></tr></thead>\n<tbody>\n",
+    fprintf(to,
+            ": the peak was %s and is %s. Sites are compared by name; those with the largest step "
+            "in what they held at most come first.</p>\n",
             bytes_text(old->moments[old->peak].bytes), bytes_text(s->moments[s->peak].bytes));
+    put_heads(to, "what changed", heads);
     put_change(to, "peak", old->moments[old->peak].bytes, s->moments[s->peak].bytes, true);
     put_change(to, "left at the end", old->live, s->live, true);
     put_change(to, "operations", old->operations, s->operations, false);

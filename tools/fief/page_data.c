@@ -1,4 +1,5 @@
-/* page_data: the figures of a page's charts, as JSON. Its names are those that page/page.js reads. */
+/* page_data: the figures of a page's charts, as JSON. Its names are those that page/page.js
+ * reads. */
 #include "page.h"
 
 #include <stddef.h>
@@ -33,7 +34,8 @@ static void put_moments(FILE *to, const survey *s)
     for (size_t f = 0; f < sizeof fields / sizeof *fields; f++) {
         fprintf(to, "%s\"%s\":[", f > 0 ? "," : "", names[f]);
         for (size_t i = 0; i < s->moment_count; i++) {
-            put_count(to, i, *(const uint64_t *)(const void *)((const char *)&s->moments[i] + fields[f]));
+            put_count(to, i,
+                      *(const uint64_t *)(const void *)((const char *)&s->moments[i] + fields[f]));
         }
         fputs("]", to);
     }
@@ -121,13 +123,16 @@ static void put_units(FILE *to, const survey *s)
         fprintf(to, "%s{\"number\":%zu,\"name\":", i > 0 ? ",\n" : "", i + 1);
         put_script_json(to, u->name);
         fprintf(to, ",\"began\":%llu,\"ended\":%llu,\"died\":%llu,\"bytes\":%llu,\"escaped\":%llu}",
-                (unsigned long long)u->began, (unsigned long long)ended, (unsigned long long)u->died,
-                (unsigned long long)u->bytes, (unsigned long long)u->escaped);
+                (unsigned long long)u->began, (unsigned long long)ended,
+                (unsigned long long)u->died, (unsigned long long)u->bytes,
+                (unsigned long long)u->escaped);
     }
     fputs("],\n\"remarks\":[", to);
     for (size_t i = 0; i < s->remark_count && i < REMARKS_DRAWN; i++) {
         const remark *r = &s->remarks[i];
-        const char *what = r->type == TRACE_MARK ? "mark" : r->type == TRACE_RESET ? "reset" : "close";
+        const char *what = r->type == TRACE_MARK    ? "mark"
+                           : r->type == TRACE_RESET ? "reset"
+                                                    : "close";
         fprintf(to, "%s[%llu,\"%s\",", i > 0 ? "," : "", (unsigned long long)r->operation, what);
         put_script_json(to, r->text);
         fputs("]", to);
@@ -168,10 +173,11 @@ void page_data(FILE *to, const survey *s, uint32_t sites)
     bool has_kinds = s->series_count[BY_KIND] > 1;
     fputs("{\"schema\":\"fief-report/1\",\"file\":", to);
     put_script_json(to, s->path);
-    fprintf(to, ",\"operations\":%llu,\"time_us\":%llu,\"slice_moments\":%d,\"page_bytes\":%d,"
-            "\"alive\":%d,\"first\":%d,\n", (unsigned long long)s->operations,
-            (unsigned long long)s->time, SLICE_MOMENTS, 1 << PAGE_BITS, ALIVE,
-            has_kinds ? BY_KIND : BY_SITE);
+    fprintf(to,
+            ",\"operations\":%llu,\"time_us\":%llu,\"slice_moments\":%d,\"page_bytes\":%d,"
+            "\"alive\":%d,\"first\":%d,\n",
+            (unsigned long long)s->operations, (unsigned long long)s->time, SLICE_MOMENTS,
+            1 << PAGE_BITS, ALIVE, has_kinds ? BY_KIND : BY_SITE);
     put_moments(to, s);
     put_groupings(to, s);
     put_map(to, s);

@@ -1,6 +1,6 @@
 /* pagemap: which pages of 64 KiB a trace's blocks lie in, and whose bytes they hold. First every
- * page is met (pagemap_put with no owner); then pagemap_fold gives them rows in the order of their addresses,
- * and in a second reading each row counts its bytes by owner. */
+ * page is met (pagemap_put with no owner); then pagemap_fold gives them rows in the order of their
+ * addresses, and in a second reading each row counts its bytes by owner. */
 #ifndef FIEF_TOOL_PAGEMAP_H
 #define FIEF_TOOL_PAGEMAP_H
 

@@ -133,7 +133,8 @@ static size_t keep_helpers(call *calls, size_t count)
     for (size_t i = 0; i < count; i++) {
         bool same_frame = i > 0 && calls[i].frame == calls[i - 1].frame;
         callers = !same_frame ? 1 : callers + (calls[i].caller != calls[i - 1].caller);
-        if (callers == CALLERS_OF_A_HELPER && (kept == 0 || calls[kept - 1].frame != calls[i].frame)) {
+        if (callers == CALLERS_OF_A_HELPER &&
+            (kept == 0 || calls[kept - 1].frame != calls[i].frame)) {
             /* calls[kept] lies before i, so it was compared already. */
             calls[kept++].frame = calls[i].frame;
         }
@@ -192,8 +193,8 @@ static const char *name_site(const trace *t, const symbols *s, uint32_t number, 
 
 static bool same_place(const place *a, const place *b)
 {
-    return a->strategy == b->strategy && a->context == b->context && strcmp(a->kind, b->kind) == 0 &&
-           strcmp(a->site, b->site) == 0;
+    return a->strategy == b->strategy && a->context == b->context &&
+           strcmp(a->kind, b->kind) == 0 && strcmp(a->site, b->site) == 0;
 }
 
 typedef struct named {
@@ -219,17 +220,21 @@ static int by_most(const void *a, const void *b)
     return x->bytes != y->bytes ? (x->bytes < y->bytes ? 1 : -1) : strcmp(x->site, y->site);
 }
 
-static bool name_pair(named *ret, const places *p, uint32_t number, const trace *t, const symbols *s,
-                      const uint8_t *frames, bool by_kind)
+static bool name_pair(named *ret, const places *p, uint32_t number, const trace *t,
+                      const symbols *s, const uint8_t *frames, bool by_kind)
 {
     const pair *from = &p->pairs[number];
     const trace_class *c = trace_class_at(t, from->class_number);
     const trace_kind *k = c != NULL ? trace_kind_at(t, c->kind) : NULL;
     ret->pair = number;
-    ret->is = (place){.kind = strdup(k != NULL ? k->name : ""), .strategy = c != NULL ? c->strategy : 0,
-                      .context = k != NULL ? c->context : 0, .blocks = from->blocks,
-                      .bytes = from->bytes, .most = from->most};
-    ret->is.site = by_kind && k != NULL ? strdup("") : name_site(t, s, from->site, frames[from->site]);
+    ret->is = (place){.kind = strdup(k != NULL ? k->name : ""),
+                      .strategy = c != NULL ? c->strategy : 0,
+                      .context = k != NULL ? c->context : 0,
+                      .blocks = from->blocks,
+                      .bytes = from->bytes,
+                      .most = from->most};
+    ret->is.site =
+        by_kind && k != NULL ? strdup("") : name_site(t, s, from->site, frames[from->site]);
     return ret->is.site != NULL && ret->is.kind != NULL;
 }
 
@@ -308,5 +313,7 @@ void place_text(const place *p, char *buffer, size_t size)
     bool has_kind = p->kind[0] != '\0', has_site = p->site[0] != '\0';
     (void)snprintf(buffer, size, "%s%s%s%s%s", p->kind, has_kind ? ", " : "",
                    has_kind ? trace_context_name(p->context) : "", has_kind && has_site ? "  " : "",
-                   has_site ? p->site : has_kind ? "" : "(unknown)");
+                   has_site   ? p->site
+                   : has_kind ? ""
+                              : "(unknown)");
 }

@@ -1,5 +1,5 @@
-/* play: see play.h. A round is a process: the steps are mapped, what a run needs is mapped and touched,
- * then the clock starts. Blocks are written to in full, as a program would. */
+/* play: see play.h. A round is a process: the steps are mapped, what a run needs is mapped and
+ * touched, then the clock starts. Blocks are written to in full, as a program would. */
 #include "play.h"
 
 #include <fief/fief.h>
@@ -32,8 +32,8 @@ typedef struct ground {
     fief_unit *units; /* DEPTH_MOST of them */
     uint32_t depth;
     bool uses_units;
-    uint32_t *depths;     /* of checks: by slot, the units that were open at its birth */
-    uint64_t *alive;      /* of checks: by depth, blocks of the unit arena */
+    uint32_t *depths; /* of checks: by slot, the units that were open at its birth */
+    uint64_t *alive;  /* of checks: by depth, blocks of the unit arena */
     uint64_t outlived, damaged;
 } ground;
 
@@ -53,17 +53,23 @@ static bool play_libc(const ground *g)
         void **block = &g->blocks[s->slot], *fresh;
         switch ((step_kind)s->kind) {
         case STEP_UNIT:
-        case STEP_UNIT_END: continue;
+        case STEP_UNIT_END:
+            continue;
         case STEP_FREE:
             free(*block);
             continue;
-        case STEP_RESIZE: fresh = realloc(*block, s->size != 0 ? s->size : 1); break;
-        case STEP_CALLOC: fresh = calloc(1, s->size); break;
+        case STEP_RESIZE:
+            fresh = realloc(*block, s->size != 0 ? s->size : 1);
+            break;
+        case STEP_CALLOC:
+            fresh = calloc(1, s->size);
+            break;
         case STEP_ALIGNED:
             fresh = aligned_alloc((size_t)1 << s->align_log2,
                                   fief_round_up(s->size, (size_t)1 << s->align_log2));
             break;
-        default: fresh = malloc(s->size);
+        default:
+            fresh = malloc(s->size);
         }
         if (fresh == NULL && s->size != 0) {
             return false;
@@ -81,7 +87,8 @@ static void *make_in_heap(fief_heap *heap, const play_step *s)
 {
     if (s->kind == STEP_ALIGNED) {
         size_t align = (size_t)1 << s->align_log2;
-        return fief_heap_alloc_aligned(heap, s->size, align < FIEF_ALIGN_MAX ? align : FIEF_ALIGN_MAX);
+        return fief_heap_alloc_aligned(heap, s->size,
+                                       align < FIEF_ALIGN_MAX ? align : FIEF_ALIGN_MAX);
     }
     void *fresh = fief_heap_alloc(heap, s->size);
     if (fresh != NULL && s->kind == STEP_CALLOC) {
@@ -141,8 +148,11 @@ static void *lane_make(const ground *g, track *of, const play_step *s)
 {
     void *fresh;
     switch (of->plan) {
-    case KEEP_HEAP: return make_in_heap(g->heap, s);
-    case USE_POOL: fresh = fief_pool_take(of->pool); break;
+    case KEEP_HEAP:
+        return make_in_heap(g->heap, s);
+    case USE_POOL:
+        fresh = fief_pool_take(of->pool);
+        break;
     default:
         of->live++;
         fresh = fief_arena_alloc(of->arena, s->size);
@@ -237,11 +247,12 @@ static void look(ground *g, uint32_t slot)
 {
     const unsigned char *bytes = g->blocks[slot];
     uint64_t size = g->sizes[slot];
-    g->damaged += size > 0 && (bytes[0] != stamp_of(g, slot) || bytes[size - 1] != stamp_of(g, slot));
+    g->damaged +=
+        size > 0 && (bytes[0] != stamp_of(g, slot) || bytes[size - 1] != stamp_of(g, slot));
 }
 
-/* Before a step: what is to be true of the block that it ends or moves, and of those that end with a
- * unit; a temporary has a unit. */
+/* Before a step: what is to be true of the block that it ends or moves, and of those that end with
+ * a unit; a temporary has a unit. */
 static void check_before(ground *g, const play_step *s)
 {
     const track *of = &g->tracks[s->lane];
@@ -325,8 +336,8 @@ static void forget_peak(void)
 
 static void *map_ready(size_t size, int flags, int file)
 {
-    void *at = mmap(NULL, size, PROT_READ | (file < 0 ? PROT_WRITE : 0),
-                    flags | MAP_POPULATE, file, 0);
+    void *at =
+        mmap(NULL, size, PROT_READ | (file < 0 ? PROT_WRITE : 0), flags | MAP_POPULATE, file, 0);
     return at != MAP_FAILED ? at : NULL;
 }
 
@@ -378,8 +389,8 @@ int play_work(const char *words)
     ground g = {0};
     const lane *lanes;
     char text[200];
-    if (sscanf(words, "%19s %d %d %d %llu %llu", o.allocator, &o.file, &o.lanes, &o.checks, &o.count,
-               &o.slots) != 6) {
+    if (sscanf(words, "%19s %d %d %d %llu %llu", o.allocator, &o.file, &o.lanes, &o.checks,
+               &o.count, &o.slots) != 6) {
         return USAGE;
     }
     if (!lay_ground(&g, &o, &lanes)) {

@@ -1,18 +1,24 @@
 /* play: a trace as steps, and the steps done again in a process of their own.
  *
- *     play_steps s;  steps_make(&s, "x.trace", NULL)      steps in a file without a name, 16 bytes each
- *     play p = {.allocator = "fief", .steps = &s};   how; with `lanes`, on fief's strategies
- *     played r; play_round(&p, &r)                   a process; time, peak, what was wrong
+ *     play_steps s; steps_make(&s, "x.trace", NULL)   steps in a file without a name, 16 bytes each
+ *     play p = {.allocator = "fief", .steps = &s};    how; with `lanes`, on fief's strategies
+ *     played r; play_round(&p, &r)                    a process; time, peak, what was wrong
  *
- * A step's lane is the place that made the block (places.h), and the lanes' table says which strategy
- * it goes to: so one file of steps serves every proposal. */
+ * A step's lane is the place that made the block (places.h), and the lanes' table says which
+ * strategy it goes to: so one file of steps serves every proposal. */
 #ifndef FIEF_TOOL_PLAY_H
 #define FIEF_TOOL_PLAY_H
 
 #include "places.h"
 
 typedef enum step_kind {
-    STEP_ALLOC, STEP_CALLOC, STEP_ALIGNED, STEP_FREE, STEP_RESIZE, STEP_UNIT, STEP_UNIT_END
+    STEP_ALLOC,
+    STEP_CALLOC,
+    STEP_ALIGNED,
+    STEP_FREE,
+    STEP_RESIZE,
+    STEP_UNIT,
+    STEP_UNIT_END
 } step_kind;
 
 typedef struct play_step {
@@ -23,7 +29,14 @@ typedef struct play_step {
 } play_step;
 
 /* Where a lane's blocks go. A batch arena is reset when the last of its lane's blocks is dead. */
-typedef enum plan { KEEP_HEAP, USE_POOL, USE_UNIT_ARENA, USE_BATCH_ARENA, USE_VM_ARENA, PLANS } plan;
+typedef enum plan {
+    KEEP_HEAP,
+    USE_POOL,
+    USE_UNIT_ARENA,
+    USE_BATCH_ARENA,
+    USE_VM_ARENA,
+    PLANS
+} plan;
 
 typedef struct lane {
     uint32_t plan;

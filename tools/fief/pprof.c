@@ -116,7 +116,8 @@ static void add_line(profile *p, bytes *location, const site_text *text)
     symbol_text(text, name, sizeof name);
     uint64_t number = ++p->functions;
     field_number(&function, 1, number);
-    field_number(&function, 2, string_number(&p->strings, text->function[0] != '\0' ? text->function : name));
+    field_number(&function, 2,
+                 string_number(&p->strings, text->function[0] != '\0' ? text->function : name));
     field_number(&function, 4, string_number(&p->strings, text->file));
     field_part(&p->all, 5, &function);
     field_number(&line, 1, number);
@@ -194,7 +195,8 @@ static bool put_packed(FILE *to, const bytes *b)
 #ifdef HAVE_ZLIB
     enum { GZIP = 16 + MAX_WBITS, MEMORY = 8 };
     z_stream z = {0};
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
         return false;
     }
     size_t room = deflateBound(&z, b->size);

@@ -231,8 +231,10 @@ static int finish(const request *r, int status, uint64_t wall)
     struct stat s;
     if (stat(r->path, &s) == 0 && s.st_size == 0) {
         remove_output(r->path);
-        return complain(own != 0 ? own : CANNOT_RUN, "%s made no calls that could be recorded: it is "
-                        "linked statically, has privileges, or is a sanitizer's", r->program[0]);
+        return complain(own != 0 ? own : CANNOT_RUN,
+                        "%s made no calls that could be recorded: it is "
+                        "linked statically, has privileges, or is a sanitizer's",
+                        r->program[0]);
     }
     if (!trace_pack(r->path, r->raw, facts, 3, &operations, &size, error, sizeof error)) {
         return complain(own != 0 ? own : CANNOT_RUN, "%s", error);

@@ -23,7 +23,8 @@ static const allocator allocators[ALLOCATORS] = {
     {"jemalloc", "libjemalloc.so.2"},
     {"tcmalloc", "libtcmalloc_minimal.so.4"},
 };
-static const char *const names[] = {"fief", "libc", "mimalloc", "jemalloc", "tcmalloc", "all", NULL};
+static const char *const names[] = {"fief",     "libc", "mimalloc", "jemalloc",
+                                    "tcmalloc", "all",  NULL};
 
 /* ---- the rounds ---- */
 
@@ -65,8 +66,8 @@ static void print_result(const char *name, const result *r, const result *base, 
     double spread = (double)(times[rounds * 3 / 4] - times[rounds / 4]) / 2 / time;
     if (fief_tool.json) {
         printf("{\"allocator\":\"%s\",\"steps\":%llu,\"rounds\":%d,\"time_ns\":%.0f,"
-               "\"spread\":%.4f,\"peak_bytes\":%.0f}\n", name, (unsigned long long)count, rounds, time,
-               spread, kib * 1024);
+               "\"spread\":%.4f,\"peak_bytes\":%.0f}\n",
+               name, (unsigned long long)count, rounds, time, spread, kib * 1024);
         return;
     }
     printf("%-10s %9.2f ms %6.1f %%", name, time / 1e6, 100 * spread);
@@ -89,8 +90,8 @@ static void print_results(const char *path, result *results, int rounds, const p
     }
     if (!fief_tool.json) {
         printf("%s: %s steps, %d rounds in turn, median\n", path, grouped(s->count), rounds);
-        printf("%s%-10s %12s %8s %7s %12s %7s%s\n", paint("1"), "allocator", "time", "spread", "ratio",
-               "peak", "ratio", paint("0"));
+        printf("%s%-10s %12s %8s %7s %12s %7s%s\n", paint("1"), "allocator", "time", "spread",
+               "ratio", "peak", "ratio", paint("0"));
     }
     for (int i = 0; i < ALLOCATORS; i++) {
         if (results[i].wanted) {
@@ -102,8 +103,9 @@ static void print_results(const char *path, result *results, int rounds, const p
     }
     const char *guard = fief_mode();
     if (results[0].wanted && strcmp(guard, "release") != 0) {
-        hint("fief replay: this fief is a %s build, which watches every block: time a release build",
-             guard);
+        hint(
+            "fief replay: this fief is a %s build, which watches every block: time a release build",
+            guard);
     }
 }
 

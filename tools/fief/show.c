@@ -35,8 +35,9 @@ static void show_head(const char *path, const trace *t, const tally *y)
         printf("  units     %s\n", grouped(y->unit_count));
     }
     if (trace_unknown_frees(t) > 0) {
-        printf("  unknown   %s blocks were freed or resized that were made before the trace began\n",
-               grouped(trace_unknown_frees(t)));
+        printf(
+            "  unknown   %s blocks were freed or resized that were made before the trace began\n",
+            grouped(trace_unknown_frees(t)));
     }
 }
 
@@ -48,8 +49,8 @@ static void show_sites(const tally *y, const trace *t, const symbols *s)
         free(order);
         return;
     }
-    printf("\n%s%-*s %12s %11s %11s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "bytes", "left",
-           paint("0"));
+    printf("\n%s%-*s %12s %11s %11s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "bytes",
+           "left", paint("0"));
     for (size_t i = 0; i < count && i < SITES_SHOWN; i++) {
         const site_tally *of = &y->sites[order[i]];
         char text[SITE_TEXT];
@@ -162,7 +163,8 @@ static void show_frames(const json_t *frames)
     json_array_foreach(frames, index, frame) {
         long long line = json_integer_value(json_object_get(frame, "line"));
         const char *file = text_of(frame, "file");
-        printf("    #%zu %s in %s %s", index, text_of(frame, "pc"), text_of(frame, "function"), file);
+        printf("    #%zu %s in %s %s", index, text_of(frame, "pc"), text_of(frame, "function"),
+               file);
         if (line > 0) {
             printf(":%lld", line);
         }
@@ -205,7 +207,8 @@ static void show_misuse(const json_t *report)
     printf("%smisuse[%s]%s: %s\n", paint("1;31"), text_of(report, "class"), paint("0"),
            text_of(report, "text"));
     json_object_foreach((json_t *)(uintptr_t)report, name, value) {
-        if (strcmp(name, "schema") != 0 && strcmp(name, "class") != 0 && strcmp(name, "text") != 0) {
+        if (strcmp(name, "schema") != 0 && strcmp(name, "class") != 0 &&
+            strcmp(name, "text") != 0) {
             show_value(name, value, 1);
         }
     }
@@ -215,15 +218,18 @@ static void put_count(const json_t *row, const char *name, int width, bool is_by
 {
     const json_t *value = json_object_get(row, name);
     uint64_t number = (uint64_t)json_integer_value(value);
-    printf(" %*s", width, !json_is_integer(value) ? "-" : is_bytes ? bytes_text(number) : grouped(number));
+    printf(" %*s", width,
+           !json_is_integer(value) ? "-"
+           : is_bytes              ? bytes_text(number)
+                                   : grouped(number));
 }
 
 static void show_rows(const char *title, const json_t *rows)
 {
     const char *name;
     json_t *row;
-    printf("%s%-16s %10s %10s %10s %10s %8s%s\n", paint("1"), title, "blocks", "now", "peak", "total",
-           "resets", paint("0"));
+    printf("%s%-16s %10s %10s %10s %10s %8s%s\n", paint("1"), title, "blocks", "now", "peak",
+           "total", "resets", paint("0"));
     json_object_foreach((json_t *)(uintptr_t)rows, name, row) {
         bool idle = json_integer_value(json_object_get(row, "peak_bytes")) == 0 &&
                     json_is_integer(json_object_get(row, "peak_bytes"));
@@ -241,8 +247,8 @@ static void show_rows(const char *title, const json_t *rows)
 
 static void show_stats(const json_t *stats)
 {
-    printf("%s%s%s: %s held from the OS, %s peak, %s units\n", paint("1"), text_of(stats, "runtime"),
-           paint("0"),
+    printf("%s%s%s: %s held from the OS, %s peak, %s units\n", paint("1"),
+           text_of(stats, "runtime"), paint("0"),
            bytes_text((uint64_t)json_integer_value(json_object_get(stats, "held_bytes"))),
            bytes_text((uint64_t)json_integer_value(json_object_get(stats, "held_peak_bytes"))),
            grouped((uint64_t)json_integer_value(json_object_get(stats, "units"))));
@@ -259,8 +265,8 @@ static int show_object(const char *path, const json_t *object)
     } else if (strcmp(schema, "fief-stats/1") == 0) {
         show_stats(object);
     } else {
-        return complain(BAD_INPUT, "%s: its schema is '%.60s', not fief-misuse/1 or fief-stats/1", path,
-                        schema);
+        return complain(BAD_INPUT, "%s: its schema is '%.60s', not fief-misuse/1 or fief-stats/1",
+                        path, schema);
     }
     return DONE;
 }
@@ -303,8 +309,10 @@ static int show_json(const char *path)
 
 static int show_json(const char *path)
 {
-    return complain(CANNOT_RUN, "%s: is no trace, and this fief was built without jansson, which reads "
-                    "JSON (Debian: libjansson-dev)", path);
+    return complain(CANNOT_RUN,
+                    "%s: is no trace, and this fief was built without jansson, which reads "
+                    "JSON (Debian: libjansson-dev)",
+                    path);
 }
 
 #endif

@@ -40,7 +40,8 @@ static void double_stretch(survey *s)
     s->moment_count = kept;
 }
 
-/* The moments of stretches in which nothing was made are what lived there: their first operation. */
+/* The moments of stretches in which nothing was made are what lived there: their first
+ * operation. */
 static void note_moment(survey *s, const trace_event *e)
 {
     uint64_t at = e->operation > 0 ? e->operation - 1 : 0, live = s->live;
@@ -49,12 +50,16 @@ static void note_moment(survey *s, const trace_event *e)
     }
     size_t index = (size_t)(at / s->stretch);
     while (s->moment_count <= index) {
-        s->moments[s->moment_count++] = (moment){.operation = e->operation, .time = e->time,
-                                                 .bytes = live, .held = pagemap_held(s->pages)};
+        s->moments[s->moment_count++] = (moment){.operation = e->operation,
+                                                 .time = e->time,
+                                                 .bytes = live,
+                                                 .held = pagemap_held(s->pages)};
     }
     moment *m = &s->moments[index];
     if (live > m->bytes && (e->type == TRACE_ALLOC || e->type == TRACE_RESIZE)) {
-        *m = (moment){.operation = e->operation, .time = e->time, .bytes = live,
+        *m = (moment){.operation = e->operation,
+                      .time = e->time,
+                      .bytes = live,
                       .held = pagemap_held(s->pages)};
     }
 }
@@ -185,8 +190,8 @@ static bool end_slice(survey *s, size_t slice)
             if (!make_room(&s->shares, s->share_count, &s->share_room, sizeof *s->shares)) {
                 return false;
             }
-            s->shares[s->share_count++] = (share){i, (uint32_t)slice, s->pending[i].blocks,
-                                                  s->pending[i].bytes};
+            s->shares[s->share_count++] =
+                (share){i, (uint32_t)slice, s->pending[i].blocks, s->pending[i].bytes};
             s->pending[i] = (cell){0};
         }
     }
@@ -197,8 +202,8 @@ static bool begin_unit(survey *s, const trace_event *e)
 {
     bool sound = make_room(&s->units, s->unit_count, &s->unit_room, sizeof *s->units);
     if (sound) {
-        s->units[s->unit_count++] = (unit_lane){.name = e->text, .began = e->operation, .open = true,
-                                                .depth = s->open_units++};
+        s->units[s->unit_count++] = (unit_lane){
+            .name = e->text, .began = e->operation, .open = true, .depth = s->open_units++};
     }
     return sound;
 }
@@ -226,8 +231,10 @@ static bool note_remark(survey *s, const trace_event *e)
     bool sound = make_room(&s->remarks, s->remark_count, &s->remark_room, sizeof *s->remarks);
     if (sound) {
         const trace_region *r = trace_region_at(s->t, e->region);
-        s->remarks[s->remark_count++] = (remark){
-            e->operation, e->type, e->text != NULL ? e->text : r != NULL ? r->name : ""};
+        s->remarks[s->remark_count++] = (remark){e->operation, e->type,
+                                                 e->text != NULL ? e->text
+                                                 : r != NULL     ? r->name
+                                                                 : ""};
     }
     return sound;
 }
@@ -237,7 +244,8 @@ static bool other_event(survey *s, const trace_event *e, uint32_t *ending)
 {
     *ending = 0;
     switch (e->type) {
-    case TRACE_UNIT: return begin_unit(s, e);
+    case TRACE_UNIT:
+        return begin_unit(s, e);
     case TRACE_UNIT_END:
         if (e->unit != 0 && e->unit <= s->unit_count) {
             unit_lane *u = &s->units[e->unit - 1];
@@ -250,8 +258,10 @@ static bool other_event(survey *s, const trace_event *e, uint32_t *ending)
         return true;
     case TRACE_RESET:
     case TRACE_MARK:
-    case TRACE_CLOSE: return note_remark(s, e);
-    default: return true;
+    case TRACE_CLOSE:
+        return note_remark(s, e);
+    default:
+        return true;
     }
 }
 

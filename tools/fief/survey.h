@@ -2,16 +2,22 @@
  * 8 series in 3 groupings, whatever the trace's length.
  *
  * A moment is the highest one of its stretch of operations, so that a curve through them shows each
- * peak. Stretches are powers of two long: the first reading doubles them whenever there are too many,
- * the second one takes what lives by series at just those moments. */
+ * peak. Stretches are powers of two long: the first reading doubles them whenever there are too
+ * many, the second one takes what lives by series at just those moments. */
 #ifndef FIEF_TOOL_SURVEY_H
 #define FIEF_TOOL_SURVEY_H
 
 #include "habits.h"
 #include "pagemap.h"
 
-enum { MOMENTS_MOST = 600, SLICE_MOMENTS = 12, SLICES_MOST = MOMENTS_MOST / SLICE_MOMENTS,
-       COLUMNS = 120, SIZES = 32, ALIVE = AGES };
+enum {
+    MOMENTS_MOST = 600,
+    SLICE_MOMENTS = 12,
+    SLICES_MOST = MOMENTS_MOST / SLICE_MOMENTS,
+    COLUMNS = 120,
+    SIZES = 32,
+    ALIVE = AGES
+};
 enum { BY_STRATEGY, BY_KIND, BY_SITE };
 
 typedef struct moment {
@@ -55,8 +61,8 @@ typedef struct survey {
     size_t moment_count, peak, slices; /* peak: the index of the highest moment */
     char series[GROUPINGS][SERIES][200];
     unsigned series_count[GROUPINGS];
-    owners *owners; /* by place */
-    char *columns[GROUPINGS][COLUMNS]; /* each a row's letter: see survey_column */
+    owners *owners;                          /* by place */
+    char *columns[GROUPINGS][COLUMNS];       /* each a row's letter: see survey_column */
     cell ages[SLICES_MOST][SIZES][AGES + 1]; /* by the slice of birth; ALIVE: at the end */
     share *shares;
     size_t share_count, share_room;

@@ -83,7 +83,8 @@ static uint64_t bias_of(const trace_module *m)
     for (unsigned i = 0; i < top.e_phnum; i++) {
         off_t at = (off_t)(top.e_phoff + i * sizeof header);
         bool is_read = pread(file, &header, sizeof header, at) == (ssize_t)sizeof header;
-        if (is_read && header.p_type == PT_LOAD && (header.p_offset & ~(uint64_t)(PAGE - 1)) == m->offset) {
+        if (is_read && header.p_type == PT_LOAD &&
+            (header.p_offset & ~(uint64_t)(PAGE - 1)) == m->offset) {
             bias = m->start - m->offset - (header.p_vaddr - header.p_offset);
         }
     }

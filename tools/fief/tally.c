@@ -27,7 +27,8 @@ bool tally_event(tally *t, const trace *from, const trace_event *e)
         return e->block == NULL;
     }
     uint64_t more = e->type == TRACE_RESIZE && e->size > e->old_size ? e->size - e->old_size : 0;
-    s->live_blocks += (e->type == TRACE_ALLOC) - (uint64_t)(e->type == TRACE_FREE || e->type == TRACE_DIES);
+    s->live_blocks +=
+        (e->type == TRACE_ALLOC) - (uint64_t)(e->type == TRACE_FREE || e->type == TRACE_DIES);
     s->live += e->size - e->old_size;
     s->blocks += e->type == TRACE_ALLOC;
     more += e->type == TRACE_ALLOC ? e->size : 0;

@@ -1,10 +1,11 @@
 /* preload: what `fief record` loads into the program. It stands between the program and whatever
  * malloc it has, and writes what happens in the form of src/base/trace.h.
  *
- * It has no heap: its tables are mapped, and the block that is being filled lies in the file itself,
- * mapped and shared. So a program that crashes, calls exec or is killed leaves a trace up to its
- * last call, and nothing needs to run at its end. A full block is compressed in its place. The file
- * is opened by name for that and closed again: programs close descriptors that they don't know.
+ * It has no heap: its tables are mapped, and the block that is being filled lies in the file
+ * itself, mapped and shared. So a program that crashes, calls exec or is killed leaves a trace up
+ * to its last call, and nothing needs to run at its end. A full block is compressed in its place.
+ * The file is opened by name for that and closed again: programs close descriptors that they don't
+ * know.
  *
  * Order: one lock makes one. A block is noted after it was made and before it is freed, so an
  * address that another thread gets anew was noted as free before; a realloc is made under the lock.
@@ -136,7 +137,8 @@ typedef enum state { UNKNOWN, OFF, ON } state;
 static state now;
 static char lock;
 static _Thread_local unsigned own_thread QUICK;
-static _Thread_local bool inside QUICK; /* our own calls, and those of a handler that came between */
+/* Our own calls, and those of a handler that came between. */
+static _Thread_local bool inside QUICK;
 static _Thread_local const unsigned char *stack_end QUICK;
 static int (*backtrace_by_tables)(void **, int); /* libunwind's, where it was asked for */
 

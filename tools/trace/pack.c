@@ -21,7 +21,8 @@ static size_t make_block(unsigned char *to, const unsigned char *events, size_t 
     size_t bytes = size;
     int kind = TRACE_RAW;
 #ifdef HAVE_ZSTD
-    size_t packed = ZSTD_compress(stored, ZSTD_COMPRESSBOUND(TRACE_BLOCK_MOST), events, size, LEVEL);
+    size_t packed =
+        ZSTD_compress(stored, ZSTD_COMPRESSBOUND(TRACE_BLOCK_MOST), events, size, LEVEL);
     if (!raw && !ZSTD_isError(packed) && packed < size) {
         bytes = packed;
         kind = TRACE_ZSTD;
@@ -41,7 +42,8 @@ static bool no_room(encoder *e)
     return false;
 }
 
-static size_t make_end(unsigned char *to, const trace_fact *facts, size_t count, uint64_t operations)
+static size_t make_end(unsigned char *to, const trace_fact *facts, size_t count,
+                       uint64_t operations)
 {
     static unsigned char room[FACTS_MOST];
     encoder e = {.start = room, .cursor = room, .end = room + sizeof room, .flush = no_room};
@@ -66,8 +68,8 @@ static bool write_at(const char *path, uint64_t offset, const unsigned char *byt
     return sound;
 }
 
-bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count, uint64_t *ret_operations,
-                uint64_t *ret_size, char *error, size_t size)
+bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count,
+                uint64_t *ret_operations, uint64_t *ret_size, char *error, size_t size)
 {
     trace *t = trace_open(path, error, size);
     if (t == NULL) {

@@ -10,7 +10,7 @@ typedef struct trace_fact {
 } trace_fact;
 
 /* A trace that is whole already, or cut elsewhere, stays as it is. False: `error` has a line. */
-bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count, uint64_t *ret_operations,
-                uint64_t *ret_size, char *error, size_t size);
+bool trace_pack(const char *path, bool raw, const trace_fact *facts, size_t count,
+                uint64_t *ret_operations, uint64_t *ret_size, char *error, size_t size);
 
 #endif

@@ -381,7 +381,8 @@ static bool next_dying(trace *t, trace_event *e)
     return false;
 }
 
-/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be kept. */
+/* Members that are dead already are forgotten now and then: a pool's or a heap's need not be
+ * kept. */
 static bool join(trace *t, uint32_t number, const trace_block *b)
 {
     region *r = region_at(t, number);
@@ -627,7 +628,8 @@ static bool read_class(trace *t)
     if (c == NULL) {
         return short_of_memory(t);
     }
-    *c = (trace_class){(uint8_t)verb, (uint8_t)align, (uint8_t)strategy, (uint8_t)context, kind, home};
+    *c = (trace_class){(uint8_t)verb,    (uint8_t)align, (uint8_t)strategy,
+                       (uint8_t)context, kind,           home};
     return true;
 }
 

@@ -12,9 +12,9 @@
  *     if (trace_cut(t) != NULL) { what is behind it is missing }
  *     trace_close(t);
  *
- * A block that dies with others (at a reset, a rewind, a unit's end, a close) has a TRACE_DIES of its
- * own, right behind that event; so a reader that only wants to know what lives needs the four above.
- * Memory grows with what is alive at a time, not with the length of the trace. */
+ * A block that dies with others (at a reset, a rewind, a unit's end, a close) has a TRACE_DIES of
+ * its own, right behind that event; so a reader that only wants to know what lives needs the four
+ * above. Memory grows with what is alive at a time, not with the length of the trace. */
 #ifndef FIEF_TRACE_READER_H
 #define FIEF_TRACE_READER_H
 
@@ -22,7 +22,8 @@
 
 typedef struct trace trace;
 
-/* One block, from its birth to its death. `user` is the reader's, zero at first; a resize keeps it. */
+/* One block, from its birth to its death. `user` is the reader's, zero at first; a resize keeps
+ * it. */
 typedef struct trace_block {
     uint64_t number;  /* 1 is the trace's first */
     uint64_t address; /* now */
@@ -30,7 +31,7 @@ typedef struct trace_block {
     uint64_t born_operation, born_time; /* time in microseconds since the trace's start */
     uint32_t site;                      /* that made it */
     uint32_t class_number;              /* trace_class_at: verb, strategy, kind, context, region */
-    uint32_t thread, unit;              /* unit: the innermost that was open, 1 the first; 0: none */
+    uint32_t thread, unit; /* unit: the innermost that was open, 1 the first; 0: none */
     uint32_t resizes;
     uint32_t slot; /* small numbers, used again: an index for a table of the reader's own */
     uint64_t user[2];
@@ -91,16 +92,18 @@ typedef struct trace_module {
 /* NULL, and one line in `error`: it can't be read, is no trace, or of another version. */
 trace *trace_open(const char *path, char *error, size_t size);
 /* The same of bytes, which stay as they are until trace_close. `name` is for the lines. */
-trace *trace_open_bytes(const void *bytes, size_t count, const char *name, char *error, size_t size);
+trace *trace_open_bytes(const void *bytes, size_t count, const char *name, char *error,
+                        size_t size);
 void trace_close(trace *t);
 
 /* False: the trace is at its end. */
 bool trace_next(trace *t, trace_event *ret);
-/* Where the trace ended before its end, a line that says so; else NULL. After trace_next's false. */
+/* Where the trace ended before its end, a line that says so; else NULL. After trace_next's
+ * false. */
 const char *trace_cut(const trace *t);
 
-/* The file's open block, where it ended in one and it was read to its end: where its header lies, and
- * its whole events. For whoever packs it. */
+/* The file's open block, where it ended in one and it was read to its end: where its header lies,
+ * and its whole events. For whoever packs it. */
 bool trace_open_block(const trace *t, uint64_t *ret_offset, const unsigned char **ret_events,
                       size_t *ret_size);
 
@@ -123,13 +126,15 @@ const trace_site *trace_site_at(const trace *t, uint32_t number);
 uint32_t trace_classes(const trace *t);
 const trace_class *trace_class_at(const trace *t, uint32_t number);
 uint32_t trace_kinds(const trace *t);
-const trace_kind *trace_kind_at(const trace *t, uint32_t number); /* of a class: its kind, as it is */
+const trace_kind *trace_kind_at(const trace *t,
+                                uint32_t number); /* of a class: its kind, as it is */
 uint32_t trace_regions(const trace *t);
 const trace_region *trace_region_at(const trace *t, uint32_t number);
 uint32_t trace_modules(const trace *t);
 const trace_module *trace_module_at(const trace *t, uint32_t number);
 /* A fact of the whole trace: "command", "pid", "producer", "started" (seconds since 1970), "depth",
- * "status", "signal", "peak_kib", "wall_us"; NULL: unknown. Those of the end are known at the end. */
+ * "status", "signal", "peak_kib", "wall_us"; NULL: unknown. Those of the end are known at the
+ * end. */
 const char *trace_info(const trace *t, const char *name);
 /* The facts in order; NULL past the last. */
 const char *trace_info_at(const trace *t, uint32_t index, const char **ret_value);

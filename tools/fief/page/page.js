@@ -62,7 +62,8 @@
     const [a, b] = span(), steps = s.w < 500 ? 2 : 5;
     for (let i = 0; i <= steps; i++) {
       const at = a + (b - a) * i / steps, x = xOf(s, at);
-      text(s, group(at), x, s.bottom + 6, i === 0 ? "left" : i === steps ? "right" : "center", "top");
+      const align = i === 0 ? "left" : i === steps ? "right" : "center";
+      text(s, group(at), x, s.bottom + 6, align, "top");
     }
   };
   const bytesAxis = (s, most) => {
@@ -102,14 +103,15 @@
       most = Math.max(most, g.values.reduce((n, v, i) => n + (shown(i) ? v[m] : 0), 0));
     }
     const yOf = bytesAxis(s, most);
+    const point = (m, v) => s.pen.lineTo(xOf(s, operationAt(m)), yOf(v));
     g.values.forEach((values, i) => {
       if (!shown(i)) return;
       s.pen.fillStyle = series(i);
       s.pen.beginPath();
-      for (let m = state.from; m <= state.to; m++) s.pen.lineTo(xOf(s, operationAt(m)), yOf(sum[m]));
+      for (let m = state.from; m <= state.to; m++) point(m, sum[m]);
       for (let m = state.to; m >= state.from; m--) {
         sum[m] += values[m];
-        s.pen.lineTo(xOf(s, operationAt(m)), yOf(sum[m]));
+        point(m, sum[m]);
       }
       s.pen.fill();
     });
@@ -124,15 +126,18 @@
     if (drag) {
       s.pen.fillStyle = color("--text");
       s.pen.globalAlpha = 0.2;
-      s.pen.fillRect(Math.min(drag.x, drag.to), s.top, Math.abs(drag.to - drag.x), s.bottom - s.top);
+      const x = Math.min(drag.x, drag.to), wide = Math.abs(drag.to - drag.x);
+      s.pen.fillRect(x, s.top, wide, s.bottom - s.top);
       s.pen.globalAlpha = 1;
     }
   };
   const sayMoment = (i) => {
-    const g = grouping(), parts = g.values.map((v, j) => [v[i], g.series[j]]).filter((p) => p[0] > 0);
+    const g = grouping();
+    const parts = g.values.map((v, j) => [v[i], g.series[j]]).filter((p) => p[0] > 0);
     parts.sort((p, q) => q[0] - p[0]);
     return "operation " + group(operationAt(i)) + ", " + seconds(moments.time[i]) + ": " +
-      bytes(moments.bytes[i]) + " - " + parts.slice(0, 3).map((p) => p[1] + " " + bytes(p[0])).join(", ");
+      bytes(moments.bytes[i]) + " - " +
+      parts.slice(0, 3).map((p) => p[1] + " " + bytes(p[0])).join(", ");
   };
 
   /* A range is whole slices, so that the tables can follow it. */
@@ -159,8 +164,11 @@
     canvas.addEventListener("pointerup", () => {
       const box = canvas.getBoundingClientRect(), done = drag;
       drag = null;
-      if (done && Math.abs(done.to - done.x) > 6) setRange(momentAt(done.x, box), momentAt(done.to, box));
-      else drawLive();
+      if (done && Math.abs(done.to - done.x) > 6) {
+        setRange(momentAt(done.x, box), momentAt(done.to, box));
+      } else {
+        drawLive();
+      }
     });
     canvas.addEventListener("pointercancel", () => { drag = null; drawLive(); });
     canvas.addEventListener("keydown", (e) => {
@@ -191,7 +199,7 @@
     const s = surface("map"), columns = columnsOf(state.by), [a, b] = span();
     const high = (s.bottom - s.top) / Math.max(1, data.map.rows);
     columns.forEach((letters, c) => {
-      const began = data.operations * c / columns.length, ended = data.operations * (c + 1) / columns.length;
+      const wide = data.operations / columns.length, began = c * wide, ended = began + wide;
       if (ended <= a || began >= b) return;
       const x1 = Math.max(s.left, xOf(s, began)), x2 = Math.min(s.right, xOf(s, ended));
       for (let row = 0; row < letters.length; row++) {
@@ -234,7 +242,8 @@
     return [...sums.values()];
   };
   const ageScale = (s, cells) => {
-    const sizes = cells.map((c) => c.size), ages = cells.filter((c) => c.age < data.alive).map((c) => c.age);
+    const sizes = cells.map((c) => c.size);
+    const ages = cells.map((c) => c.age).filter((age) => age < data.alive);
     const low = Math.min(...sizes, 3), columns = Math.max(...sizes, 12) - low + 1;
     const rows = Math.max(...ages, 4) + 2, wide = (s.right - s.left) / columns;
     const high = (s.bottom - s.top) / rows;
@@ -266,9 +275,11 @@
     const size = Math.floor((x - LEFT) / ageGrid.wide) + ageGrid.low;
     const row = Math.floor((box.height - BOTTOM - y) / ageGrid.high);
     const cell = ageGrid.cells.find((c) => c.size === size && ageGrid.rowOf(c.age) === row);
-    return cell ? group(cell.blocks) + " blocks, " + bytes(cell.bytes) + ": from " + bytes(2 ** size) + ", " +
-      (cell.age === data.alive ? "alive at the end" : "dead within " + group(2 ** (cell.age + 1)) +
-        " operations") : "";
+    if (!cell) return "";
+    const end = cell.age === data.alive ? "alive at the end"
+      : "dead within " + group(2 ** (cell.age + 1)) + " operations";
+    return group(cell.blocks) + " blocks, " + bytes(cell.bytes) + ": from " + bytes(2 ** size) +
+      ", " + end;
   };
 
   /* ---- units ---- */
@@ -286,8 +297,10 @@
       ends[lane] = u.ended;
       lanes.push(lane);
     }
-    $("units-canvas").style.height = Math.min(288, Math.max(3, ends.length) * 24 + TOP + BOTTOM) + "px";
-    const s = surface("units-canvas"), high = Math.min(24, (s.bottom - s.top) / Math.max(1, ends.length));
+    const tall = Math.max(3, ends.length) * 24 + TOP + BOTTOM;
+    $("units-canvas").style.height = Math.min(288, tall) + "px";
+    const s = surface("units-canvas");
+    const high = Math.min(24, (s.bottom - s.top) / Math.max(1, ends.length));
     rows.forEach((u, i) => {
       const x1 = Math.max(s.left, xOf(s, u.began)), x2 = Math.min(s.right, xOf(s, u.ended));
       s.pen.fillStyle = series(u.escaped ? 4 : 2);
@@ -298,8 +311,9 @@
   const sayUnit = (x, y, box) => {
     const [a, b] = span(), at = a + share(x, box) * (b - a), near = (b - a) / box.width * 3;
     const u = unitRows().find((row) => row.began - near <= at && row.ended + near >= at);
-    return u ? "unit " + u.number + " " + u.name + ": " + group(u.died) + " blocks died together, " +
-      bytes(u.bytes) + (u.escaped ? "; " + group(u.escaped) + " escaped" : "") : "";
+    if (!u) return "";
+    return "unit " + u.number + " " + u.name + ": " + group(u.died) + " blocks died together, " +
+      bytes(u.bytes) + (u.escaped ? "; " + group(u.escaped) + " escaped" : "");
   };
 
   /* ---- waste ---- */
@@ -314,7 +328,9 @@
       s.pen.lineWidth = 2;
       s.pen.setLineDash(dash);
       s.pen.beginPath();
-      for (let m = state.from; m <= state.to; m++) s.pen.lineTo(xOf(s, operationAt(m)), yOf(values[m]));
+      for (let m = state.from; m <= state.to; m++) {
+        s.pen.lineTo(xOf(s, operationAt(m)), yOf(values[m]));
+      }
       s.pen.stroke();
       s.pen.lineWidth = 1;
       s.pen.setLineDash([]);
@@ -325,14 +341,17 @@
   };
   const sayWaste = (x, y, box) => {
     const i = momentAt(x, box), held = moments.held[i] * data.page_bytes;
-    return "operation " + group(operationAt(i)) + ": " + bytes(moments.bytes[i]) + " alive in pages of " +
-      bytes(held) + ", " + (held ? (100 - 100 * moments.bytes[i] / held).toFixed(0) : 0) + " % of them idle";
+    const idle = held ? (100 - 100 * moments.bytes[i] / held).toFixed(0) : 0;
+    return "operation " + group(operationAt(i)) + ": " + bytes(moments.bytes[i]) +
+      " alive in pages of " + bytes(held) + ", " + idle + " % of them idle";
   };
 
   /* ---- the sites ---- */
 
   const body = $("site-rows"), rows = [...body.rows];
   const number = (row, column) => +row.cells[column].dataset.v;
+  const valueOf = (cell) =>
+    cell.dataset.v === undefined ? cell.textContent.trim() : +cell.dataset.v;
   const BLOCKS = 3, MADE = 4;
   rows.forEach((row) => { row.whole = [number(row, BLOCKS), number(row, MADE)]; });
   const followRange = () => {
@@ -355,7 +374,8 @@
     let count = 0;
     for (const row of rows) {
       const label = row.textContent.toLowerCase();
-      const fits = words.every((word) => label.includes(word)) && (!filters() || number(row, BLOCKS) > 0);
+      const fits = words.every((word) => label.includes(word)) &&
+        (!filters() || number(row, BLOCKS) > 0);
       row.hidden = !fits;
       count += fits;
     }
@@ -368,7 +388,7 @@
     heads.forEach((th, i) => th.setAttribute("aria-sort",
       i === at ? (state.down ? "descending" : "ascending") : "none"));
     if (at < 0) return;
-    const value = (row) => row.cells[at].dataset.v === undefined ? row.cells[at].textContent : number(row, at);
+    const value = (row) => valueOf(row.cells[at]);
     const way = state.down ? -1 : 1;
     rows.sort((p, q) => {
       const x = value(p), y = value(q);
@@ -384,13 +404,17 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
   const visibleTable = () => rows.filter((row) => !row.hidden).map((row) =>
-    [...row.cells].map((cell) => cell.dataset.v === undefined ? cell.textContent.trim() : +cell.dataset.v));
+    [...row.cells].map(valueOf));
   const names = () => [...document.querySelectorAll("#sites th")].map((th) => th.dataset.name);
   const quoted = (v) => typeof v === "number" ? v : '"' + v.replace(/"/g, '""') + '"';
   const saveCsv = () => save(".csv", "text/csv",
     [names(), ...visibleTable()].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n");
-  const saveJson = () => save(".json", "application/json", JSON.stringify(visibleTable().map((line) =>
-    Object.fromEntries(line.map((v, i) => [names()[i], v]))), null, 1));
+  const saveJson = () => {
+    const heads = names();
+    const objects = visibleTable().map((line) =>
+      Object.fromEntries(line.map((v, i) => [heads[i], v])));
+    save(".json", "application/json", JSON.stringify(objects, null, 1));
+  };
 
   /* ---- legend, buttons, hash ---- */
 
@@ -414,7 +438,8 @@
   };
   const sayRange = () => {
     const [a, b] = span();
-    $("range").textContent = filters() ? "operations " + group(a) + " to " + group(b) : "all of the trace";
+    $("range").textContent =
+      filters() ? "operations " + group(a) + " to " + group(b) : "all of the trace";
     $("all").disabled = !filters();
   };
   const writeHash = () => {
@@ -473,7 +498,11 @@
       change();
     }));
     $("all").addEventListener("click", () => setRange(0, last));
-    $("search").addEventListener("input", (e) => { state.q = e.target.value; filterRows(); writeHash(); });
+    $("search").addEventListener("input", (e) => {
+      state.q = e.target.value;
+      filterRows();
+      writeHash();
+    });
     document.querySelectorAll("#sites th button").forEach((b) => b.addEventListener("click", () => {
       const name = b.parentElement.dataset.name;
       Object.assign(state, { down: state.sort === name ? !state.down : true, sort: name });
