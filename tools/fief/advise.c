@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 20 };
+enum { ROUNDS = 5, ROUNDS_MOST = 15, SITE_TEXT = 300, SITE_COLUMN = 18 };
 
 typedef struct inquiry {
     const char *path, *emit, *why;
@@ -93,18 +93,6 @@ static int read_trace(inquiry *q)
 
 /* ---- the table ---- */
 
-/* Its end says more than its beginning: the file and line. */
-static const char *shortened(const char *text, size_t most)
-{
-    static char room[SITE_TEXT];
-    size_t length = strlen(text);
-    if (length <= most) {
-        return text;
-    }
-    (void)snprintf(room, sizeof room, "..%s", text + length - (most - 2));
-    return room;
-}
-
 static void print_row(const inquiry *q, const advice *a, size_t number)
 {
     const habit *h = &q->habits.of[a->place];
@@ -113,8 +101,8 @@ static void print_row(const inquiry *q, const advice *a, size_t number)
     advice_text(a, words);
     advice_lives(a, lives);
     advice_proof(a, proof);
-    printf("%2zu  %-*s %9s %6.1f  %-14s%-13s%s%s%s\n", number, SITE_COLUMN,
-           shortened(site, SITE_COLUMN), grouped(h->blocks), (double)h->bytes / (1 << 20), lives,
+    printf("%2zu  %-*s %9s %5.1f  %-14s%-15s%s%s%s\n", number, SITE_COLUMN,
+           end_of(site, SITE_COLUMN), grouped(h->blocks), (double)h->bytes / (1 << 20), lives,
            words, a->is_proven ? paint("32") : "", proof, a->is_proven ? paint("0") : "");
 }
 
@@ -130,7 +118,7 @@ static void print_table(const inquiry *q)
             "No advice: no site's blocks are all of one size, die together, or live to the end.\n");
         return;
     }
-    printf("%s #  %-*s %9s %6s  %-14s%-13s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
+    printf("%s #  %-*s %9s %5s  %-14s%-15s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
            "lives", "advice", "proof", paint("0"));
     for (size_t i = 0; i < c->count; i++) {
         print_row(q, &c->items[i], i + 1);

@@ -15,6 +15,7 @@ typedef struct advice {
     uint32_t place;
     plan plan;
     uint64_t slot_size;        /* of a pool */
+    bool is_credible;          /* the time gained is not more than so few blocks can gain */
     bool is_proven;            /* it brings more than the spread, and costs nothing beyond it */
     uint64_t outlived;         /* blocks, in the checked replay; then it is never advised */
     double time, spread, peak; /* of everything; 1 is all on the heap */
@@ -30,7 +31,7 @@ typedef struct counsel {
     double predicted, libc;    /* what the parts add up to; libc's time */
 } counsel;
 
-/* The status; said why. `most` proposals, each timed `rounds` times; 0: only checked, and what
+/* The status; said why. `most` proposals, each timed `rounds` times at least; 0: only checked, and what
  * passes counts as proven. */
 int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds);
 /* "pool of 40 B", "until unit", "-11 %"; at most TEXT_OF_ADVICE bytes. */

@@ -166,6 +166,17 @@ const char *bytes_text(uint64_t bytes)
     return text;
 }
 
+const char *end_of(const char *text, size_t most)
+{
+    static char room[TEXT * 4];
+    size_t length = strlen(text);
+    if (length <= most || most >= sizeof room) {
+        return text;
+    }
+    (void)snprintf(room, sizeof room, "..%s", text + length - (most - 2));
+    return room;
+}
+
 void put_json(FILE *to, const char *text)
 {
     fputc('"', to);

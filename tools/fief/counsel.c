@@ -8,7 +8,8 @@ enum {
     TOGETHER_LEAST = 8,
     POOL_LARGEST = 4096,
     COUNSEL_ROUNDS = 15,
-    SHORTEST = 2000000 /* nanoseconds */
+    SHORTEST = 2000000,
+    TIME_OF_A_TRIAL = 300000000 /* nanoseconds */
 };
 static const double gain_least = 0.01, peak_gain_least = 0.02, peak_cost_most = 0.05,
                     spread_of_one_round = 0.03;
@@ -247,10 +248,18 @@ static void compare(const trial *base, const trial *of, int rounds, double *ret_
     *ret_peak = base->kib[middle] > 0 ? (double)of->kib[middle] / (double)base->kib[middle] : 1;
 }
 
-static void judge(advice *a)
+/* What few blocks seem to gain is the measurement's. */
+static bool is_credible(const advice *a, double share)
+{
+    enum { OPERATION_COSTS = 4 }; /* one of theirs against the usual one's */
+    return 1 - a->time <= OPERATION_COSTS * share;
+}
+
+static void judge(advice *a, double share)
 {
     double least = a->spread > gain_least ? a->spread : gain_least;
-    bool is_faster = a->time < 1 - least && a->peak < 1 + peak_cost_most;
+    a->is_credible = is_credible(a, share);
+    bool is_faster = a->time < 1 - least && a->peak < 1 + peak_cost_most && a->is_credible;
     bool is_smaller = a->peak < 1 - peak_gain_least && a->time < 1 + gain_least;
     a->is_proven = a->outlived == 0 && (is_faster || is_smaller);
 }
@@ -280,17 +289,27 @@ static void pass_each(counsel *c)
     }
 }
 
-/* A clock tells nothing of a replay that is over at once: then lifetimes alone count. */
-static bool is_long_enough(counsel *c, const play_steps *s)
+/* A clock tells nothing of a replay that is over at once: then lifetimes alone count, 0. Short ones
+ * are repeated more often. */
+static int choose_rounds(counsel *c, const play_steps *s, int least)
 {
     play p = {"fief", "", s, NULL, false};
     played got = {0};
     c->replays++;
-    return play_round(&p, &got) && got.nanoseconds >= SHORTEST;
+    if (!play_round(&p, &got) || got.nanoseconds < SHORTEST) {
+        return 0;
+    }
+    uint64_t wanted = TIME_OF_A_TRIAL / got.nanoseconds;
+    int rounds = wanted < COUNSEL_ROUNDS ? (int)wanted : COUNSEL_ROUNDS;
+    return rounds > least ? rounds : least;
 }
 
-static bool prove_each(counsel *c, const play_steps *s, int rounds)
+static bool prove_each(counsel *c, const play_steps *s, const habits *h, int rounds)
 {
+    uint64_t blocks = 0;
+    for (uint32_t i = 0; i < h->count; i++) {
+        blocks += h->of[i].blocks;
+    }
     if (rounds == 0) {
         pass_each(c);
         return true;
@@ -307,7 +326,7 @@ static bool prove_each(counsel *c, const play_steps *s, int rounds)
     for (size_t i = 0; sound && i < c->count; i++) {
         advice *a = &c->items[i];
         compare(&trials[0], &trials[i + 1], rounds, &a->time, &a->spread, &a->peak);
-        judge(a);
+        judge(a, blocks > 0 ? (double)h->of[a->place].blocks / (double)blocks : 0);
     }
     free(trials);
     return sound;
@@ -322,7 +341,7 @@ static bool prove_together(counsel *c, const play_steps *s, int rounds)
     for (size_t i = 0; sound && i < c->count; i++) {
         if (c->items[i].is_proven) {
             add_lane(&trials[1], &c->items[i]);
-            c->predicted += c->items[i].time - 1;
+            c->predicted += c->items[i].is_credible ? c->items[i].time - 1 : 0;
             c->proven++;
         }
     }
@@ -364,9 +383,9 @@ int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_
     }
     int status = steps_make(&s, path, p);
     if (status == DONE) {
-        rounds = rounds > 0 && is_long_enough(c, &s) ? rounds : 0;
+        rounds = rounds > 0 ? choose_rounds(c, &s, rounds) : 0;
         bool sound =
-            check_plans(c, &s, false) && check_plans(c, &s, true) && prove_each(c, &s, rounds);
+            check_plans(c, &s, false) && check_plans(c, &s, true) && prove_each(c, &s, h, rounds);
         keep_best(c);
         sound = sound && prove_together(c, &s, rounds);
         qsort(c->items, c->count, sizeof *c->items, by_gain);
@@ -405,7 +424,7 @@ void advice_proof(const advice *a, char *buffer)
         (void)snprintf(buffer, TEXT_OF_ADVICE, "no gain");
     } else if (a->spread == 0) {
         (void)snprintf(buffer, TEXT_OF_ADVICE, "not timed");
-    } else if (time > -100 * gain_least) {
+    } else if (time > -100 * gain_least || !a->is_credible) {
         (void)snprintf(buffer, TEXT_OF_ADVICE, "peak %+.0f %%", peak);
     } else {
         (void)snprintf(buffer, TEXT_OF_ADVICE, "%+.0f %%", time);

@@ -19,7 +19,7 @@ static const command commands[] = {
      "propose a strategy for each site, proven by replay",
      "  --why SITE   what stands against each strategy there; SITE is a part of its name\n"
      "  --emit FILE  the proven ones as a table of kinds in C\n"
-     "  --rounds N   replays of each proposal, 1 to 15 (5); the fastest counts.\n"
+     "  --rounds N   replays of each proposal at least, 1 to 15 (5); the fastest counts.\n"
      "               0: only check them\n"
      "Every block's bytes and lifetime are checked in a replay before a proposal is timed; one\n"
      "that a block outlives is never advised. Traces with kinds are advised by kind and context.\n",

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { CALLERS_OF_A_HELPER = 5, HELPERS_MOST = 3, LABEL = 300 };
+enum { CALLERS_OF_A_HELPER = 5, HELPERS_MOST = 4, LABEL = 300 };
 
 typedef struct pair {
     uint32_t site, class_number, place;
@@ -148,29 +148,44 @@ static int by_frame(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool is_helper(const call *helpers, size_t count, uint64_t frame)
+{
+    call wanted = {frame, 0};
+    return bsearch(&wanted, helpers, count, sizeof wanted, by_frame) != NULL;
+}
+
+/* The innermost frame may have a single caller, which is the helper then: malloc's own hook. */
+static uint8_t choose_frame(const trace_site *s, const call *helpers, size_t count)
+{
+    uint32_t at = 0;
+    while (at + 1 < s->count && at < HELPERS_MOST) {
+        if (is_helper(helpers, count, s->frames[at])) {
+            at++;
+        } else if (at == 0 && s->count > 2 && is_helper(helpers, count, s->frames[1])) {
+            at = 2;
+        } else {
+            break;
+        }
+    }
+    return (uint8_t)at;
+}
+
 /* For each site the index of the frame that names it. */
 static uint8_t *choose_frames(const trace *t)
 {
     uint32_t sites = trace_sites(t);
     uint8_t *chosen = calloc((size_t)sites + 1, 1);
-    call *calls = calloc((size_t)sites + 1, sizeof *calls);
-    for (unsigned round = 0; chosen != NULL && calls != NULL && round < HELPERS_MOST; round++) {
-        size_t count = 0;
-        for (uint32_t i = 1; i <= sites; i++) {
-            const trace_site *s = trace_site_at(t, i);
-            if (chosen[i] == round && round + 1 < s->count) {
-                calls[count++] = (call){s->frames[round], s->frames[round + 1]};
-            }
+    call *calls = calloc((size_t)sites * HELPERS_MOST + 1, sizeof *calls);
+    size_t count = 0;
+    for (uint32_t i = 1; chosen != NULL && calls != NULL && i <= sites; i++) {
+        const trace_site *s = trace_site_at(t, i);
+        for (uint32_t d = 0; d < HELPERS_MOST && d + 1 < s->count; d++) {
+            calls[count++] = (call){s->frames[d], s->frames[d + 1]};
         }
-        size_t helpers = keep_helpers(calls, count);
-        for (uint32_t i = 1; i <= sites; i++) {
-            const trace_site *s = trace_site_at(t, i);
-            bool candidate = chosen[i] == round && round + 1 < s->count;
-            call wanted = {candidate ? s->frames[round] : 0, 0};
-            if (candidate && bsearch(&wanted, calls, helpers, sizeof wanted, by_frame) != NULL) {
-                chosen[i]++;
-            }
-        }
+    }
+    size_t helpers = calls != NULL ? keep_helpers(calls, count) : 0;
+    for (uint32_t i = 1; chosen != NULL && helpers > 0 && i <= sites; i++) {
+        chosen[i] = choose_frame(trace_site_at(t, i), calls, helpers);
     }
     free(calls);
     return chosen;
