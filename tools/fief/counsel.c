@@ -232,7 +232,8 @@ static bool time_trials(counsel *c, const play_steps *s, trial *trials, size_t c
 
 static double spread_of(const uint64_t *sorted, int rounds)
 {
-    return (double)(sorted[rounds / 2] - sorted[0]) / (double)(sorted[0] + 1);
+    int middle = rounds / 2;
+    return (double)(sorted[middle] - sorted[0]) / (double)(sorted[0] + 1);
 }
 
 /* The fastest rounds are compared: what else runs on the machine only ever adds. The spread is how

@@ -13,7 +13,7 @@ typedef struct page {
 } page;
 
 typedef struct row {
-    uint64_t address, bytes[GROUPINGS][SERIES];
+    uint64_t bytes[GROUPINGS][SERIES];
 } row;
 
 struct pagemap {
@@ -150,10 +150,7 @@ bool pagemap_fold(pagemap *m)
     for (size_t i = 0; i < count; i++) {
         page *p = find(m->pages, m->size, numbers[i]);
         *p = (page){.number = numbers[i], .row = (uint32_t)(i / m->pages_a_row)};
-        if (i % m->pages_a_row == 0) {
-            m->rows[p->row].address = (numbers[i] - 1) << PAGE_BITS;
-            m->row_count = p->row + 1;
-        }
+        m->row_count = p->row + 1;
     }
     m->held = 0;
     free(numbers);
@@ -168,11 +165,6 @@ unsigned pagemap_rows(const pagemap *m)
 unsigned pagemap_pages_a_row(const pagemap *m)
 {
     return m->pages_a_row;
-}
-
-uint64_t pagemap_address(const pagemap *m, unsigned number)
-{
-    return m->rows[number].address;
 }
 
 uint64_t pagemap_outside(const pagemap *m)

@@ -25,9 +25,8 @@ uint64_t pagemap_held(const pagemap *m);
 bool pagemap_fold(pagemap *m);
 unsigned pagemap_rows(const pagemap *m);
 unsigned pagemap_pages_a_row(const pagemap *m);
-uint64_t pagemap_address(const pagemap *m, unsigned row); /* of its first page */
 uint64_t pagemap_outside(const pagemap *m); /* pages of blocks too large for the map */
-/* Who holds most of the row: its series, or -1; ret_filled: at least half of it is in use. */
-int pagemap_owner(const pagemap *m, unsigned row, unsigned grouping, bool *ret_filled);
+/* Who holds most of that row: its series, or -1; ret_filled: at least half of it is in use. */
+int pagemap_owner(const pagemap *m, unsigned number, unsigned grouping, bool *ret_filled);
 
 #endif

@@ -302,6 +302,10 @@ bool places_name(places *p, const trace *t, const symbols *s, bool by_kind)
         qsort(all, p->count, sizeof *all, by_name);
         join_named(p, all, p->count);
         sound = sort_places(p);
+    } else {
+        for (uint32_t i = 0; all != NULL && i < p->count; i++) {
+            free_names(&all[i].is);
+        }
     }
     free(frames);
     free(all);

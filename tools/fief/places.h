@@ -29,14 +29,14 @@ void places_free(places *p);
 /* The number of the pair, from 0; PLACES_NONE without memory. */
 enum { PLACES_NONE = UINT32_MAX };
 uint32_t places_pair(places *p, uint32_t site, uint32_t class_number);
-/* In the first reading: what lives of the pair grew or shrank; `made`: a block was made. */
-void places_count(places *p, uint32_t pair, int64_t more, uint64_t made);
+/* In the first reading: what lives of that pair grew or shrank; `made`: a block was made. */
+void places_count(places *p, uint32_t number, int64_t more, uint64_t made);
 /* Pairs become places, those that held the most first. `by_kind`: a kind in a context is one place,
  * wherever its blocks are made. False: no memory. */
 bool places_name(places *p, const trace *t, const symbols *s, bool by_kind);
 uint32_t places_total(const places *p);
 const place *places_at(const places *p, uint32_t number); /* from 0 */
-uint32_t places_of(const places *p, uint64_t pair);
+uint32_t places_of(const places *p, uint64_t pair_number);
 /* "kind, context" and the site, as far as they are known. */
 void place_text(const place *p, char *buffer, size_t size);
 

@@ -71,6 +71,6 @@ int steps_make(play_steps *s, const char *path, places *p);
 void steps_free(play_steps *s);
 bool play_round(const play *p, played *ret);
 /* In the process that play_round starts: FIEF_REPLAY has its order. */
-int play_work(const char *order);
+int play_work(const char *words);
 
 #endif

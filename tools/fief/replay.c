@@ -60,10 +60,10 @@ static int by_size(const void *a, const void *b)
 static void print_result(const char *name, const result *r, const result *base, int rounds,
                          uint64_t count)
 {
-    int middle = rounds / 2;
+    int middle = rounds / 2, low = rounds / 4, high = rounds * 3 / 4;
     const uint64_t *times = r->nanoseconds;
     double time = (double)times[middle], kib = (double)r->kib[middle];
-    double spread = (double)(times[rounds * 3 / 4] - times[rounds / 4]) / 2 / time;
+    double spread = (double)(times[high] - times[low]) / 2 / time;
     if (fief_tool.json) {
         printf("{\"allocator\":\"%s\",\"steps\":%llu,\"rounds\":%d,\"time_ns\":%.0f,"
                "\"spread\":%.4f,\"peak_bytes\":%.0f}\n",
