@@ -28,13 +28,15 @@ static const command commands[] = {
      "  -o FILE         the page (report.html)\n"
      "  --baseline OLD  an older trace: what changed since\n"
      "  --no-advice     replay nothing\n"
+     "--json: the figures of its charts, to stdout or FILE.\n"
      "The page is one file that needs no network, and shows its tables without scripts, too.\n",
      run_report},
     {"replay", "TRACE [--allocator NAME,...] [--rounds N]", "time the trace on an allocator",
      "  --allocator  fief, libc, mimalloc, jemalloc, tcmalloc, or all (fief,libc)\n"
      "  --rounds N   each in turn, N times (5); the median counts\n"
      "Each round is a process of its own. Blocks are written to in full, as long as they were\n"
-     "asked for. Peak is what the process held at most, less what it held at first.\n",
+     "asked for. Time is the process's own, on the processor; peak is what it held at most, less\n"
+     "what it held at first.\n",
      run_replay},
     {"convert", "TRACE --to FORM [-o FILE]", "massif, folded, pprof, ops",
      "  --to massif  for ms_print\n"

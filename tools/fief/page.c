@@ -164,7 +164,7 @@ static void put_live(FILE *to, const survey *s)
             "operations. Drag to choose a time: all that follows is of that time. Dashed lines are "
             "resets, marks and closes.</p>\n",
             bytes_text(s->moments[s->peak].bytes), bytes_text(s->live), time_text(s->time),
-            grouped(s->stretch));
+            grouped((uint64_t)1 << s->stretch_log2));
     put_live_table(to, s);
 }
 

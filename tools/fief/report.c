@@ -1,8 +1,9 @@
-/* report: one HTML file of a trace: survey.h reads it, advise.h proves advice, page.h writes. */
+/* report: one HTML file of a trace: survey.h reads it, advise.h proves advice, page.h writes. With
+ * --json, the figures behind its charts alone. */
 #include "page.h"
 
 /* Few, since a page is to be there soon: fief advise measures more closely. */
-enum { PROPOSALS = 4, ROUNDS_MOST = 5, OPERATIONS_REPLAYED = 20000000 };
+enum { PROPOSALS = 4, ROUNDS_MOST = 5, OPERATIONS_REPLAYED = 15000000 };
 
 static survey now, before;
 
@@ -12,7 +13,13 @@ static int write_page(const char *output, bool has_old, const counsel *c)
     if (to == NULL) {
         return CANNOT_RUN;
     }
-    bool sound = page_write(to, &now, has_old ? &before : NULL, c);
+    bool sound = true;
+    if (fief_tool.json) {
+        page_data(to, &now, places_total(now.places));
+        fputc('\n', to);
+    } else {
+        sound = page_write(to, &now, has_old ? &before : NULL, c);
+    }
     int status = end_output(to, output);
     status = sound ? status : complain(CANNOT_RUN, "there is no memory for the page");
     if (status != DONE) {
@@ -70,5 +77,8 @@ int run_report(int count, char **words)
     if (path == NULL) {
         return complain(USAGE, "which trace? (fief report TRACE -o report.html)");
     }
-    return report(path, output != NULL ? output : "report.html", baseline, with_advice);
+    if (output == NULL) {
+        output = fief_tool.json ? "-" : "report.html";
+    }
+    return report(path, output, baseline, with_advice && !fief_tool.json);
 }

@@ -31,7 +31,7 @@ static bool make_room(void *items, size_t count, size_t *room, size_t size)
 static void double_stretch(survey *s)
 {
     size_t kept = 0;
-    s->stretch *= 2;
+    s->stretch_log2++;
     for (size_t i = 0; i < s->moment_count; i += 2) {
         const moment *a = &s->moments[i], *b = &s->moments[i + 1];
         bool takes_second = i + 1 < s->moment_count && b->bytes > a->bytes;
@@ -45,10 +45,10 @@ static void double_stretch(survey *s)
 static void note_moment(survey *s, const trace_event *e)
 {
     uint64_t at = e->operation > 0 ? e->operation - 1 : 0, live = s->live;
-    while (at / s->stretch >= MOMENTS_MOST) {
+    while (at >> s->stretch_log2 >= MOMENTS_MOST) {
         double_stretch(s);
     }
-    size_t index = (size_t)(at / s->stretch);
+    size_t index = (size_t)(at >> s->stretch_log2);
     while (s->moment_count <= index) {
         s->moments[s->moment_count++] = (moment){.operation = e->operation,
                                                  .time = e->time,
@@ -116,7 +116,7 @@ static bool read_first(survey *s, closing *c)
 
 size_t survey_slice_of(const survey *s, uint64_t operation)
 {
-    size_t slice = operation > 0 ? (size_t)((operation - 1) / s->stretch / SLICE_MOMENTS) : 0;
+    size_t slice = operation > 0 ? (size_t)((operation - 1) >> s->stretch_log2) / SLICE_MOMENTS : 0;
     return slice < s->slices ? slice : s->slices - 1;
 }
 
@@ -161,6 +161,7 @@ static void choose_series(survey *s, int grouping)
 typedef struct second {
     uint64_t by[GROUPINGS][SERIES];
     size_t next_moment, slice, column;
+    uint64_t column_end; /* its last operation */
 } second;
 
 /* A column is a letter a row: 'a' + series where it holds little, 'A' + series where half and more
@@ -181,6 +182,11 @@ static bool draw_column(survey *s, size_t column)
         s->columns[g][column] = letters;
     }
     return true;
+}
+
+static uint64_t column_end(const survey *s, size_t column)
+{
+    return (column + 1) * s->operations / COLUMNS;
 }
 
 static bool end_slice(survey *s, size_t slice)
@@ -296,9 +302,9 @@ static bool second_event(survey *s, second *now, const trace_event *e, uint32_t 
     while (now->slice < survey_slice_of(s, e->operation) && sound) {
         sound = end_slice(s, now->slice++);
     }
-    while (sound && now->column < COLUMNS &&
-           (now->column + 1) * s->operations / COLUMNS < e->operation) {
+    while (sound && now->column < COLUMNS && now->column_end < e->operation) {
         sound = draw_column(s, now->column++);
+        now->column_end = column_end(s, now->column);
     }
     if (e->block == NULL) {
         return sound && other_event(s, e, ending) && habits_event(&s->habits, s->t, e, number);
@@ -336,7 +342,7 @@ static void count_left(trace_block *b, void *argument)
 
 static bool read_second(survey *s)
 {
-    second now = {0};
+    second now = {.column_end = column_end(s, 0)};
     uint32_t ending = 0;
     bool sound = true;
     for (trace_event e; sound && trace_next(s->t, &e);) {
@@ -384,7 +390,6 @@ int survey_read(survey *s, const char *path)
 {
     closing c = {0};
     memset(s, 0, sizeof *s);
-    s->stretch = 1;
     (void)snprintf(s->path, sizeof s->path, "%s", path);
     s->t = open_trace(path);
     if (s->t == NULL) {

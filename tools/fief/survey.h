@@ -56,7 +56,8 @@ typedef struct survey {
     habits habits;
     pagemap *pages;
     char path[300];
-    uint64_t operations, time, refused, live, stretch; /* stretch: operations to a moment */
+    uint64_t operations, time, refused, live;
+    unsigned stretch_log2; /* of the operations to a moment */
     moment moments[MOMENTS_MOST + 1];
     size_t moment_count, peak, slices; /* peak: the index of the highest moment */
     char series[GROUPINGS][SERIES][200];
