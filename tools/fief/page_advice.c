@@ -21,10 +21,11 @@ static void put_advice_row(FILE *to, const survey *s, const advice *a, size_t nu
     advice_proof(a, proof);
     fprintf(to, "<tr><td>%zu</td><td class=\"wide left\">", number);
     put_html(to, text);
+    (void)snprintf(text, sizeof text, a->is_credible ? "%.2f" : "-", a->time);
     fprintf(to,
             "</td><td>%s</td><td>%s</td><td class=\"left\">%s</td><td class=\"left\">%s</td>"
-            "<td>%.2f</td><td>%.2f</td><td%s>%s</td></tr>\n",
-            grouped(h->blocks), bytes_text(h->bytes), lives, words, a->time, a->peak,
+            "<td>%s</td><td>%.2f</td><td%s>%s</td></tr>\n",
+            grouped(h->blocks), bytes_text(h->bytes), lives, words, text, a->peak,
             a->is_proven ? " class=\"less\"" : "", proof);
 }
 
@@ -134,13 +135,17 @@ static change *find_changes(const survey *s, const survey *old, size_t *ret_coun
 
 static void put_change_step(FILE *to, uint64_t before, uint64_t now)
 {
+    enum { TIMES_RATHER = 10 };
     const char *more = now > before ? "more" : now < before ? "less" : "";
-    if (before == 0) {
-        fprintf(to, "<td class=\"%s\">%s</td>", more, now > 0 ? "new" : "-");
+    fprintf(to, "<td class=\"%s\">", more);
+    if (before == 0 || now == 0) {
+        fputs(now > 0 ? "new" : before > 0 ? "gone" : "-", to);
+    } else if (now / before >= TIMES_RATHER) {
+        fprintf(to, "%s times", grouped(now / before));
     } else {
-        fprintf(to, "<td class=\"%s\">%+.1f %%</td>", more,
-                100 * ((double)now - (double)before) / (double)before);
+        fprintf(to, "%+.1f %%", 100 * ((double)now - (double)before) / (double)before);
     }
+    fputs("</td>", to);
 }
 
 static void put_change(FILE *to, const char *name, uint64_t before, uint64_t now, bool is_bytes)
