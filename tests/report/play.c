@@ -17,7 +17,7 @@ static bool run(const play_step *list, size_t length, plan to, uint32_t slot_siz
     size_t size = length * sizeof *list;
     lanes[1] = (lane){to, slot_size};
     bool sound = s.file >= 0 && write(s.file, list, size) == (ssize_t)size;
-    play p = {"fief", "", &s, lanes, true};
+    play p = {"fief", "", &s, lanes, 0, true};
     *ret = (played){0};
     sound = sound && play_round(&p, ret);
     (void)close(s.file);

@@ -14,6 +14,7 @@ typedef struct inquiry {
     places *places;
     habits habits;
     uint64_t peak;
+    play_steps steps;
     counsel counsel;
 } inquiry;
 
@@ -48,7 +49,7 @@ static bool read_first(inquiry *q, closing *c)
 
 static bool read_second(inquiry *q)
 {
-    bool sound = true;
+    bool sound = steps_open(&q->steps, true);
     for (trace_event e; sound && trace_next(q->t, &e);) {
         uint32_t number = 0;
         if (e.block != NULL && e.type == TRACE_ALLOC) {
@@ -57,6 +58,7 @@ static bool read_second(inquiry *q)
         if (e.block != NULL) {
             number = places_of(q->places, e.block->user[0]);
         }
+        steps_event(&q->steps, q->t, &e, number);
         sound = habits_event(&q->habits, q->t, &e, number);
         show_progress(q->t, "counting");
     }
@@ -303,9 +305,10 @@ static int advise(inquiry *q)
     if (status == DONE && q->why != NULL) {
         return explain(q);
     }
+    status = status == DONE ? steps_end(&q->steps, q->path) : status;
     if (status == DONE) {
-        status =
-            counsel_find(&q->counsel, q->path, q->places, &q->habits, PROPOSALS_MOST, q->rounds);
+        effort most = {PROPOSALS_MOST, q->rounds, 0};
+        status = counsel_find(&q->counsel, &q->steps, &q->habits, &most);
     }
     if (status == DONE && q->emit != NULL) {
         status = emit(q);
@@ -354,6 +357,7 @@ int run_advise(int count, char **words)
         status = complain(USAGE, "which trace? (fief advise TRACE)");
     }
     status = status == DONE ? advise(&q) : status;
+    steps_free(&q.steps);
     habits_close(&q.habits);
     places_free(q.places);
     symbols_free(q.symbols);

@@ -24,16 +24,21 @@ typedef struct advice {
 typedef struct counsel {
     advice items[PROPOSALS_MOST];
     size_t count;
-    uint64_t replays;
+    uint64_t replays, timed; /* timed: the first so many steps; 0: all */
     uint64_t refused_places, refused_blocks; /* of which some outlive the unit that most die in */
     size_t proven;
     double time, spread, peak; /* of all that is proven, together */
     double predicted, libc;    /* what the parts add up to; libc's time */
 } counsel;
 
-/* The status; said why. `most` proposals, each timed `rounds` times at least; 0: only checked, and what
- * passes counts as proven. */
-int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds);
+typedef struct effort {
+    size_t proposals;
+    int rounds;     /* of each, at least; 0: they are only checked, and what passes is proven */
+    uint64_t steps; /* timed, of the first; 0: all. All are checked, always */
+} effort;
+
+/* The status; said why. */
+int counsel_find(counsel *c, const play_steps *s, const habits *h, const effort *most);
 /* "pool of 40 B", "until unit", "-11 %"; at most TEXT_OF_ADVICE bytes. */
 void advice_text(const advice *a, char *buffer);
 void advice_lives(const advice *a, char *buffer);

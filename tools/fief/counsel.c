@@ -159,7 +159,7 @@ static void add_lane(trial *to, const advice *a)
 
 static bool check_trial(counsel *c, const play_steps *s, const trial *of, uint64_t *ret_wrong)
 {
-    play p = {"fief", "", s, of->lanes, true};
+    play p = {"fief", "", s, of->lanes, 0, true};
     played got;
     c->replays++;
     if (!play_round(&p, &got)) {
@@ -206,7 +206,7 @@ static bool time_trials(counsel *c, const play_steps *s, trial *trials, size_t c
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < count; i++) {
             bool is_fief = strcmp(trials[i].allocator, "fief") == 0;
-            play p = {trials[i].allocator, "", s, is_fief ? trials[i].lanes : NULL, false};
+            play p = {trials[i].allocator, "", s, is_fief ? trials[i].lanes : NULL, c->timed, false};
             played got;
             if (fief_tool.progress) {
                 fprintf(stderr, "\rreplay %zu of %zu ", (size_t)round * count + i + 1,
@@ -294,7 +294,7 @@ static void pass_each(counsel *c)
  * are repeated more often. */
 static int choose_rounds(counsel *c, const play_steps *s, int least)
 {
-    play p = {"fief", "", s, NULL, false};
+    play p = {"fief", "", s, NULL, c->timed, false};
     played got = {0};
     c->replays++;
     if (!play_round(&p, &got) || got.nanoseconds < SHORTEST) {
@@ -333,27 +333,26 @@ static bool prove_each(counsel *c, const play_steps *s, const habits *h, int rou
     return sound;
 }
 
+/* Lanes are apart from each other: what passed its check by itself passes it with the others. */
 static bool prove_together(counsel *c, const play_steps *s, int rounds)
 {
     trial *trials = calloc(3, sizeof *trials);
     double spread, peak;
-    bool sound = trials != NULL;
-    c->predicted = 1;
-    for (size_t i = 0; sound && i < c->count; i++) {
+    if (trials == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < c->count; i++) {
         if (c->items[i].is_proven) {
             add_lane(&trials[1], &c->items[i]);
             c->predicted += c->items[i].is_credible ? c->items[i].time - 1 : 0;
             c->proven++;
         }
     }
-    if (sound) {
-        trials[0].allocator = trials[1].allocator = "fief";
-        trials[2].allocator = "libc";
-    }
-    uint64_t wrong = 0;
-    sound = sound && (c->proven == 0 || (check_trial(c, s, &trials[1], &wrong) && wrong == 0)) &&
-            (rounds == 0 || c->proven == 0 || time_trials(c, s, trials, 3, rounds));
-    if (sound && rounds > 0 && c->proven > 0) {
+    trials[0].allocator = trials[1].allocator = "fief";
+    trials[2].allocator = "libc";
+    bool is_timed = rounds > 0 && c->proven > 0;
+    bool sound = !is_timed || time_trials(c, s, trials, 3, rounds);
+    if (sound && is_timed) {
         compare(&trials[0], &trials[1], rounds, &c->time, &c->spread, &c->peak);
         compare(&trials[0], &trials[2], rounds, &c->libc, &spread, &peak);
     }
@@ -371,29 +370,23 @@ static int by_gain(const void *a, const void *b)
                               : (x->place > y->place) - (x->place < y->place);
 }
 
-int counsel_find(counsel *c, const char *path, places *p, const habits *h, size_t most, int rounds)
+int counsel_find(counsel *c, const play_steps *s, const habits *h, const effort *most)
 {
-    static play_steps s;
+    int rounds = most->rounds < COUNSEL_ROUNDS ? most->rounds : COUNSEL_ROUNDS;
     *c = (counsel){.time = 1, .peak = 1, .predicted = 1};
-    rounds = rounds < COUNSEL_ROUNDS ? rounds : COUNSEL_ROUNDS;
-    if (!propose_all(c, h, most < PROPOSALS_MOST ? most : PROPOSALS_MOST)) {
+    c->timed = most->steps < s->count ? most->steps : 0;
+    if (!propose_all(c, h, most->proposals < PROPOSALS_MOST ? most->proposals : PROPOSALS_MOST)) {
         return complain(CANNOT_RUN, "there is no memory for the proposals");
     }
     if (c->count == 0) {
         return DONE;
     }
-    int status = steps_make(&s, path, p);
-    if (status == DONE) {
-        rounds = rounds > 0 ? choose_rounds(c, &s, rounds) : 0;
-        bool sound =
-            check_plans(c, &s, false) && check_plans(c, &s, true) && prove_each(c, &s, h, rounds);
-        keep_best(c);
-        sound = sound && prove_together(c, &s, rounds);
-        qsort(c->items, c->count, sizeof *c->items, by_gain);
-        status = sound ? DONE : complain(CANNOT_RUN, "%s did not replay to its end", path);
-    }
-    steps_free(&s);
-    return status;
+    rounds = rounds > 0 ? choose_rounds(c, s, rounds) : 0;
+    bool sound = check_plans(c, s, false) && check_plans(c, s, true) && prove_each(c, s, h, rounds);
+    keep_best(c);
+    sound = sound && prove_together(c, s, rounds);
+    qsort(c->items, c->count, sizeof *c->items, by_gain);
+    return sound ? DONE : complain(CANNOT_RUN, "the trace did not replay to its end");
 }
 
 /* ---- words ---- */

@@ -33,6 +33,9 @@ static void put_outcome(FILE *to, const counsel *c)
 {
     fprintf(to, "<p>Each proposal was replayed, %s replays in all, every block checked. ",
             grouped(c->replays));
+    if (c->timed > 0) {
+        fprintf(to, "What was timed are the first %s calls. ", grouped(c->timed));
+    }
     if (c->libc > 0) {
         fprintf(to,
                 "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; "

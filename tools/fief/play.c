@@ -427,7 +427,7 @@ static _Noreturn void become_round(const play *p, int lanes, int out)
 {
     char text[120];
     (void)snprintf(text, sizeof text, "%s %d %d %d %llu %llu", p->allocator, p->steps->file, lanes,
-                   p->checks, (unsigned long long)p->steps->count,
+                   p->checks, (unsigned long long)(p->most != 0 && p->most < p->steps->count ? p->most : p->steps->count),
                    (unsigned long long)p->steps->slots);
     (void)setenv("FIEF_REPLAY", text, 1);
     if (p->library != NULL && p->library[0] != '\0') {

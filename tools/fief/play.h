@@ -1,6 +1,6 @@
 /* play: a trace as steps, and the steps done again in a process of their own.
  *
- *     play_steps s; steps_make(&s, "x.trace", NULL)   steps in a file without a name, 16 bytes each
+ *     play_steps s; steps_make(&s, "x.trace")         steps in a file without a name, 16 bytes each
  *     play p = {.allocator = "fief", .steps = &s};    how; with `lanes`, on fief's strategies
  *     played r; play_round(&p, &r)                    a process; time, peak, what was wrong
  *
@@ -9,7 +9,7 @@
 #ifndef FIEF_TOOL_PLAY_H
 #define FIEF_TOOL_PLAY_H
 
-#include "places.h"
+#include "tool.h"
 
 typedef enum step_kind {
     STEP_ALLOC,
@@ -50,7 +50,7 @@ typedef struct play_steps {
     uint64_t count, slots;
     play_step buffer[STEPS_AT_ONCE];
     size_t buffered;
-    bool failed;
+    bool failed, has_lanes, ends; /* ends: a unit's end waits for its blocks' deaths */
 } play_steps;
 
 typedef struct play {
@@ -58,6 +58,7 @@ typedef struct play {
     const char *library;   /* or "" */
     const play_steps *steps;
     const lane *lanes; /* LANES of them, or NULL: all on the heap, by a loop that has no lanes */
+    uint64_t most;     /* of the steps, the first so many; 0: all */
     bool checks;       /* each block's bytes, and whether one outlives its arena; slower */
 } play;
 
@@ -66,8 +67,13 @@ typedef struct played {
     uint64_t outlived, damaged; /* of `checks` */
 } played;
 
-/* The status; said why. `p` gives each block its lane; NULL: they have none. */
-int steps_make(play_steps *s, const char *path, places *p);
+/* By hand, while a trace is read: each event with the place of its block, if it has one. What fails
+ * is said at the end, with the status. `has_lanes`: places and units are kept. */
+bool steps_open(play_steps *s, bool has_lanes);
+void steps_event(play_steps *s, const trace *t, const trace_event *e, uint32_t number);
+int steps_end(play_steps *s, const char *path);
+/* All of a file, without lanes. */
+int steps_make(play_steps *s, const char *path);
 void steps_free(play_steps *s);
 bool play_round(const play *p, played *ret);
 /* In the process that play_round starts: FIEF_REPLAY has its order. */

@@ -142,7 +142,7 @@ static int play_all(const char *path, result *results, int rounds, const play_st
             if (fief_tool.progress) {
                 fprintf(stderr, "\rround %d of %d", round + 1, rounds);
             }
-            play p = {allocators[i].name, results[i].library, s, NULL, false};
+            play p = {allocators[i].name, results[i].library, s, NULL, 0, false};
             played round_of = {0};
             if (results[i].wanted && !play_round(&p, &round_of)) {
                 return complain(CANNOT_RUN, "%s did not replay to its end", allocators[i].name);
@@ -196,6 +196,6 @@ int run_replay(int count, char **words)
         return complain(USAGE, "which trace? (fief replay TRACE)");
     }
     status = status == DONE ? choose(results, list) : status;
-    status = status == DONE ? steps_make(&s, path, NULL) : status;
+    status = status == DONE ? steps_make(&s, path) : status;
     return status == DONE ? play_all(path, results, rounds, &s) : status;
 }

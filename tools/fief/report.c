@@ -3,9 +3,10 @@
 #include "page.h"
 
 /* Few, since a page is to be there soon: fief advise measures more closely. */
-enum { PROPOSALS = 4, ROUNDS_MOST = 5, OPERATIONS_REPLAYED = 15000000 };
+enum { PROPOSALS = 4, ROUNDS = 2, STEPS_TIMED = 2000000 };
 
 static survey now, before;
+static play_steps steps;
 
 static int write_page(const char *output, bool has_old, const counsel *c)
 {
@@ -28,20 +29,28 @@ static int write_page(const char *output, bool has_old, const counsel *c)
     return status;
 }
 
+static int find_advice(counsel *c, const char *path)
+{
+    static const effort most = {PROPOSALS, ROUNDS, STEPS_TIMED};
+    int status = steps_end(&steps, path);
+    return status == DONE ? counsel_find(c, &steps, &now.habits, &most) : status;
+}
+
 static int report(const char *path, const char *output, const char *baseline, bool with_advice)
 {
     counsel found = {0};
-    int status = survey_read(&now, path);
+    if (with_advice) {
+        (void)steps_open(&steps, true);
+    }
+    int status = survey_read(&now, path, with_advice ? &steps : NULL);
     if (status == DONE && trace_cut(now.t) != NULL) {
         hint("fief report: %s", trace_cut(now.t));
     }
     if (status == DONE && baseline != NULL) {
-        status = survey_read(&before, baseline);
+        status = survey_read(&before, baseline, NULL);
     }
     if (status == DONE && with_advice) {
-        uint64_t rounds = OPERATIONS_REPLAYED / now.operations;
-        rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
-        status = counsel_find(&found, path, now.places, &now.habits, PROPOSALS, (int)rounds);
+        status = find_advice(&found, path);
     }
     if (status == DONE) {
         status = write_page(output, baseline != NULL, with_advice ? &found : NULL);
@@ -49,6 +58,7 @@ static int report(const char *path, const char *output, const char *baseline, bo
     if (status == DONE && strcmp(output, "-") != 0) {
         hint("fief report: %s  (open it in a browser)", output);
     }
+    steps_free(&steps);
     survey_close(&now);
     survey_close(&before);
     return status;

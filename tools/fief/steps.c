@@ -22,23 +22,21 @@ static void add_step(play_steps *s, play_step next)
     }
 }
 
-static uint16_t lane_of(places *p, trace_block *b, bool is_new)
+bool steps_open(play_steps *s, bool has_lanes)
 {
-    if (p == NULL) {
-        return 0;
-    }
-    if (is_new) {
-        b->user[0] = places_pair(p, b->site, b->class_number);
-    }
-    uint32_t number = places_of(p, b->user[0]);
-    return number + 1 < LANES ? (uint16_t)(number + 1) : 0;
+    s->count = s->slots = s->buffered = 0;
+    s->ends = false;
+    s->has_lanes = has_lanes;
+    s->file = memfd_create("steps", 0);
+    s->failed = s->file < 0;
+    return !s->failed;
 }
 
-static void block_step(play_steps *s, const trace *t, const trace_event *e, places *p)
+static void block_step(play_steps *s, const trace *t, const trace_event *e, uint32_t number)
 {
     play_step next = {.size = e->size, .slot = e->block->slot};
     const trace_class *c = trace_class_at(t, e->block->class_number);
-    next.lane = lane_of(p, e->block, e->type == TRACE_ALLOC);
+    next.lane = s->has_lanes && number + 1 < LANES ? (uint16_t)(number + 1) : 0;
     if (e->type == TRACE_ALLOC) {
         bool aligned = c->align_log2 > 4;
         next.kind = aligned ? STEP_ALIGNED : c->verb == TRACE_CALLOC ? STEP_CALLOC : STEP_ALLOC;
@@ -50,49 +48,56 @@ static void block_step(play_steps *s, const trace *t, const trace_event *e, plac
 }
 
 /* A unit's end comes behind the deaths of its blocks, which the trace has behind it. */
-static void read_steps(play_steps *s, trace *t, places *p)
+static void end_unit(play_steps *s)
 {
-    bool ends = false;
-    for (trace_event e; trace_next(t, &e);) {
-        if (ends && e.type != TRACE_DIES) {
-            add_step(s, (play_step){.kind = STEP_UNIT_END});
-            ends = false;
-        }
-        bool makes = e.type == TRACE_ALLOC || e.type == TRACE_RESIZE;
-        if (e.block != NULL && (makes || e.type == TRACE_FREE || e.type == TRACE_DIES)) {
-            block_step(s, t, &e, p);
-        } else if (e.type == TRACE_UNIT && p != NULL) {
-            add_step(s, (play_step){.kind = STEP_UNIT});
-        }
-        ends = ends || (e.type == TRACE_UNIT_END && e.unit != 0 && p != NULL);
-        show_progress(t, "reading");
-    }
-    if (ends) {
+    if (s->ends) {
         add_step(s, (play_step){.kind = STEP_UNIT_END});
+        s->ends = false;
     }
-    end_progress();
-    flush_steps(s);
 }
 
-int steps_make(play_steps *s, const char *path, places *p)
+void steps_event(play_steps *s, const trace *t, const trace_event *e, uint32_t number)
+{
+    if (e->type != TRACE_DIES) {
+        end_unit(s);
+    }
+    bool makes = e->type == TRACE_ALLOC || e->type == TRACE_RESIZE;
+    if (e->block != NULL && (makes || e->type == TRACE_FREE || e->type == TRACE_DIES)) {
+        block_step(s, t, e, number);
+    } else if (e->type == TRACE_UNIT && s->has_lanes) {
+        add_step(s, (play_step){.kind = STEP_UNIT});
+    }
+    s->ends = s->ends || (e->type == TRACE_UNIT_END && e->unit != 0 && s->has_lanes);
+}
+
+int steps_end(play_steps *s, const char *path)
+{
+    end_unit(s);
+    flush_steps(s);
+    if (s->failed) {
+        return complain(CANNOT_RUN, "there is no memory for the steps: %s", strerror(errno));
+    }
+    return s->count > 0 ? DONE : complain(BAD_INPUT, "%s: has no operations", path);
+}
+
+int steps_make(play_steps *s, const char *path)
 {
     trace *t = open_trace(path);
-    s->count = s->slots = s->buffered = 0;
-    s->failed = false;
     s->file = -1;
     if (t == NULL) {
         return BAD_INPUT;
     }
-    s->file = memfd_create("steps", 0);
-    read_steps(s, t, p);
-    if (trace_cut(t) != NULL && p == NULL) {
+    (void)steps_open(s, false);
+    for (trace_event e; trace_next(t, &e);) {
+        steps_event(s, t, &e, 0);
+        show_progress(t, "reading");
+    }
+    end_progress();
+    if (trace_cut(t) != NULL) {
         hint("fief %s: %s", fief_tool.command, trace_cut(t));
     }
     trace_close(t);
-    if (s->file < 0 || s->failed) {
-        return complain(CANNOT_RUN, "there is no memory for the steps: %s", strerror(errno));
-    }
-    return s->count > 0 ? DONE : complain(BAD_INPUT, "%s: has no operations", path);
+    return steps_end(s, path);
 }
 
 void steps_free(play_steps *s)

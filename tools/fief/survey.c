@@ -295,6 +295,14 @@ static void block_event(survey *s, second *now, const trace_event *e, uint32_t n
     }
 }
 
+static bool counted(survey *s, const trace_event *e, uint32_t number)
+{
+    if (s->steps != NULL) {
+        steps_event(s->steps, s->t, e, number);
+    }
+    return habits_event(&s->habits, s->t, e, number);
+}
+
 static bool second_event(survey *s, second *now, const trace_event *e, uint32_t *ending)
 {
     uint32_t number = 0;
@@ -307,7 +315,7 @@ static bool second_event(survey *s, second *now, const trace_event *e, uint32_t 
         now->column_end = column_end(s, now->column);
     }
     if (e->block == NULL) {
-        return sound && other_event(s, e, ending) && habits_event(&s->habits, s->t, e, number);
+        return sound && other_event(s, e, ending) && counted(s, e, number);
     }
     *ending = e->type == TRACE_DIES ? *ending : 0;
     if (e->type == TRACE_ALLOC) {
@@ -316,8 +324,7 @@ static bool second_event(survey *s, second *now, const trace_event *e, uint32_t 
     number = places_of(s->places, e->block->user[0]);
     block_event(s, now, e, number);
     count_unit(s, e, *ending);
-    return sound && move_pages(s, e, s->owners[number]) &&
-           habits_event(&s->habits, s->t, e, number);
+    return sound && move_pages(s, e, s->owners[number]) && counted(s, e, number);
 }
 
 /* A moment may stand for several stretches in which nothing happened. */
@@ -386,10 +393,11 @@ static int survey_again(survey *s, const closing *c)
     return read_second(s) ? DONE : no_memory();
 }
 
-int survey_read(survey *s, const char *path)
+int survey_read(survey *s, const char *path, play_steps *steps)
 {
     closing c = {0};
     memset(s, 0, sizeof *s);
+    s->steps = steps;
     (void)snprintf(s->path, sizeof s->path, "%s", path);
     s->t = open_trace(path);
     if (s->t == NULL) {

@@ -9,6 +9,7 @@
 
 #include "habits.h"
 #include "pagemap.h"
+#include "play.h"
 
 enum {
     MOMENTS_MOST = 600,
@@ -73,10 +74,11 @@ typedef struct survey {
     remark *remarks;
     size_t remark_count, remark_room;
     uint32_t open_units;
+    play_steps *steps; /* what the second reading fills on its way, or NULL */
 } survey;
 
-/* The status; said why. */
-int survey_read(survey *s, const char *path);
+/* The status; said why. `steps` are open, and to be ended by the caller; or NULL. */
+int survey_read(survey *s, const char *path, play_steps *steps);
 void survey_close(survey *s);
 size_t survey_slice_of(const survey *s, uint64_t operation);
 

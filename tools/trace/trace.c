@@ -123,9 +123,11 @@ static bool short_of_memory(trace *t)
 
 /* ---- what lives ---- */
 
+/* Of a product the upper half depends on the whole address; folded down, neighbours lie apart. */
 static size_t home_of(const trace *t, uint64_t address)
 {
-    return (size_t)(address * 0x9E3779B97F4A7C15u >> 20) & (t->place_count - 1);
+    uint64_t product = address * 0x9E3779B97F4A7C15u;
+    return (size_t)(product ^ product >> 32) & (t->place_count - 1);
 }
 
 static place *find_place(const trace *t, uint64_t address)
