@@ -30,13 +30,13 @@ static bool read_first(inquiry *q, closing *c)
     for (trace_event e; trace_next(q->t, &e);) {
         closing_event(c, &e);
         if (e.block != NULL && e.type == TRACE_ALLOC) {
-            e.block->user[0] = places_pair(q->places, e.block->site, e.block->class_number);
-            if (e.block->user[0] == PLACES_NONE) {
+            e.block->user = places_pair(q->places, e.block->site, e.block->class_number);
+            if (e.block->user == PLACES_NONE) {
                 return false;
             }
         }
         if (e.block != NULL) {
-            places_count(q->places, (uint32_t)e.block->user[0], (int64_t)(e.size - e.old_size),
+            places_count(q->places, (uint32_t)e.block->user, (int64_t)(e.size - e.old_size),
                          e.type == TRACE_ALLOC);
         }
         uint64_t live = trace_live_bytes(q->t);
@@ -53,10 +53,10 @@ static bool read_second(inquiry *q)
     for (trace_event e; sound && trace_next(q->t, &e);) {
         uint32_t number = 0;
         if (e.block != NULL && e.type == TRACE_ALLOC) {
-            e.block->user[0] = places_pair(q->places, e.block->site, e.block->class_number);
+            e.block->user = places_pair(q->places, e.block->site, e.block->class_number);
         }
         if (e.block != NULL) {
-            number = places_of(q->places, e.block->user[0]);
+            number = places_of(q->places, e.block->user);
         }
         steps_event(&q->steps, q->t, &e, number);
         sound = habits_event(&q->habits, q->t, &e, number);

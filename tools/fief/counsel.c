@@ -291,7 +291,7 @@ static void pass_each(counsel *c)
 }
 
 /* A clock tells nothing of a replay that is over at once: then lifetimes alone count, 0. Short ones
- * are repeated more often. */
+ * are repeated more often, where all of the trace is timed. */
 static int choose_rounds(counsel *c, const play_steps *s, int least)
 {
     play p = {"fief", "", s, NULL, c->timed, false};
@@ -300,7 +300,7 @@ static int choose_rounds(counsel *c, const play_steps *s, int least)
     if (!play_round(&p, &got) || got.nanoseconds < SHORTEST) {
         return 0;
     }
-    uint64_t wanted = TIME_OF_A_TRIAL / got.nanoseconds;
+    uint64_t wanted = c->timed == 0 ? TIME_OF_A_TRIAL / got.nanoseconds : 0;
     int rounds = wanted < COUNSEL_ROUNDS ? (int)wanted : COUNSEL_ROUNDS;
     return rounds > least ? rounds : least;
 }

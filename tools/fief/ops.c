@@ -60,11 +60,11 @@ static uint64_t size_for(uint64_t size)
     return size < largest ? size : largest;
 }
 
-/* user[0] of a block is its handle + 1; 0: it has none. */
+/* user of a block is its handle + 1; 0: it has none. */
 static void drop(scribe *s, const trace_block *b)
 {
-    if (b->user[0] != 0) {
-        s->used[b->user[0] - 1] = false;
+    if (b->user != 0) {
+        s->used[b->user - 1] = false;
         s->longer -= !is_short(s, b->number);
     }
 }
@@ -85,7 +85,7 @@ static void put_alloc(scribe *s, const trace_event *e)
     unsigned long long size = size_for(e->size);
     s->used[handle] = true;
     s->longer += stays;
-    e->block->user[0] = handle + 1;
+    e->block->user = handle + 1;
     s->written++;
     if (needs_unit) {
         fprintf(s->to, "temp b%u 1 %llu\n", handle, size);
@@ -107,7 +107,7 @@ static void put_alloc(scribe *s, const trace_event *e)
 static void put_use(scribe *s, const trace_event *e)
 {
     const trace_block *b = e->block;
-    unsigned handle = b != NULL && b->user[0] != 0 ? (unsigned)b->user[0] - 1 : HANDLES;
+    unsigned handle = b != NULL && b->user != 0 ? (unsigned)b->user - 1 : HANDLES;
     const trace_class *c = b != NULL ? trace_class_at(s->t, b->class_number) : NULL;
     if (handle == HANDLES) {
         return;

@@ -3,9 +3,9 @@
  * of the innermost frame which is no helper that many call on their way to malloc.
  *
  *     places *p = places_new();
- *     on every TRACE_ALLOC:  block->user[0] = places_pair(p, block->site, block->class_number);
+ *     on every TRACE_ALLOC:  block->user = places_pair(p, block->site, block->class_number);
  *     at the trace's end:    places_name(p, t, symbols, false);
- *     read it again:         places_of(p, block->user[0]) is the block's place
+ *     read it again:         places_of(p, block->user) is the block's place
  *
  * Names are copies: the trace may be closed. Pairs are found while the trace is read; names need
  * all of it, so figures by place are counted in a second reading (or by pair, in the first). */

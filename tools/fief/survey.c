@@ -84,11 +84,11 @@ static bool first_event(survey *s, closing *c, const trace_event *e)
     if (e->block != NULL) {
         s->live += e->size - e->old_size;
         if (e->type == TRACE_ALLOC) {
-            e->block->user[0] = places_pair(s->places, e->block->site, e->block->class_number);
-            sound = e->block->user[0] != PLACES_NONE;
+            e->block->user = places_pair(s->places, e->block->site, e->block->class_number);
+            sound = e->block->user != PLACES_NONE;
         }
         if (sound) {
-            places_count(s->places, (uint32_t)e->block->user[0], (int64_t)(e->size - e->old_size),
+            places_count(s->places, (uint32_t)e->block->user, (int64_t)(e->size - e->old_size),
                          e->type == TRACE_ALLOC);
         }
         sound = sound && move_pages(s, e, (owners){{0}});
@@ -319,9 +319,9 @@ static bool second_event(survey *s, second *now, const trace_event *e, uint32_t 
     }
     *ending = e->type == TRACE_DIES ? *ending : 0;
     if (e->type == TRACE_ALLOC) {
-        e->block->user[0] = places_pair(s->places, e->block->site, e->block->class_number);
+        e->block->user = places_pair(s->places, e->block->site, e->block->class_number);
     }
-    number = places_of(s->places, e->block->user[0]);
+    number = places_of(s->places, e->block->user);
     block_event(s, now, e, number);
     count_unit(s, e, *ending);
     return sound && move_pages(s, e, s->owners[number]) && counted(s, e, number);
