@@ -308,6 +308,9 @@ static int advise(inquiry *q)
     status = status == DONE ? steps_end(&q->steps, q->path) : status;
     if (status == DONE) {
         effort most = {PROPOSALS_MOST, q->rounds, 0};
+        if (q->rounds > 0) {
+            play_hint();
+        }
         status = counsel_find(&q->counsel, &q->steps, &q->habits, &most);
     }
     if (status == DONE && q->emit != NULL) {

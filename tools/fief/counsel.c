@@ -206,7 +206,8 @@ static bool time_trials(counsel *c, const play_steps *s, trial *trials, size_t c
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < count; i++) {
             bool is_fief = strcmp(trials[i].allocator, "fief") == 0;
-            play p = {trials[i].allocator, "", s, is_fief ? trials[i].lanes : NULL, c->timed, false};
+            play p = {
+                trials[i].allocator, "", s, is_fief ? trials[i].lanes : NULL, c->timed, false};
             played got;
             if (fief_tool.progress) {
                 fprintf(stderr, "\rreplay %zu of %zu ", (size_t)round * count + i + 1,

@@ -426,9 +426,9 @@ static int lanes_file(const lane *lanes)
 static _Noreturn void become_round(const play *p, int lanes, int out)
 {
     char text[120];
+    uint64_t all = p->steps->count, count = p->most != 0 && p->most < all ? p->most : all;
     (void)snprintf(text, sizeof text, "%s %d %d %d %llu %llu", p->allocator, p->steps->file, lanes,
-                   p->checks, (unsigned long long)(p->most != 0 && p->most < p->steps->count ? p->most : p->steps->count),
-                   (unsigned long long)p->steps->slots);
+                   p->checks, (unsigned long long)count, (unsigned long long)p->steps->slots);
     (void)setenv("FIEF_REPLAY", text, 1);
     if (p->library != NULL && p->library[0] != '\0') {
         (void)setenv("LD_PRELOAD", p->library, 1);

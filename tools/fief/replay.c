@@ -57,6 +57,14 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void play_hint(void)
+{
+    if (strcmp(fief_mode(), "release") != 0) {
+        hint("fief %s: this fief is a %s build, which watches every block: time a release build",
+             fief_tool.command, fief_mode());
+    }
+}
+
 static void print_result(const char *name, const result *r, const result *base, int rounds,
                          uint64_t count)
 {
@@ -101,11 +109,8 @@ static void print_results(const char *path, result *results, int rounds, const p
     if (!fief_tool.json && base != NULL) {
         printf("1.00 = libc; less is faster, or smaller\n");
     }
-    const char *guard = fief_mode();
-    if (results[0].wanted && strcmp(guard, "release") != 0) {
-        hint(
-            "fief replay: this fief is a %s build, which watches every block: time a release build",
-            guard);
+    if (results[0].wanted) {
+        play_hint();
     }
 }
 
