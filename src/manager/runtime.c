@@ -539,7 +539,7 @@ static fief_unit begin_unit(runtime *r, const char *name)
         units_begin(r->log, r->depth, unit.number, r->core.operation, name);
     }
     r->depth++;
-    note_call(&r->core, (note){.verb = VERB_UNIT_BEGIN});
+    note_call(&r->core, (note){.verb = VERB_UNIT_BEGIN, .what = name}); /* for the trace */
     return unit;
 }
 

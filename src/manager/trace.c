@@ -216,7 +216,7 @@ static void put_ended(tracer *t, const runtime *r, const note *n, uint32_t site)
     switch ((verb)n->verb) {
     case VERB_UNIT_BEGIN:
         (void)snprintf(name, sizeof name, "unit %u", r->units);
-        encode_unit(&t->e, name, site);
+        encode_unit(&t->e, n->what != NULL ? n->what : name, site);
         return;
     case VERB_UNIT_END:
         encode_deaths(&t->e, TAG_UNIT_END, region_of(t, &r->unit),

@@ -259,12 +259,12 @@ class Pages:
         for command in commands:
             _, out, _ = self.run([self.given.fief, command, "--help"])
             line = re.search(r"usage: (fief .*)", out)[1]
-            options = set(re.findall(r"(?<![\w-])(--?[a-z]+)\b", out))
+            options = set(re.findall(r"(?<![\w-])(--?[a-z-]+)\b", out))
             missing = [option for option in sorted(options) if f"*{option}*" not in parts[command]]
             must(not missing, f"fief {command}: {missing}")
             heading = " ".join(parts[command].splitlines()[0].split())
-            told = set(re.findall(r"[A-Z]+|--?[a-z]+", line))
-            must(told <= set(re.findall(r"[A-Z]+|--?[a-z]+", heading)), f"{heading} is not {line}")
+            told = set(re.findall(r"[A-Z]+|--?[a-z-]+", line))
+            must(told <= set(re.findall(r"[A-Z]+|--?[a-z-]+", heading)), f"{heading} is not {line}")
 
 
 def main():

@@ -230,13 +230,52 @@ def check_show():
         else:
             report(status == 0 and ("misuse[double-free]: the block is free already" in out or
                                     "vm:" in out), f"show renders {schema}", out + error)
+    check_misuse_form()
     status, out, _ = fief("--color", "always", "explain", "leak")
     report(status == 0 and "\033[" in out, "--color always colours")
     status, out, _ = fief("explain")
     report(len(out.splitlines()) >= 28 and "\033[" not in out, "explain lists the classes, plain in a pipe")
-    for command in ("record", "replay", "convert", "show", "explain"):
+    for command in ("record", "advise", "report", "replay", "convert", "show", "explain"):
         status, out, _ = fief(command, "--help")
         report(status == 0 and out.startswith(f"usage: fief {command}"), f"{command} --help")
+
+
+def check_misuse_form():
+    """The JSON of a report reads as the library prints it, with source; that of statistics likewise."""
+    with open("vm.c", "w") as file:
+        file.write("first\n    second();\n")
+    frame = '{"function":"run","file":"vm.c","line":2}'
+    with open("one.json", "w") as file:
+        file.write('{"schema":"fief-misuse/1","class":"use-after-reset","runtime":"vm","thread":7,'
+                   '"mode":"debug-poisoned","operation":9,"access":"read","text":"read of 8 bytes",'
+                   '"address":"0x1010","unit":{"number":3,"name":"main.lox"},"block":{"address":"0x1000",'
+                   '"offset_bytes":16,"size_bytes":40,"alive":false,"kind":"node","strategy":"pool"},'
+                   '"sites":{"used":{"operation":9,"where":null,"frames":[%s]},"died":{"operation":8,'
+                   '"where":"x.lox:4","frames":[]},"allocated":{"operation":0,"where":null,"frames":[]}},'
+                   '"holder":null,"note":"blocks live until their unit ends","help":"%s","omitted":2}\n'
+                   % (frame, "word " * 30))
+    status, out, error = fief("show", "one.json")
+    if "without jansson" in error:
+        report(status == 4, "a report in full # SKIP no jansson")
+        return
+    expected = ["==7==fief: misuse[use-after-reset]: read of 8 bytes",
+                "  0x1010 is 16 bytes into 'node', 40 bytes, pool, dead", "  used at  operation 9",
+                "    #0 in run vm.c:2", "     > 2 | second();",
+                '  died at  operation 8, end of unit 3 "main.lox", x.lox:4']
+    report(status == 0 and out.splitlines()[:6] == expected and
+           out.endswith("SUMMARY: fief: use-after-reset vm.c:2 in run\n") and
+           all(len(line) < 80 for line in out.splitlines()) and "allocated at" not in out,
+           "a report in full", out + error)
+    row = ('"blocks":null,"used_bytes":1024,"peak_bytes":2048,"total_bytes":4096,"asked_bytes":0,'
+           '"waste_basis_points":125,"resets":3,"fallbacks":0,"refused":2')
+    with open("one.json", "w") as file:
+        file.write('{"schema":"fief-stats/1","runtime":"vm","held_bytes":65536,"held_peak_bytes":131072,'
+                   '"units":38,"strategies":{"pool":{%s},"heap":{"peak_bytes":0}},"kinds":{}}' % row)
+    status, out, error = fief("show", "one.json")
+    expected = ["vm: 1.0 KiB now, 64.0 KiB held from the OS (peak 128.0 KiB), 38 units, 2 refused",
+                "pool                      -    1.0 KiB    2.0 KiB    4.0 KiB   1.2 %       3"]
+    report(status == 0 and [out.splitlines()[0], out.splitlines()[2]] == expected and "heap" not in out,
+           "statistics in full", out + error)
 
 
 def check_lua():

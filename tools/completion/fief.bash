@@ -6,7 +6,7 @@ _fief_commands() { # PROGRAM
 }
 
 _fief_options() { # PROGRAM COMMAND
-    "$1" "$2" --help 2>/dev/null | sed -n 's/^  \(--*[a-z][a-z]*\)[ ,].*/\1/p' | sort -u
+    "$1" "$2" --help 2>/dev/null | sed -n 's/^  \(--*[a-z][a-z-]*\)[ ,].*/\1/p' | sort -u
 }
 
 # What may stand behind an option; FILE: a file, ANY: something that nobody can guess.
@@ -16,8 +16,8 @@ _fief_values() { # PROGRAM COMMAND OPTION
     --allocator) echo fief libc mimalloc jemalloc tcmalloc all ;;
     --value) echo allocated blocks peak left ;;
     --to) "$1" "$2" --help 2>/dev/null | sed -n 's/^  --to \([a-z]*\) .*/\1/p' ;;
-    -o) echo FILE ;;
-    --depth | --rounds | --from) echo ANY ;;
+    -o | --baseline | --emit) echo FILE ;;
+    --depth | --rounds | --from | --why) echo ANY ;;
     esac
 }
 

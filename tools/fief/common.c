@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 tool fief_tool;
@@ -165,6 +166,17 @@ const char *bytes_text(uint64_t bytes)
     return text;
 }
 
+const char *end_of(const char *text, size_t most)
+{
+    static char room[TEXT * 4];
+    size_t length = strlen(text);
+    if (length <= most || most >= sizeof room) {
+        return text;
+    }
+    (void)snprintf(room, sizeof room, "..%s", text + length - (most - 2));
+    return room;
+}
+
 void put_json(FILE *to, const char *text)
 {
     fputc('"', to);
@@ -206,4 +218,12 @@ int end_output(FILE *to, const char *path)
     return failed ? complain(CANNOT_RUN, "%s: cannot be written: %s",
                              path != NULL ? path : "stdout", strerror(why))
                   : DONE;
+}
+
+void remove_output(const char *path)
+{
+    struct stat is;
+    if (path != NULL && lstat(path, &is) == 0 && S_ISREG(is.st_mode)) {
+        (void)unlink(path);
+    }
 }

@@ -13,13 +13,30 @@ static const command commands[] = {
      "               by libunwind where it is installed, else by frame pointers\n"
      "  --raw        leave the blocks uncompressed\n"
      "A fork's child, and what is started in its place, write FILE.PID. The program's status is\n"
-     "passed through, and 128 and the signal's number where it was killed.\n", run_record},
+     "passed through, and 128 and the signal's number where it was killed.\n",
+     run_record},
+    {"advise", "TRACE [--why SITE] [--emit FILE] [--rounds N]",
+     "propose a strategy for each site, proven by replay",
+     "  --why SITE   what stands against each strategy there; SITE is a part of its name\n"
+     "  --emit FILE  the proven ones as a table of kinds in C\n"
+     "  --rounds N   replays of each proposal at least, 1 to 15 (5); the fastest counts.\n"
+     "               0: only check them\n"
+     "Every block's bytes and lifetime are checked in a replay before a proposal is timed; one\n"
+     "that a block outlives is never advised. Traces with kinds are advised by kind and context.\n",
+     run_advise},
+    {"report", "TRACE [-o FILE] [--baseline OLD] [--no-advice]", "one HTML page",
+     "  -o FILE         the page (report.html)\n"
+     "  --baseline OLD  an older trace: what changed since\n"
+     "  --no-advice     replay nothing\n"
+     "--json: the figures of its charts, to stdout or FILE.\n"
+     "The page is one file that needs no network, and shows its tables without scripts, too.\n",
+     run_report},
     {"replay", "TRACE [--allocator NAME,...] [--rounds N]", "time the trace on an allocator",
      "  --allocator  fief, libc, mimalloc, jemalloc, tcmalloc, or all (fief,libc)\n"
      "  --rounds N   each in turn, N times (5); the median counts\n"
      "Each round is a process of its own. Blocks are written to in full, as long as they were\n"
-     "asked for. Peak is what the process held at most, less what it held before the first\n"
-     "block.\n",
+     "asked for. Time is the process's own, on the processor; peak is what it held at most, less\n"
+     "what it held at first.\n",
      run_replay},
     {"convert", "TRACE --to FORM [-o FILE]", "massif, folded, pprof, ops",
      "  --to massif  for ms_print\n"
@@ -28,12 +45,14 @@ static const command commands[] = {
      "  --to ops     a program of the fuzzers' operations (docs/fuzzing.md)\n"
      "  --value V    of folded: allocated, blocks, peak, left (allocated)\n"
      "  --from N     of ops: begin at that operation (1)\n"
-     "  -o FILE      without it, stdout\n", run_convert},
+     "  -o FILE      without it, stdout\n",
+     run_convert},
     {"show", "FILE", "misuse report, trace or statistics as text",
      "FILE is a trace, or JSON: misuse reports (fief-misuse/1), statistics (fief-stats/1), an\n"
-     "object a line.\n", run_show},
-    {"explain", "[CLASS]", "a misuse class",
-     "Without a CLASS: all of them, a line each.\n", run_explain},
+     "object a line.\n",
+     run_show},
+    {"explain", "[CLASS]", "a misuse class", "Without a CLASS: all of them, a line each.\n",
+     run_explain},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -11,7 +11,7 @@ static const uint64_t largest = 1 << 20;
 
 typedef struct scribe {
     FILE *to;
-    trace *t;
+    const trace *t;
     bool used[HANDLES];
     unsigned char *is_short; /* by block number, a bit each: it dies soon */
     size_t bytes, longer; /* of is_short; handles that others have */
@@ -60,11 +60,11 @@ static uint64_t size_for(uint64_t size)
     return size < largest ? size : largest;
 }
 
-/* user[0] of a block is its handle + 1; 0: it has none. */
+/* user of a block is its handle + 1; 0: it has none. */
 static void drop(scribe *s, const trace_block *b)
 {
-    if (b->user[0] != 0) {
-        s->used[b->user[0] - 1] = false;
+    if (b->user != 0) {
+        s->used[b->user - 1] = false;
         s->longer -= !is_short(s, b->number);
     }
 }
@@ -85,7 +85,7 @@ static void put_alloc(scribe *s, const trace_event *e)
     unsigned long long size = size_for(e->size);
     s->used[handle] = true;
     s->longer += stays;
-    e->block->user[0] = handle + 1;
+    e->block->user = handle + 1;
     s->written++;
     if (needs_unit) {
         fprintf(s->to, "temp b%u 1 %llu\n", handle, size);
@@ -107,7 +107,7 @@ static void put_alloc(scribe *s, const trace_event *e)
 static void put_use(scribe *s, const trace_event *e)
 {
     const trace_block *b = e->block;
-    unsigned handle = b != NULL && b->user[0] != 0 ? (unsigned)b->user[0] - 1 : HANDLES;
+    unsigned handle = b != NULL && b->user != 0 ? (unsigned)b->user - 1 : HANDLES;
     const trace_class *c = b != NULL ? trace_class_at(s->t, b->class_number) : NULL;
     if (handle == HANDLES) {
         return;
@@ -162,12 +162,12 @@ static void put_event(scribe *s, const trace_event *e)
     }
 }
 
-/* What the trace has from there on, until the program is full. */
-static void put_program(scribe *s, uint64_t from)
+static void put_program(scribe *s, trace *t, uint64_t from)
 {
+    const char *program;
     bool begun = false;
-    for (trace_event e; s->written < OPERATIONS_MOST && trace_next(s->t, &e);) {
-        const char *program = trace_info(s->t, "command");
+    for (trace_event e; s->written < OPERATIONS_MOST && trace_next(t, &e);) {
+        program = trace_info(t, "command");
         if (!begun) {
             fprintf(s->to, "# From operation %llu of a trace: %.70s\nopen usual\n",
                     (unsigned long long)from, program != NULL ? program : "a runtime's");
@@ -179,24 +179,6 @@ static void put_program(scribe *s, uint64_t from)
     }
 }
 
-static int end_program(const scribe *s, const char *path)
-{
-    uint64_t operations = trace_operations(s->t);
-    if (s->written == 0 && operations == 0) {
-        return complain(BAD_INPUT, "%s: has no operations", path);
-    }
-    if (s->written == 0) {
-        return complain(BAD_INPUT, "%s: has %s operations, and none from --from on", path,
-                        grouped(operations));
-    }
-    fputs("check\n", s->to);
-    if (s->left_out > 0) {
-        hint("fief convert: %zu blocks were left out: a program has %d at a time", s->left_out,
-             HANDLES);
-    }
-    return DONE;
-}
-
 int convert_ops(const conversion *c)
 {
     trace *t = open_trace(c->path);
@@ -206,15 +188,26 @@ int convert_ops(const conversion *c)
     }
     bool sound = find_short(&s, t);
     trace_close(t);
-    s.t = sound ? open_trace(c->path) : NULL;
-    int status = CANNOT_RUN;
-    if (s.t != NULL) {
-        put_program(&s, c->from);
-        status = end_program(&s, c->path);
-        trace_close(s.t);
-    } else {
-        (void)complain(CANNOT_RUN, "there is no memory");
+    t = sound ? open_trace(c->path) : NULL;
+    s.t = t;
+    if (t == NULL) {
+        free(s.is_short);
+        return complain(CANNOT_RUN, "there is no memory");
     }
+    put_program(&s, t, c->from);
     free(s.is_short);
-    return status;
+    uint64_t operations = trace_operations(t);
+    trace_close(t);
+    if (s.written == 0) {
+        return operations == 0
+                   ? complain(BAD_INPUT, "%s: has no operations", c->path)
+                   : complain(BAD_INPUT, "%s: has %s operations, and none from --from on", c->path,
+                              grouped(operations));
+    }
+    fputs("check\n", c->to);
+    if (s.left_out > 0) {
+        hint("fief convert: %zu blocks were left out: a program has %d at a time", s.left_out,
+             HANDLES);
+    }
+    return DONE;
 }

@@ -189,7 +189,7 @@ static void remove_old(const char *path, void *argument)
     trace *t = trace_open(path, error, sizeof error);
     if (t != NULL) {
         trace_close(t);
-        (void)unlink(path);
+        remove_output(path);
     }
 }
 
@@ -230,7 +230,7 @@ static int finish(const request *r, int status, uint64_t wall)
     int own = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     struct stat s;
     if (stat(r->path, &s) == 0 && s.st_size == 0) {
-        (void)unlink(r->path);
+        remove_output(r->path);
         return complain(own != 0 ? own : CANNOT_RUN, "%s made no calls that could be recorded: it "
                         "is linked statically, has privileges, or is a sanitizer's", r->program[0]);
     }
@@ -272,7 +272,7 @@ int run_record(int count, char **words)
     uint64_t began = microseconds();
     pid_t child = start(&r, &error);
     if (child < 0) {
-        (void)unlink(r.path);
+        remove_output(r.path);
         return complain(CANNOT_RUN, "%s: cannot be started: %s", r.program[0], strerror(error));
     }
     (void)signal(SIGINT, SIG_IGN); /* the program's own: it gets it from the terminal, too */

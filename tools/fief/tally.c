@@ -65,28 +65,3 @@ void tally_free(tally *t)
 {
     free(t->sites);
 }
-
-static const tally *ordered;
-
-static int by_bytes(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    uint64_t first = ordered->sites[x].bytes, second = ordered->sites[y].bytes;
-    return first != second ? (first < second) - (first > second) : (x > y) - (x < y);
-}
-
-uint32_t *tally_order(const tally *t, size_t *ret_count)
-{
-    uint32_t *order = calloc(t->room + 1, sizeof *order);
-    *ret_count = 0;
-    for (size_t i = 0; order != NULL && i < t->room; i++) {
-        if (t->sites[i].blocks > 0) {
-            order[(*ret_count)++] = (uint32_t)i;
-        }
-    }
-    ordered = t;
-    if (order != NULL) {
-        qsort(order, *ret_count, sizeof *order, by_bytes);
-    }
-    return order;
-}

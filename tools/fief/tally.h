@@ -23,7 +23,5 @@ bool tally_event(tally *t, const trace *from, const trace_event *e);
 bool tally_trace(tally *t, trace *from);
 bool tally_until(tally *t, trace *from, uint64_t operation);
 void tally_free(tally *t);
-/* Numbers of the sites with blocks, those with the most bytes first; the caller frees it. */
-uint32_t *tally_order(const tally *t, size_t *ret_count);
 
 #endif

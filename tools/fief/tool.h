@@ -22,10 +22,15 @@ typedef struct command {
 } command;
 
 int run_record(int count, char **words);
+int run_advise(int count, char **words);
+int run_report(int count, char **words);
 int run_replay(int count, char **words);
 int run_convert(int count, char **words);
 int run_show(int count, char **words);
 int run_explain(int count, char **words);
+
+/* Of `show`: a file that is no trace. The status. */
+int show_json(const char *path);
 
 /* "fief COMMAND: ...", on stderr; the status comes back. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -46,6 +51,8 @@ void end_progress(void);
 /* "1,204,112", "41.2 MiB": in one of a few buffers, in turn. */
 const char *grouped(uint64_t number);
 const char *bytes_text(uint64_t bytes);
+/* Of a text longer than that, its end: a file and line say more than what is before them. */
+const char *end_of(const char *text, size_t most);
 /* A JSON string, with its quotes. */
 void put_json(FILE *to, const char *text);
 /* The escape where colour is on: "1" bold, "31" red, "36" cyan, "2" dim, "0" ends. */
@@ -53,5 +60,7 @@ const char *paint(const char *code);
 /* After writing: could all of it be written? The status. */
 int end_output(FILE *to, const char *path);
 FILE *open_output(const char *path);
+/* What could not be written to its end; a device stays. */
+void remove_output(const char *path);
 
 #endif

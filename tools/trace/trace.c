@@ -51,8 +51,9 @@ static const void *list_at(const list *l, uint32_t number, size_t size)
 
 /* ---- the trace ---- */
 
+/* Half a line of a cache holds four; the address is in the block, which is wanted next anyway. */
 typedef struct place {
-    uint64_t address;
+    uint32_t hash; /* of the address */
     uint32_t slot; /* NO_SLOT: vacant */
 } place;
 
@@ -121,15 +122,25 @@ static bool short_of_memory(trace *t)
 
 /* ---- what lives ---- */
 
-static size_t home_of(const trace *t, uint64_t address)
+static trace_block *block_at(const trace *t, uint32_t slot)
 {
-    return (size_t)(address * 0x9E3779B97F4A7C15u >> 20) & (t->place_count - 1);
+    return (trace_block *)t->slots.items + slot;
 }
 
+/* Of a product the upper half depends on the whole address; folded down, neighbours lie apart. */
+static uint32_t hash_of(uint64_t address)
+{
+    uint64_t product = address * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(product ^ product >> 32);
+}
+
+/* Where the block with that address is, or would be put. */
 static place *find_place(const trace *t, uint64_t address)
 {
-    size_t at = home_of(t, address);
-    while (t->places[at].slot != NO_SLOT && t->places[at].address != address) {
+    uint32_t hash = hash_of(address);
+    size_t at = hash & (t->place_count - 1);
+    while (t->places[at].slot != NO_SLOT &&
+           (t->places[at].hash != hash || block_at(t, t->places[at].slot)->address != address)) {
         at = (at + 1) & (t->place_count - 1);
     }
     return &t->places[at];
@@ -137,19 +148,21 @@ static place *find_place(const trace *t, uint64_t address)
 
 static bool grow_places(trace *t)
 {
-    trace grown = {.place_count = t->place_count != 0 ? t->place_count * 2 : 1024};
-    grown.places = calloc(grown.place_count, sizeof *grown.places);
-    if (grown.places == NULL) {
+    size_t count = t->place_count != 0 ? t->place_count * 2 : 1024;
+    place *places = calloc(count, sizeof *places);
+    if (places == NULL) {
         return short_of_memory(t);
     }
     for (size_t i = 0; i < t->place_count; i++) {
-        if (t->places[i].slot != NO_SLOT) {
-            *find_place(&grown, t->places[i].address) = t->places[i];
+        size_t at = t->places[i].hash & (count - 1);
+        while (places[at].slot != NO_SLOT) {
+            at = (at + 1) & (count - 1);
         }
+        places[at] = t->places[i];
     }
     free(t->places);
-    t->places = grown.places;
-    t->place_count = grown.place_count;
+    t->places = places;
+    t->place_count = count;
     return true;
 }
 
@@ -158,7 +171,7 @@ static void clear_place(trace *t, place *p)
 {
     size_t hole = (size_t)(p - t->places), mask = t->place_count - 1;
     for (size_t at = (hole + 1) & mask; t->places[at].slot != NO_SLOT; at = (at + 1) & mask) {
-        size_t home = home_of(t, t->places[at].address);
+        size_t home = t->places[at].hash & mask;
         if (((at - home) & mask) >= ((at - hole) & mask)) {
             t->places[hole] = t->places[at];
             hole = at;
@@ -167,15 +180,31 @@ static void clear_place(trace *t, place *p)
     t->places[hole].slot = NO_SLOT;
 }
 
-static trace_block *block_at(const trace *t, uint32_t slot)
-{
-    return (trace_block *)t->slots.items + slot;
-}
-
 static trace_block *find_block(const trace *t, uint64_t address)
 {
     const place *p = find_place(t, address);
     return p->slot != NO_SLOT ? block_at(t, p->slot) : NULL;
+}
+
+/* A block is a line of the cache, so they begin at one. */
+static bool add_slot(trace *t)
+{
+    list *l = &t->slots;
+    if (l->count == l->room) {
+        size_t room = l->room != 0 ? l->room * 2 : 1024;
+        trace_block *items = aligned_alloc(sizeof *items, room * sizeof *items);
+        if (items == NULL) {
+            return false;
+        }
+        if (l->count > 0) {
+            memcpy(items, l->items, l->count * sizeof *items);
+        }
+        free(l->items);
+        l->items = items;
+        l->room = room;
+    }
+    *block_at(t, (uint32_t)l->count++) = (trace_block){0};
+    return true;
 }
 
 static uint32_t take_slot(trace *t)
@@ -183,10 +212,10 @@ static uint32_t take_slot(trace *t)
     if (t->vacant.count > 0) {
         return ((uint32_t *)t->vacant.items)[--t->vacant.count];
     }
-    if (t->slots.count == 0 && LIST_ADD(&t->slots, trace_block) == NULL) {
+    if (t->slots.count == 0 && !add_slot(t)) {
         return NO_SLOT;
     }
-    return LIST_ADD(&t->slots, trace_block) != NULL ? (uint32_t)t->slots.count - 1 : NO_SLOT;
+    return add_slot(t) ? (uint32_t)t->slots.count - 1 : NO_SLOT;
 }
 
 /* The slot of what the last event showed is free now. */
@@ -207,7 +236,7 @@ static bool put_place(trace *t, uint64_t address, uint32_t slot)
     if (2 * (t->live + 1) > t->place_count && !grow_places(t)) {
         return false;
     }
-    *find_place(t, address) = (place){address, slot};
+    *find_place(t, address) = (place){hash_of(address), slot};
     return true;
 }
 
@@ -422,9 +451,9 @@ static bool make_block(trace *t, trace_event *e, uint32_t class_number)
     }
     trace_block *b = block_at(t, slot);
     *b = (trace_block){.number = ++t->numbers, .address = e->address, .size = e->size,
-                       .first_size = e->size, .born_operation = t->operations,
+                       .born_operation = t->operations,
                        .born_time = t->time, .site = e->site, .class_number = class_number,
-                       .thread = t->thread, .unit = innermost(t), .slot = slot};
+                       .unit = innermost(t), .slot = slot};
     t->live++;
     t->live_bytes += e->size;
     e->block = b;
@@ -488,7 +517,6 @@ static bool move(trace *t, trace_event *e)
     e->old_size = b->size;
     t->live_bytes += e->size - b->size;
     b->size = e->size;
-    b->resizes++;
     if (e->address == e->old_address) {
         return true;
     }

@@ -14,8 +14,7 @@
  *
  * A block that dies with others (at a reset, a rewind, a unit's end, a close) has a TRACE_DIES of
  * its own, right behind that event; so a reader that only wants to know what lives needs the four
- * above.
- * Memory grows with what is alive at a time, not with the length of the trace. */
+ * above. Memory grows with what is alive at a time, not with the length of the trace. */
 #ifndef FIEF_TRACE_READER_H
 #define FIEF_TRACE_READER_H
 
@@ -28,15 +27,15 @@ typedef struct trace trace;
 typedef struct trace_block {
     uint64_t number;  /* 1 is the trace's first */
     uint64_t address; /* now */
-    uint64_t size, first_size;
+    uint64_t size;
     uint64_t born_operation, born_time; /* time in microseconds since the trace's start */
-    uint32_t site;                      /* that made it */
-    uint32_t class_number;              /* trace_class_at: verb, strategy, kind, context, region */
-    uint32_t thread, unit; /* unit: the innermost that was open, 1 the first; 0: none */
-    uint32_t resizes;
-    uint32_t slot; /* small numbers, used again: an index for a table of the reader's own */
-    uint64_t user[2];
+    uint64_t user;
+    uint32_t site;         /* that made it */
+    uint32_t class_number; /* trace_class_at: verb, strategy, kind, context, region */
+    uint32_t unit;         /* the innermost that was open, 1 the first; 0: none */
+    uint32_t slot;         /* small numbers, used again: an index for a table of the reader's own */
 } trace_block;
+_Static_assert(sizeof(trace_block) == 64, "a block is a line of the cache");
 
 typedef enum trace_type {
     TRACE_ALLOC,   /* block, size */
