@@ -6,6 +6,9 @@
 
 #include "frame.h"
 
+#include <dirent.h>
+#include <time.h>
+
 /* They outlive the interpreter, which frees some of it as the process ends. */
 typedef struct domains {
     fief_cpython held;
@@ -66,6 +69,28 @@ static PyStatus initialize(frame *f)
     return status;
 }
 
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+        count += task->d_name[0] != '.';
+    }
+    if (tasks != NULL) {
+        (void)closedir(tasks);
+    }
+    return count;
+}
+
+/* Thread.join returns while the thread still frees its own state: its memory may not go before. */
+static void await_threads(void)
+{
+    enum { TURNS = 2000 };
+    for (int turn = 0; turn < TURNS && count_threads() > 1; turn++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 static int run_program(frame *f, domains *d)
 {
     PyStatus status = preinitialize(f);
@@ -84,7 +109,9 @@ static int run_program(frame *f, domains *d)
     FILE *file = fopen(f->program, "rb");
     int result = file == NULL ? frame_complain("cannot read the program")
                               : PyRun_SimpleFileEx(file, f->program, 1) != 0;
-    return Py_FinalizeEx() == 0 ? result : 1;
+    int ended = Py_FinalizeEx();
+    await_threads();
+    return ended == 0 ? result : 1;
 }
 
 static int run(frame *f)
