@@ -1111,6 +1111,6 @@ Test(limits, runtimes_in_a_row_hold_no_more_memory)
     size_t after = resident_bytes();
     /* What libc takes and frees to tell a thread's stack rests in AddressSanitizer's quarantine. */
     size_t rests = fief_mode()[0] == 'A' ? (size_t)16 << 20 : 0;
-    cr_expect(after < before + rests + ((size_t)1 << 20), "%zu bytes after %u, %zu after %u more", before,
-              warm, after, count);
+    cr_expect(after < before + rests + ((size_t)1 << 20), "%zu bytes after %u, %zu after %u more",
+              before, warm, after, count);
 }
