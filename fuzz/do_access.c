@@ -54,6 +54,7 @@ static unsigned told_in_child(run *r, volatile unsigned char *byte, bool writes)
         witness = page;
     }
     *witness = NOTHING;
+    (void)fflush(stdout); /* a sanitizer's exit would write it again */
     pid_t child = fork();
     if (child == 0) {
         is_witness = true;

@@ -386,7 +386,8 @@ Test(image, arenas_that_cannot_be_saved_are_refused)
 static void visit_elsewhere(const void *block, size_t size, fief_pointers *pointers)
 {
     (void)size;
-    fief_pointer(pointers, (const char *)block + *(const size_t *)block, block);
+    uintptr_t field = (uintptr_t)block + *(const size_t *)block;
+    fief_pointer(pointers, (const void *)field, block);
 }
 
 Test(image, a_visit_that_tells_nonsense_is_refused)
