@@ -1099,8 +1099,8 @@ static void live_once(void)
 /* A guarded build keeps some that were closed, and no more than some. */
 Test(limits, runtimes_in_a_row_hold_no_more_memory)
 {
-    unsigned warm = RUNNING_ON_VALGRIND ? 20 : 200, many = is_guarded() ? 1000 : 10000;
-    unsigned count = RUNNING_ON_VALGRIND ? 50 : many;
+    unsigned warm = RUNNING_ON_VALGRIND ? 10 : 200, many = is_guarded() ? 1000 : 10000;
+    unsigned count = RUNNING_ON_VALGRIND ? 10 : many;
     for (unsigned i = 0; i < warm; i++) {
         live_once();
     }
