@@ -279,22 +279,30 @@ static bool ask_host(core *c, const fief_misuse *m)
     return refuses;
 }
 
-/* True: the host refused, and goes on. */
-static bool hand_over(core *c, fief_misuse *m)
+/* The host hears of it, unless it is in its handler already, or reads it. True: it has refused. */
+static bool tell_host(core *c, const fief_misuse *m, const fief_misuse *outer)
 {
     c->handled = m;
     c->handling_thread = os_thread();
+    bool refused = outer == NULL && c->on_misuse != NULL && ask_host(c, m);
+    if (!refused) {
+        print_report(m, outer);
+    }
+    c->handled = outer;
+    return refused;
+}
+
+/* True: the host refused, and goes on. */
+static bool hand_over(core *c, fief_misuse *m)
+{
     diary_save(c, m);
     trace_flush(c);
-    if (c->on_misuse != NULL && ask_host(c, m)) {
-        c->handled = NULL;
+    bool refused = tell_host(c, m, NULL);
+    if (refused) {
         diary_forget(c, m);
         trace_forget(c, m);
-        return true;
     }
-    print_report(m, NULL);
-    c->handled = NULL;
-    return false;
+    return refused;
 }
 
 typedef struct sentence {
@@ -417,10 +425,7 @@ void misuse_leak(core *c, const fief_leaks *leaks)
     describe(c, &m);
     (void)snprintf(m.text, sizeof m.text, "runtime \"%s\" closed with %zu blocks, %zu bytes alive",
                    readable(c->name), leaks->blocks, leaks->bytes);
-    const fief_misuse *outer = handled_around(c, &m);
-    if (outer != NULL || c->on_misuse == NULL || !ask_host(c, &m)) {
-        print_report(&m, outer);
-    }
+    (void)tell_host(c, &m, handled_around(c, &m));
 }
 
 /* ---- an access to dead pages ---- */

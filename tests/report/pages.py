@@ -21,22 +21,8 @@ COMPILER = sys.argv[4:] or ["cc"]
 DEEP = os.path.join(ROOT, "tests", "trace", "words-depth8.trace")
 LIMIT = 2000000
 
-count = failed = 0
-
-
-def report(sound, name, detail=""):
-    global count, failed
-    count += 1
-    failed += not sound
-    print(f"{'ok' if sound else 'not ok'} {count} - {name}", flush=True)
-    for line in [] if sound else str(detail).strip().splitlines()[-20:]:
-        print(f"# {line[:300]}")
-
-
-def skip(name, why):
-    global count
-    count += 1
-    print(f"ok {count} - {name} # SKIP {why}", flush=True)
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from tap import end, report, skip  # noqa: E402
 
 
 def fief(*words):
@@ -555,8 +541,7 @@ def main():
         check_bad_input()
         check_browser()
         os.chdir("/")
-    print(f"1..{count}")
-    return 1 if failed else 0
+    return end()
 
 
 sys.exit(main())

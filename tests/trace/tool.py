@@ -20,16 +20,8 @@ WORDS = os.path.join(ROOT, "tests", "trace", "words.trace")
 DEEP = os.path.join(ROOT, "tests", "trace", "words-depth8.trace")
 HEADER = 16
 
-count = failed = 0
-
-
-def report(sound, name, detail=""):
-    global count, failed
-    count += 1
-    failed += not sound
-    print(f"{'ok' if sound else 'not ok'} {count} - {name}", flush=True)
-    for line in [] if sound else str(detail).strip().splitlines()[-20:]:
-        print(f"# {line}")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from tap import end, report  # noqa: E402
 
 
 def fief(*words, **more):
@@ -305,8 +297,7 @@ def main():
         if WITH_LUA:
             check_lua()
         os.chdir("/")
-    print(f"1..{count}")
-    return 1 if failed else 0
+    return end()
 
 
 sys.exit(main())

@@ -1,5 +1,6 @@
 /* Images: what is saved comes back the same, at its own address or another; what is no sound image
  * is refused, and nothing of it stays mapped. */
+#include "apart.h"
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -496,29 +497,6 @@ Test(image, another_thread_is_refused_in_a_guarded_build)
 }
 
 /* ---- misuse ---- */
-
-/* What a child prints on stderr. */
-static void report_of(char *text, size_t size, void (*work)(void *), void *argument)
-{
-    int ends[2];
-    size_t length = 0;
-    cr_assert_eq(pipe(ends), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        (void)dup2(ends[1], 2);
-        work(argument);
-        _exit(0);
-    }
-    (void)close(ends[1]);
-    for (ssize_t got; (got = read(ends[0], text + length, size - 1 - length)) > 0;) {
-        length += (size_t)got;
-    }
-    text[length] = '\0';
-    (void)close(ends[0]);
-    int status;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_expect(!(WIFEXITED(status) && WEXITSTATUS(status) == 0), "it went through");
-}
 
 static void write_byte(void *at)
 {
