@@ -179,6 +179,23 @@ static void handler_crashes(void)
     double_free();
 }
 
+static void leak_to(bool (*handler)(const fief_misuse *, void *))
+{
+    open_with((fief_config){.on_misuse = handler});
+    (void)fief_heap_alloc(fief_runtime_heap(rt), 10);
+    (void)fief_close(rt);
+}
+
+static void handler_crashes_over_a_leak(void)
+{
+    leak_to(crash);
+}
+
+static void handler_misuses_over_a_leak(void)
+{
+    leak_to(misuse_again);
+}
+
 static volatile char *dead;
 
 static bool touch_again(const fief_misuse *misuse, void *user)
@@ -1194,6 +1211,10 @@ static const row rows[] = {
     {"on_misuse misuses, on a wrong thread", handler_misuses_apart, SIGABRT, 0,
      {"misuse[wrong-thread]", "SUMMARY: fief: wrong-thread"}, NULL},
     {"on_misuse crashes", handler_crashes, SIGSEGV, 0, {DOUBLE}, NULL},
+    {"on_misuse crashes over a leak", handler_crashes_over_a_leak, SIGSEGV, 0, {"misuse[leak]"},
+     NULL},
+    {"on_misuse misuses over a leak", handler_misuses_over_a_leak, SIGABRT, 0,
+     {"misuse[foreign-free]", "while misuse[leak] was being handled"}, NULL},
     {"on_misuse touches the dead block", handler_touches_dead, SIGSEGV, 0,
      {"misuse[use-after-reset]"}, NULL},
     {"on_misuse jumps out, twice", handler_jumps_out, 0, 0, {"host: jumped twice\n"}, "misuse["},
