@@ -10,30 +10,17 @@
 #include "os/fake.h"
 #include "os/os.h"
 
+#include "words.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { WORDS, TEXT, KINDS, RESERVE = 8 << 20, BYTES_MOST = 1 << 20, RUNS = 20000, BLOCKS = 60 };
+enum { BYTES_MOST = 1 << 20, RUNS = 20000, BLOCKS = 60 };
 
-/* All of its words may point. */
-static void visit_words(const void *block, size_t size, fief_pointers *pointers)
-{
-    const void *const *words = block;
-    for (size_t i = 0; i < size / sizeof *words; i++) {
-        fief_pointer(pointers, &words[i], words[i]);
-    }
-}
-
-static const fief_kind kinds[KINDS] = {
-    [WORDS] = {.name = "words", .any = FIEF_VM_ARENA, .visit = visit_words},
-    [TEXT] = {.name = "text", .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
-};
 static const char path[] = "image";
-static int outside;
-static const fief_external externals[] = {{"outside", &outside, sizeof outside}};
 static fief_runtime *rt;
 static size_t opened;
 

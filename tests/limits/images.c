@@ -10,27 +10,12 @@
 
 #include <fief/image.h>
 
+#include "../../fuzz/words.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORDS, TEXT, KINDS, RESERVE = 8 << 20 };
-
-/* All of its words may point. */
-static void visit_words(const void *block, size_t size, fief_pointers *pointers)
-{
-    const void *const *words = block;
-    for (size_t i = 0; i < size / sizeof *words; i++) {
-        fief_pointer(pointers, &words[i], words[i]);
-    }
-}
-
-static const fief_kind kinds[KINDS] = {
-    [WORDS] = {.name = "words", .any = FIEF_VM_ARENA, .visit = visit_words},
-    [TEXT] = {.name = "text", .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
-};
 static const char file[] = "image";
-static int outside;
-static const fief_external externals[] = {{"outside", &outside, sizeof outside}};
 static fief_error error;
 static fief_runtime *rt;
 
