@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -122,7 +123,7 @@ figure pages_system(const job *given)
 
 /* ---- the end of a VM by fief_drop, with 100 MB live, in microseconds ---- */
 
-typedef enum place { OWN_PAGES, HUGE_PAGES, KEPT } place;
+typedef enum place { AS_IT_COMES, HUGE_PAGES, KEPT, SMALL_PAGES } place;
 
 static double time_drop(const fief_config *config, size_t size)
 {
@@ -149,8 +150,10 @@ figure close_fief(const job *given)
     fief_config config = {.retain_bytes = given->size == KEPT ? room : 0,
                           .huge_pages = given->size == HUGE_PAGES};
     config.range = given->size == KEPT ? fief_range_open(0) : NULL;
+    must(prctl(PR_SET_THP_DISABLE, given->size == SMALL_PAGES, 0, 0, 0));
     for (size_t i = 0; i < TURNS; i++) {
         times[i] = time_drop(&config, size);
     }
+    must(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
     return (figure){median_of(times, TURNS), not_counted()};
 }

@@ -81,9 +81,9 @@ typedef struct fief_config {
     size_t limit_bytes;     /**< bytes asked for and alive, at most; 0: none */
     size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
     size_t retain_bytes; /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
-    /** Pages of 2 MiB for all of it, where the system has them: faster first touches and a faster
-     * end, up to 2 MiB more for each strategy. Arenas past 8 MiB ask for them without it. Not in
-     * guarded builds. */
+    /** Pages of 2 MiB from the first byte on, where the system has them: faster first touches and a
+     * faster end, up to 2 MiB more. Without it what a runtime holds beyond 4 MiB is of such pages,
+     * in guarded builds beyond 1 MiB. */
     bool huge_pages;
     const fief_arena_config *vm_arena;       /**< NULL: as it comes */
     const fief_arena_config *compiler_arena; /**< likewise */

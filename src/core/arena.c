@@ -6,10 +6,7 @@
 
 #include "base/size.h"
 #include "guard.h"
-#include "os/os.h"
 
-/* From HUGE_FROM bytes on, spans are of huge pages: at most half as much again is held. */
-enum { HUGE_FROM = 4 << 20 };
 enum { LARGEST_STEP = 64, LIMIT_STEP = FIEF_GRAIN };
 static const size_t keep_default = (size_t)4 << 20;
 
@@ -98,12 +95,6 @@ static void note_peak(arena *a)
 
 /* ---- spans ---- */
 
-/* A guarded build fences pages one by one. */
-static bool is_huge(const arena *a, size_t pages)
-{
-    return !a->shut && arena_used(a) >= HUGE_FROM && pages << PAGE_SHIFT >= HUGE_PAGE;
-}
-
 static arena_span *span_new(arena *a, size_t pages)
 {
     core *c = a->core;
@@ -118,12 +109,8 @@ static arena_span *span_new(arena *a, size_t pages)
     /* Nothing ends where a stack's span begins, neither frames of the span before nor a block that
      * lies apart: a pop tells by that whether the newest block is in the span. */
     size_t apart = a->strategy == FIEF_STACK ? FIEF_ALIGN : 0;
-    bool huge = is_huge(a, pages);
     *span = (arena_span){.start = start + apart, .pages = (uint32_t)pages,
-                         .end = start + (pages << PAGE_SHIFT), .huge = huge};
-    if (huge) {
-        os_huge_pages(start, pages << PAGE_SHIFT);
-    }
+                         .end = start + (pages << PAGE_SHIFT)};
     guard_claim(start, pages << PAGE_SHIFT);
     return span;
 }
@@ -141,9 +128,6 @@ static void span_drop(arena *a, arena_span *span)
         return;
     }
     guard_claim(pages_of(span), (size_t)span->pages << PAGE_SHIFT);
-    if (span->huge) { /* whoever has them next may want less */
-        os_small_pages(pages_of(span), (size_t)span->pages << PAGE_SHIFT);
-    }
     space_give(&a->core->space, pages_of(span), span->pages, 0);
     space_meta_give(&a->core->space, span, sizeof *span);
 }
@@ -155,7 +139,6 @@ static bool next_span(arena *a, size_t need)
     arena_span *span = old == NULL ? a->first : old->next;
     if (span == NULL || (size_t)(span->end - span->start) < need) {
         size_t pages = pages_for(need) > a->next_pages ? pages_for(need) : a->next_pages;
-        pages = is_huge(a, pages) ? space_pages_until(&a->core->space, pages, HUGE_PAGE) : pages;
         arena_span *fresh = span_new(a, pages);
         if (fresh == NULL) {
             return false;

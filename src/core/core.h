@@ -249,8 +249,7 @@ typedef struct arena_span {
     struct arena_span *next, *previous;
     unsigned char *start, *end;
     uint32_t pages;       /* 0: the caller's buffer */
-    uint32_t sealed : 31; /* pages of the system's that are read-only, from its start */
-    uint32_t huge : 1;    /* it asked for huge pages */
+    uint32_t sealed;      /* pages of the system's that are read-only, from its start */
     uint64_t entered;     /* the arena's events when it became the current span */
     fief_arena left;      /* the window when the next span was begun */
 } arena_span;

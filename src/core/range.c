@@ -2,10 +2,14 @@
 #include "core/ledger.h"
 
 #include "base/size.h"
+#include "guard.h"
 #include "os/os.h"
 
 #include <string.h>
 
+/* What a range holds beyond this is of huge pages, so that it holds up to 2 MiB more than is used.
+ * A guarded build may hold more anyway, and its living objects lie further apart. */
+static const size_t huge_from = GUARD_SHUT ? 1 << 20 : 4 << 20;
 enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22,
        HEAD_REST = 3 * OS_PAGE /* in a caller's buffer: what a runtime describes when opened */ };
 
@@ -80,10 +84,45 @@ static size_t ledger_bytes(size_t pages)
     return (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
 }
 
-static bool commit_ledger(fief_range *r, uint32_t from, uint32_t until)
+static bool is_huge(const fief_range *r, uint32_t pages)
 {
+    return r->huge || (size_t)pages << PAGE_SHIFT > huge_from;
+}
+
+/* How many pages are to be usable so that `pages` are, and no huge page is cut: of each page,
+ * 1 << shift bytes lie at `base`. */
+static uint32_t uncut(const fief_range *r, const void *base, uint32_t pages, unsigned shift)
+{
+    uintptr_t end = (uintptr_t)base + ((size_t)pages << shift);
+    size_t more = is_huge(r, pages) ? (fief_round_up(end, HUGE_PAGE) - end) >> shift : 0;
+    return more < r->pages - pages ? pages + (uint32_t)more : r->pages;
+}
+
+/* The bytes at `start`, of the range's pages up to `until` or their records, become usable. */
+static bool commit(const fief_range *r, unsigned char *start, size_t bytes, uint32_t until)
+{
+    if (!os_commit(start, bytes)) {
+        return false;
+    }
+    if (is_huge(r, until)) {
+        os_huge_pages(start, bytes);
+    }
+    return true;
+}
+
+static bool commit_ledger(fief_range *r, uint32_t until)
+{
+    uint32_t from = r->ledger_pages;
+    if (from >= until) {
+        return true;
+    }
+    until = uncut(r, r->ledger, until, PAGE_SHIFT - LEDGER_SHIFT);
     unsigned char *start = (unsigned char *)r->ledger + ledger_bytes(from);
-    return from >= until || os_commit(start, ledger_bytes(until - from));
+    if (!commit(r, start, ledger_bytes(until - from), until)) {
+        return false;
+    }
+    r->ledger_pages = until;
+    return true;
 }
 
 bool range_ledger(fief_range *r)
@@ -92,28 +131,18 @@ bool range_ledger(fief_range *r)
         r->ledger = os_reserve(ledger_bytes(r->pages));
         r->ledger_pages = 0;
     }
-    if (r->ledger == NULL || !commit_ledger(r, r->ledger_pages, r->committed)) {
-        return false;
-    }
-    r->ledger_pages = r->committed > r->ledger_pages ? r->committed : r->ledger_pages;
-    return true;
+    return r->ledger != NULL && commit_ledger(r, r->committed);
 }
 
 bool range_commit(fief_range *r, uint32_t until, bool ledger)
 {
     unsigned char *start = r->base + ((size_t)r->committed << PAGE_SHIFT);
-    if (ledger && !commit_ledger(r, r->ledger_pages, until)) {
-        return false;
-    }
-    r->ledger_pages = ledger && until > r->ledger_pages ? until : r->ledger_pages;
+    until = uncut(r, r->base, until, PAGE_SHIFT);
     size_t bytes = (size_t)(until - r->committed) << PAGE_SHIFT;
-    if (!os_commit(start, bytes)) {
+    if ((ledger && !commit_ledger(r, until)) || !commit(r, start, bytes, until)) {
         return false;
     }
     os_dump(start, bytes);
-    if (r->huge) {
-        os_huge_pages(start, bytes);
-    }
     r->committed = until;
     return true;
 }

@@ -199,13 +199,6 @@ static bool advance(space *s, size_t pages)
     return true;
 }
 
-size_t space_pages_until(const space *s, size_t pages, size_t unit)
-{
-    uintptr_t end = (uintptr_t)page_start(s, s->frontier) + (pages << PAGE_SHIFT);
-    size_t more = pages + ((fief_round_up(end, unit) - end) >> PAGE_SHIFT);
-    return more <= s->pages - s->frontier ? more : pages;
-}
-
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
 {
     if (pages == 0 || pages > s->pages) {

@@ -107,8 +107,6 @@ void space_leaving(space *s);
 void space_close(const space *s);
 
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
-/* So many, or a few more, that a span at the frontier ends at a multiple of `unit` bytes. */
-size_t space_pages_until(const space *s, size_t pages, size_t unit);
 /* Makes the span longer in place; false where its neighbour is taken. */
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages);
 /* Gives the span's pages from keep_pages on back. */

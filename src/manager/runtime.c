@@ -232,7 +232,7 @@ fief_runtime *fief_open(const fief_config *given)
                      "the system refused to reserve %zu bytes, and every half of it", reserve);
         return NULL;
     }
-    range->huge = config.huge_pages && !GUARD_SHUT; /* a guarded build fences pages one by one */
+    range->huge = config.huge_pages;
     runtime *r = move_in(range, &config);
     if (r != NULL) {
         core_init(r, &config);

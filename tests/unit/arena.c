@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static fief_runtime *rt;
 static witness seen;
@@ -592,7 +594,7 @@ Test(arena, a_buffer_larger_than_all_descriptors_is_refused_where_blocks_are_see
     (void)munmap(bytes, size);
 }
 
-/* Past a few MiB spans are of huge pages, if the system has them: nothing else changes. */
+/* Past a few MiB pages are huge, if the system has them: nothing else changes. */
 Test(arena, a_large_one_holds_its_bytes_and_gives_them_back)
 {
     enum { BLOCKS = 400, SIZE = 50000 };
@@ -617,4 +619,39 @@ Test(arena, a_large_one_holds_its_bytes_and_gives_them_back)
         cr_expect(is_guarded() || fief_stats_held(vm) <= at_first + (1 << 20));
         cr_expect_eq(fief_close(vm), 0);
     }
+}
+
+/* Whether the mapping that p lies in is to be of huge pages: its flags in smaps say "hg". */
+static bool asks_for_huge_pages(const void *p)
+{
+    char line[512], *end;
+    bool is_inside = false, asks = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    cr_assert_not_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t start = strtoul(line, &end, 16);
+        if (*end == '-' && end > line) {
+            is_inside = (uintptr_t)p >= start && (uintptr_t)p < strtoul(end + 1, NULL, 16);
+        } else if (is_inside && strncmp(line, "VmFlags:", 8) == 0) {
+            asks = strstr(line, " hg") != NULL;
+        }
+    }
+    (void)fclose(maps);
+    return asks;
+}
+
+Test(arena, pages_are_huge_beyond_a_few_mib_or_where_the_host_says_so)
+{
+    const size_t mib = (size_t)1 << 20;
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
+        cr_skip_test("the system has no transparent huge pages");
+    }
+    fief_runtime *grows = fief_open(NULL), *whole = fief_open(&(fief_config){.huge_pages = true});
+    fief_arena *a = fief_arena_open(grows, NULL), *b = fief_arena_open(whole, NULL);
+    cr_expect_not(asks_for_huge_pages(fief_arena_alloc(a, mib / 2)));
+    const char *large = fief_arena_alloc(a, 5 * mib);
+    cr_expect(asks_for_huge_pages(large + 5 * mib - 1));
+    cr_expect(asks_for_huge_pages(fief_arena_alloc(b, 1000)));
+    fief_drop(grows);
+    fief_drop(whole);
 }
