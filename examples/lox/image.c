@@ -56,7 +56,7 @@ void visit_strings(const void *block, size_t size, fief_pointers *pointers)
 {
     const uint64_t *slots = block;
     for (size_t i = 0; i < size / sizeof *slots; i++) {
-        if (slots[i] > SLOT_DEAD) {
+        if (slots[i] != 0) {
             fief_pointer(pointers, &slots[i], string_at(slots[i]));
         }
     }
@@ -335,7 +335,7 @@ static void keep_globals(keeper *k, kept *to)
 /* Of a slot of the VM's set, the string that lies in the arena; NULL: none does. */
 static string *kept_string(const keeper *k, uint64_t slot)
 {
-    return slot > SLOT_DEAD && is_kept(k, &string_at(slot)->head) ? string_at(slot) : NULL;
+    return slot != 0 && is_kept(k, &string_at(slot)->head) ? string_at(slot) : NULL;
 }
 
 /* All that lie in the arena, and the copies; then nothing is copied any more. */

@@ -43,8 +43,6 @@ static string *string_new(vm *vm, size_t length, uint32_t hash)
     strings_reserve(vm, &vm->strings);
     string *s = mem_new_string(&vm->memory, size);
     s->head.header = 0;
-    s->text[length] = '\0';
-    s->head.header = 0;
     s->length = (uint32_t)length;
     s->hash = hash;
     s->text[length] = '\0';

@@ -165,7 +165,8 @@ static inline void mem_free(memory *m, kind kind, void *block, size_t size)
  * they can be trimmed; few of them, since each has a page that is partly empty. */
 static inline size_t string_slot(unsigned class_)
 {
-    return (size_t)STRING_UNPOOLED_MOST << class_;
+    static const uint16_t slots[STRING_CLASSES] = {STRING_UNPOOLED_MOST, 1280, 2560, 4096};
+    return slots[class_];
 }
 
 /* The pool's number; 0: the heap's. */
@@ -174,7 +175,11 @@ static inline unsigned string_class(size_t size)
     if (size <= STRING_UNPOOLED_MOST || size > string_slot(STRING_CLASSES - 1)) {
         return 0;
     }
-    return size <= string_slot(1) ? 1 : size <= string_slot(2) ? 2 : 3;
+    unsigned class_ = 1;
+    while (size > string_slot(class_)) {
+        class_++;
+    }
+    return class_;
 }
 
 /* What the string takes of the memory, for the collector's count. */

@@ -110,7 +110,7 @@ string *strings_find(const string_set *set, uint32_t hash, const char *left, siz
     size_t at = hash & (set->capacity - 1);
     for (; set->slots[at] != 0; at = (at + 1) & (set->capacity - 1)) {
         uint64_t slot = set->slots[at];
-        if (slot != SLOT_DEAD && slot >> 48 == hash >> HASH_BITS &&
+        if (slot >> 48 == hash >> HASH_BITS &&
             reads(string_at(slot), hash, left, left_size, right, right_size)) {
             return string_at(slot);
         }
@@ -127,33 +127,24 @@ static void put(uint64_t *slots, size_t capacity, uint64_t slot, uint32_t hash)
     slots[at] = slot;
 }
 
-/* Twice the room; the dead stay behind, so where there were many it is the same room again. */
-static void rebuild(vm *vm, string_set *set)
+static void grow_set(vm *vm, string_set *set)
 {
-    size_t alive = 0;
-    for (size_t i = 0; i < set->capacity; i++) {
-        alive += set->slots[i] > SLOT_DEAD;
-    }
-    size_t capacity = set->capacity != 0 ? set->capacity : 64;
-    while (alive >= capacity / 2) {
-        capacity *= 2;
-    }
+    size_t capacity = set->capacity != 0 ? set->capacity * 2 : 64;
     uint64_t *slots = new_block(vm, KIND_TABLE, FIEF_DYNAMIC, capacity * sizeof *slots);
-    alive = 0;
+    size_t used = set->used; /* now: the block may have cost a collection */
     for (size_t i = 0; i < set->capacity; i++) {
-        if (set->slots[i] > SLOT_DEAD) { /* counted again: the block may have cost a collection */
+        if (set->slots[i] != 0) {
             put(slots, capacity, set->slots[i], string_at(set->slots[i])->hash);
-            alive++;
         }
     }
     strings_free(vm, set);
-    *set = (string_set){alive, capacity, slots};
+    *set = (string_set){used, capacity, slots};
 }
 
 void strings_reserve(vm *vm, string_set *set)
 {
     if (set->used >= set->capacity / 4 * 3) {
-        rebuild(vm, set);
+        grow_set(vm, set);
     }
 }
 
@@ -163,11 +154,24 @@ void strings_add(string_set *set, string *s)
     set->used++;
 }
 
+/* Each living string is taken out and put again, from behind an empty slot on and once around: it
+ * goes no further on than where it was, so no search meets a gap too early. */
 void strings_sweep(string_set *set)
 {
-    for (size_t i = 0; i < set->capacity; i++) {
-        if (set->slots[i] > SLOT_DEAD && mark_of(&string_at(set->slots[i])->head) == WHITE) {
-            set->slots[i] = SLOT_DEAD;
+    size_t start = 0, last = set->capacity - 1;
+    while (set->capacity != 0 && set->slots[start] != 0) {
+        start++;
+    }
+    for (size_t i = 1; i < set->capacity; i++) {
+        uint64_t *slot = &set->slots[(start + i) & last], was = *slot;
+        if (was == 0) {
+            continue;
+        }
+        *slot = 0;
+        if (mark_of(&string_at(was)->head) != WHITE) {
+            put(set->slots, set->capacity, was, string_at(was)->hash);
+        } else {
+            set->used--;
         }
     }
 }

@@ -25,10 +25,9 @@ void table_set(vm *vm, table *t, string *key, value v);
 void table_add_all(vm *vm, table *to, const table *from);
 void table_free(vm *vm, table *t);
 
-/* | 16 bits of the hash | the string's address |; 0: never used, 1: its string died */
-enum { SLOT_DEAD = 1 };
+/* | 16 bits of the hash | the string's address |; 0: empty */
 typedef struct string_set {
-    size_t used, capacity; /* used: with the dead */
+    size_t used, capacity;
     uint64_t *slots;
 } string_set;
 

@@ -322,19 +322,21 @@ size_t fief_pool_live(const fief_pool *window)
     return p->core->shut ? p->lent : live;
 }
 
-/* Keeps the vacant slots whose span stays. */
-static void drop_vacant_of_empty_spans(pool *p)
+/* The vacant slots of the spans there are, by ascending addresses. */
+static void list_marked(pool *p)
 {
     fief_vacant **link = list_of(p);
-    while (*link != NULL) {
-        fief_vacant *slot = *link;
-        pool_span *span = span_with(p, slot);
-        if (span->vacant == span->carved) {
-            *link = slot->next;
-        } else {
-            link = &slot->next;
+    for (const pool_span *span = p->spans; span != NULL; span = span->next) {
+        for (size_t i = 0; i < bits_bytes(p) / 8; i++) {
+            for (uint64_t left = span->bits[i]; left != 0; left &= left - 1) {
+                size_t index = i * 64 + (size_t)__builtin_ctzll(left);
+                fief_vacant *slot = (fief_vacant *)(void *)slot_at(p, span, index);
+                *link = slot;
+                link = &slot->next;
+            }
         }
     }
+    *link = NULL;
 }
 
 size_t pool_trim(pool *p)
@@ -344,7 +346,6 @@ size_t pool_trim(pool *p)
     }
     size_t bytes = 0;
     mark_vacant(p);
-    drop_vacant_of_empty_spans(p);
     for (pool_span **link = &p->spans; *link != NULL;) {
         pool_span *span = *link;
         if (span->vacant == span->carved) {
@@ -356,6 +357,9 @@ size_t pool_trim(pool *p)
         } else {
             link = &span->next;
         }
+    }
+    if (bytes != 0) {
+        list_marked(p);
     }
     return bytes;
 }
