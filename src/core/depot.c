@@ -7,6 +7,7 @@
 
 enum { HEADS = 1 << 16, HASH_SHIFT = 48, WORD = 8 };
 static const size_t depot_size = (size_t)128 << 20; /* a number is an offset in words: 24 bits */
+static const size_t depot_step = (size_t)1 << 20;   /* by which it grows: Valgrind pays for pages */
 
 typedef struct stack {
     uint32_t next, count;
@@ -22,7 +23,7 @@ typedef struct loaded {
 
 struct depot {
     uint64_t break_at; /* first: depot_break */
-    size_t used; /* bytes */
+    size_t used, usable; /* bytes */
     uint64_t changes;
     size_t module_count;
     loaded modules[OS_MODULES_MAX];
@@ -34,14 +35,17 @@ struct depot {
 depot *depot_open(uint64_t break_at)
 {
     depot *d = os_reserve(depot_size);
-    if (d != NULL && !os_commit(d, depot_size)) {
+    size_t used = fief_round_up(sizeof *d, WORD);
+    size_t usable = fief_round_up(used + depot_step, OS_PAGE);
+    if (d != NULL && !os_commit(d, usable)) {
         os_release(d, depot_size);
         d = NULL;
     }
     if (d != NULL) {
         os_small_pages(d, depot_size);
         d->break_at = break_at;
-        d->used = (sizeof *d + WORD - 1) / WORD * WORD;
+        d->used = used;
+        d->usable = usable;
     }
     return d;
 }
@@ -168,6 +172,15 @@ const os_module *depot_module(const depot *d, uint32_t number, const void *pc)
 
 /* ---- stacks ---- */
 
+/* By a step, or the page or more that is left: more than any stack. */
+static bool grow(depot *d)
+{
+    size_t step = depot_step < depot_size - d->usable ? depot_step : depot_size - d->usable;
+    bool grows = step != 0 && os_commit((char *)d + d->usable, step);
+    d->usable += grows ? step : 0;
+    return grows;
+}
+
 static FIEF_NOINLINE uint32_t add_stack(depot *d, uint32_t *head, call from, const bounds *within,
                                         size_t depth, uint64_t where, uint64_t key)
 {
@@ -177,7 +190,7 @@ static FIEF_NOINLINE uint32_t add_stack(depot *d, uint32_t *head, call from, con
         frames[count++] = from.site;
     }
     size_t bytes = count * sizeof frames[0];
-    if (sizeof(stack) + bytes > depot_size - d->used) {
+    if (sizeof(stack) + bytes > d->usable - d->used && !grow(d)) {
         return 0;
     }
     uint32_t number = (uint32_t)(d->used / WORD);
