@@ -23,7 +23,7 @@ import sys
 import planted
 
 MODES = ["release", "debug", "asan"]
-TESTS = [*planted.TESTS, "sites"]
+TESTS = [*planted.TESTS, "sites", "access", "traces", "packs", "fuzz image"]
 EXCEPTIONS = "tools/coverage_exceptions.txt"
 GOALS = {"lines": 100, "branches": 95}  # percent, by both
 
