@@ -22,6 +22,7 @@ static size_t many(const job *given)
 
 typedef struct crowd {
     size_t count;
+    fief_runtime *runtime;
     fief_arena *arena;
     peer peer;
     void **blocks;
@@ -77,6 +78,25 @@ figure arena_reset_fief(const job *given)
     fief_arena_config config = {.name = "bench", .keep_bytes = keep_all};
     crowd c = {.count = many(given), .arena = must_open_arena(must_open(), &config)};
     return time_drops(&c, fill_arena, reset_arena);
+}
+
+static void destroy_arena(crowd *c)
+{
+    fief_arena_close(c->arena);
+    c->arena = NULL;
+}
+
+static void make_arena(crowd *c)
+{
+    c->arena = must_open_arena(c->runtime, NULL);
+    fill_arena(c);
+}
+
+/* Of an arena of its own, whose pages go back to the runtime, and beyond 4 MiB to the system. */
+figure arena_destroy_fief(const job *given)
+{
+    crowd c = {.count = many(given), .runtime = must_open()};
+    return time_drops(&c, make_arena, destroy_arena);
 }
 
 figure arena_reset_malloc(const job *given)
