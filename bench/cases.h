@@ -29,7 +29,7 @@ measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, aren
 measured arena_24_region, arena_mix_region;
 measured growth_fief, growth_struct, growth_malloc, growth_region;
 measured pages_system, close_fief;
-measured arena_reset_fief, arena_destroy_fief, arena_reset_malloc;
+measured arena_reset_fief, arena_destroy_fief, arena_destroy_malloc, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;
 measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;
 measured compiler_arena_fief, vm_arena_fief; /* their malloc form is arena_mix_malloc */
