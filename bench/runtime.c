@@ -196,6 +196,13 @@ figure open_close_fief(const job *given)
     return microseconds(measure_loop(given, opens, NULL, OPENS));
 }
 
+/* The same where one that was closed left its range. */
+figure open_close_recycled_fief(const job *given)
+{
+    fief_config config = {.recycle_range = true};
+    return microseconds(measure_loop(given, opens, &config, OPENS));
+}
+
 /* The same in a range of addresses that is kept from one runtime to the next. */
 figure open_close_kept_fief(const job *given)
 {

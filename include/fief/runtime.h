@@ -85,6 +85,10 @@ typedef struct fief_config {
      * faster end, up to 2 MiB more. Without it what a runtime holds beyond 4 MiB is of such pages,
      * in guarded builds beyond 1 MiB. */
     bool huge_pages;
+    /** Lives in the range of one that was closed, where such a one waits, and leaves it to wait for
+     * the next (fief_trim_idle): no system call, and retain_bytes of warm pages. Without effect
+     * where `range` or `buffer` is given, and in guarded builds, where the dead stay dead. */
+    bool recycle_range;
     const fief_arena_config *vm_arena;       /**< NULL: as it comes */
     const fief_arena_config *compiler_arena; /**< likewise */
     const fief_arena_config *frame_stack;    /**< likewise */
@@ -228,6 +232,11 @@ FIEF_API fief_range *fief_range_open(size_t reserve_bytes);
 /** Gives the range to the system. False, and nothing done, while a runtime lives in it. NULL is
  * fine. */
 FIEF_API bool fief_range_close(fief_range *range);
+
+/** Ranges wait for runtimes that ask for one (config.recycle_range): at most 16 in the process,
+ * each taken by one thread, whichever left it. Gives those that wait to the system; returns how
+ * many. From any thread. */
+FIEF_API size_t fief_trim_idle(void);
 
 /** The runtime's own heap; it lives as long as the runtime does, as do the next three. */
 FIEF_INLINE fief_heap *fief_runtime_heap(fief_runtime *rt)

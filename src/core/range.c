@@ -56,6 +56,7 @@ fief_range *range_open(size_t reserve_bytes)
             fief_range *r = range_at(head, HEAD_SIZE);
             r->reserve = reserve;
             r->reserve_size = bytes;
+            r->asked = reserve_bytes;
             lay_out(r, reserve, bytes, OS_PAGE);
             r->more_used = r->more_cursor;
             return r;

@@ -1,3 +1,4 @@
+#include "core/idle.h"
 #include "core/ledger.h"
 
 #include "base/size.h"
@@ -73,10 +74,12 @@ void space_leaving(space *s)
 
 void space_close(const space *s)
 {
-    if (s->range->kept) {
+    fief_range *range = s->range; /* which s may lie in */
+    if (range->kept || range->recycled) {
         leave(s);
-    } else {
-        range_close(s->range);
+    }
+    if (!range->kept && !(range->recycled && idle_put(range))) {
+        range_close(range);
     }
 }
 

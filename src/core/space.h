@@ -54,7 +54,9 @@ struct fief_range {
     struct record *ledger;                /* NULL: nobody has needed it yet */
     uint32_t ledger_pages;                /* whose records are usable */
     size_t head_size, reserve_size;
+    size_t asked; /* of reserve_size: what the system may have halved */
     bool map_ready, taken, kept;
+    bool recycled; /* it waits for the next runtime among the idle ones */
     bool huge; /* of huge pages, where the system has them */
     struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
 };

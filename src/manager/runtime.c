@@ -3,6 +3,7 @@
 #include "manager/runtime.h"
 
 #include "base/size.h"
+#include "core/idle.h"
 #include "guard.h"
 #include "os/os.h"
 
@@ -180,10 +181,20 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
     if (config->range != NULL) {
         return config->range;
     }
-    return config->buffer != NULL
-               ? range_in(config->buffer, config->buffer_size,
-                          table_bytes(config->kinds, config->kind_count), keeps_records(config))
-               : range_open(reserve);
+    bool recycles = config->recycle_range && config->buffer == NULL && !GUARD_SHUT;
+    fief_range *idle = recycles ? idle_take(reserve, config->huge_pages) : NULL;
+    if (idle != NULL) {
+        return idle;
+    }
+    fief_range *range =
+        config->buffer != NULL
+            ? range_in(config->buffer, config->buffer_size,
+                       table_bytes(config->kinds, config->kind_count), keeps_records(config))
+            : range_open(reserve);
+    if (range != NULL) {
+        range->recycled = recycles;
+    }
+    return range;
 }
 
 static runtime *move_in(fief_range *range, const fief_config *config)
@@ -269,6 +280,11 @@ bool fief_range_close(fief_range *range)
         range_close(range);
     }
     return true;
+}
+
+size_t fief_trim_idle(void)
+{
+    return idle_trim();
 }
 
 void fief_adopt(fief_runtime *rt)

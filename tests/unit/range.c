@@ -123,3 +123,72 @@ Test(range, of_any_size_opens_or_is_refused)
         cr_expect(fief_range_close(range));
     }
 }
+
+/* ---- ranges that wait ---- */
+
+static fief_runtime *open_recycled(size_t reserve, bool huge)
+{
+    fief_runtime *rt = fief_open(
+        &(fief_config){.reserve_bytes = reserve, .huge_pages = huge, .recycle_range = true});
+    cr_assert_not_null(rt);
+    return rt;
+}
+
+/* In a guarded build the dead stay dead: nothing is recycled. */
+Test(range, a_runtime_lives_where_one_was_closed)
+{
+    (void)fief_trim_idle();
+    fief_runtime *first = open_recycled(small_reserve, false);
+    dirty(first, 1);
+    cr_expect_eq(fief_close(first), 0);
+    fief_runtime *second = open_recycled(small_reserve, false);
+    cr_expect_eq(second == first, !is_guarded());
+    expect_zeroed(second);
+    fief_runtime *third = open_recycled(small_reserve, false);
+    cr_expect_neq(third, second);
+    fief_drop(second);
+    fief_drop(third);
+    cr_expect_eq(fief_trim_idle(), is_guarded() ? 0 : 2);
+    cr_expect_eq(fief_trim_idle(), 0);
+}
+
+Test(range, a_range_of_another_sort_keeps_waiting)
+{
+    (void)fief_trim_idle();
+    fief_drop(open_recycled(small_reserve, false));
+    fief_runtime *larger = open_recycled(2 * small_reserve, false);
+    fief_runtime *huge = open_recycled(small_reserve, true), *plain = fief_open(NULL);
+    cr_expect_eq(fief_trim_idle(), is_guarded() ? 0 : 1);
+    fief_drop(plain);
+    cr_expect_eq(fief_trim_idle(), 0, "who did not ask for it leaves none behind");
+    fief_drop(larger);
+    fief_drop(huge);
+    cr_expect_eq(fief_trim_idle(), is_guarded() ? 0 : 2);
+}
+
+Test(range, sixteen_wait_and_no_more)
+{
+    enum { MANY = 20, WAITING = 16 };
+    fief_runtime *open[MANY];
+    (void)fief_trim_idle();
+    for (size_t i = 0; i < MANY; i++) {
+        open[i] = open_recycled(small_reserve, false);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        fief_drop(open[i]);
+    }
+    cr_expect_eq(fief_trim_idle(), is_guarded() ? 0 : WAITING);
+}
+
+/* What the host gave stays the host's. */
+Test(range, a_given_range_or_buffer_is_not_recycled)
+{
+    static _Alignas(64) unsigned char buffer[1 << 20];
+    (void)fief_trim_idle();
+    fief_range *range = fief_range_open(small_reserve);
+    fief_drop(fief_open(&(fief_config){.range = range, .recycle_range = true}));
+    fief_drop(fief_open(&(fief_config){
+        .buffer = buffer, .buffer_size = sizeof buffer, .recycle_range = true}));
+    cr_expect_eq(fief_trim_idle(), 0);
+    cr_expect(fief_range_close(range));
+}

@@ -1,0 +1,245 @@
+/* interleave: every order in which threads can take their steps through the store of idle ranges.
+ *
+ * core/idle.c is compiled here with operations of our own (steps/): before each of them a thread
+ * hands over to the scheduler, which picks who goes on. A run is a list of picks; the next run
+ * changes the last pick that had another choice, until there is none: then all orders were seen. In
+ * each, a range has one owner at a time, none is lost, and who must find one does. */
+#include "core/idle_places.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+enum { THREADS_MOST = 3, PICKS_MOST = 100, STACK_SIZE = 64 << 10, RANGES = 6 };
+
+#include "../../src/core/idle.c"
+
+/* ---- the scheduler ---- */
+
+typedef struct scenario {
+    const char *name;
+    void (*threads[THREADS_MOST])(void);
+    size_t waiting; /* ranges, at first */
+} scenario;
+
+static ucontext_t scheduler, contexts[THREADS_MOST];
+static unsigned char stacks[THREADS_MOST][STACK_SIZE];
+static bool is_done[THREADS_MOST];
+static size_t running, picks[PICKS_MOST], choices[PICKS_MOST], picked;
+static const scenario *current;
+
+static fief_range ranges[RANGES];
+static bool is_owned[RANGES], is_closed[RANGES];
+static size_t made;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "interleave: %s: %s; picks:", current->name, what);
+    for (size_t i = 0; i < picked; i++) {
+        fprintf(stderr, " %zu", picks[i]);
+    }
+    fputc('\n', stderr);
+    exit(EXIT_FAILURE);
+}
+
+void step(void)
+{
+    if (running < THREADS_MOST && swapcontext(&contexts[running], &scheduler) != 0) {
+        fail("swapcontext");
+    }
+}
+
+static void body(void)
+{
+    current->threads[running]();
+    is_done[running] = true;
+}
+
+static size_t count_runnable(size_t *ret_runnable)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < THREADS_MOST; i++) {
+        if (current->threads[i] != NULL && !is_done[i]) {
+            ret_runnable[count++] = i;
+        }
+    }
+    return count;
+}
+
+/* The picks so far are those of `picks`; from `known` on, always the first. */
+static void run_once(size_t known)
+{
+    size_t runnable[THREADS_MOST];
+    picked = 0;
+    for (size_t count; (count = count_runnable(runnable)) > 0; picked++) {
+        if (picked == PICKS_MOST) {
+            fail("takes too many steps");
+        }
+        picks[picked] = picked < known ? picks[picked] : 0;
+        choices[picked] = count;
+        running = runnable[picks[picked]];
+        if (swapcontext(&scheduler, &contexts[running]) != 0) {
+            fail("swapcontext");
+        }
+    }
+    running = THREADS_MOST;
+}
+
+/* ---- who owns what ---- */
+
+static size_t number_of(const fief_range *range)
+{
+    return (size_t)(range - ranges);
+}
+
+static fief_range *make(void)
+{
+    fief_range *range = &ranges[made];
+    *range = (fief_range){.asked = 1};
+    is_owned[made++] = true;
+    return range;
+}
+
+static fief_range *take(size_t asked)
+{
+    fief_range *range = idle_take(asked, false);
+    if (range != NULL && is_owned[number_of(range)]) {
+        fail("a range has two owners");
+    }
+    if (range != NULL) {
+        is_owned[number_of(range)] = true;
+    }
+    return range;
+}
+
+static void put(fief_range *range)
+{
+    is_owned[number_of(range)] = false; /* whoever takes it may do so before idle_put is back */
+    if (!idle_put(range)) {
+        range_close(range);
+    }
+}
+
+void range_close(fief_range *range)
+{
+    size_t number = number_of(range);
+    if (is_owned[number] || is_closed[number]) {
+        fail("a range is closed that somebody has, or that was closed");
+    }
+    is_closed[number] = true;
+}
+
+size_t os_thread(void)
+{
+    return (running + 1) << LINE_SHIFT;
+}
+
+static void take_and_put(void)
+{
+    fief_range *range = take(1);
+    put(range != NULL ? range : make());
+}
+
+static void must_take(void)
+{
+    if (take(1) == NULL) {
+        fail("two wait for two, and one finds none");
+    }
+}
+
+static void take_another_sort(void)
+{
+    if (take(2) != NULL) {
+        fail("a range of another sort was taken");
+    }
+}
+
+static void make_and_put(void)
+{
+    put(make());
+}
+
+static void trim(void)
+{
+    (void)idle_trim();
+}
+
+/* ---- all of it ---- */
+
+static void begin(size_t thread)
+{
+    ucontext_t *context = &contexts[thread];
+    is_done[thread] = false;
+    if (current->threads[thread] != NULL && getcontext(context) == 0) {
+        context->uc_stack.ss_sp = stacks[thread];
+        context->uc_stack.ss_size = STACK_SIZE;
+        context->uc_link = &scheduler;
+        makecontext(context, body, 0);
+    }
+}
+
+static void set_up(void)
+{
+    made = 0;
+    for (size_t i = 0; i < RANGES; i++) {
+        is_owned[i] = is_closed[i] = false;
+    }
+    for (size_t i = 0; i < IDLE_PLACES; i++) {
+        places[i] = i < current->waiting ? make() : NULL;
+        is_owned[i] = false;
+    }
+    for (size_t i = 0; i < THREADS_MOST; i++) {
+        begin(i);
+    }
+}
+
+/* Each range that was made waits in one place, or has an owner, or was closed. */
+static void check(void)
+{
+    for (size_t number = 0; number < made; number++) {
+        size_t found = (size_t)is_owned[number] + (size_t)is_closed[number];
+        for (size_t i = 0; i < IDLE_PLACES; i++) {
+            found += places[i] == &ranges[number];
+        }
+        if (found != 1) {
+            fail(found == 0 ? "a range is lost" : "a range is in two places");
+        }
+    }
+}
+
+static size_t explore(const scenario *s)
+{
+    size_t runs = 0, known = 0;
+    current = s;
+    for (;;) {
+        set_up();
+        run_once(known);
+        check();
+        runs++;
+        while (picked > 0 && picks[picked - 1] + 1 >= choices[picked - 1]) {
+            picked--;
+        }
+        if (picked == 0) {
+            return runs;
+        }
+        known = picked;
+        picks[known - 1]++;
+    }
+}
+
+int main(void)
+{
+    static const scenario scenarios[] = {
+        {"two take two", {must_take, must_take}, 2},
+        {"two take and put one", {take_and_put, take_and_put}, 1},
+        {"two take and put, one puts", {take_and_put, take_and_put, make_and_put}, 1},
+        {"three put where one fits", {make_and_put, make_and_put, make_and_put}, 1},
+        {"one wants another sort", {take_another_sort, take_and_put}, 2},
+        {"one wants another sort, one puts", {take_another_sort, make_and_put}, 2},
+        {"one trims", {trim, take_and_put, make_and_put}, 1},
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        printf("%s: %zu orders\n", scenarios[i].name, explore(&scenarios[i]));
+    }
+    return EXIT_SUCCESS;
+}
