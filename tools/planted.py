@@ -40,7 +40,7 @@ import patches
 FINDERS = ["tests", "corpus", "libfuzzer", "afl"]
 SECONDS = {"libfuzzer": 120, "afl": 300}
 COPIED = ["src", "include", "tests", "fuzz", "corpus", "tools", "bench", "examples", "docs",
-          "packaging", "sanitizers", "README.md", "meson.build", "meson_options.txt"]
+          "packaging", "sanitizers", "LICENSE", "README.md", "meson.build", "meson_options.txt"]
 # The quick ones first; then those that wait for a child, or for each call to fail.
 TESTS = ["arena", "stack", "pool", "heap", "runtime", "range", "stats", "reports", "records",
          "dangling", "fences", "seal", "image", "images", "limits", "model", "same", "json",

@@ -39,6 +39,7 @@ static void lay_out(fief_range *r, unsigned char *start, size_t size, size_t fen
 
 static fief_range *range_at(unsigned char *head, size_t head_size)
 {
+    _Static_assert(sizeof(fief_range) <= 128, "the page that it shares with a runtime is full");
     fief_range *r = (fief_range *)(void *)head;
     r->head_cursor = head + fief_round_up(sizeof *r, 64);
     r->head_limit = head + head_size;

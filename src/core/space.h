@@ -42,7 +42,8 @@ typedef struct page {
     void *owner;     /* the allocator's descriptor (spans) */
 } page;
 
-/* Address space and its metadata. One runtime at a time lives in a range. */
+/* Address space and its metadata. One runtime at a time lives in a range. Two lines of the cache:
+ * the rest of the page is the runtime's. */
 struct fief_range {
     unsigned char *base;
     page *map;
@@ -53,11 +54,11 @@ struct fief_range {
     unsigned char *reserve;               /* NULL: the caller's buffer */
     struct record *ledger;                /* NULL: nobody has needed it yet */
     uint32_t ledger_pages;                /* whose records are usable */
+    bool map_ready : 1, taken : 1, kept : 1;
+    bool recycled : 1; /* it waits for the next runtime among the idle ones */
+    bool huge : 1;     /* of huge pages, where the system has them */
     size_t head_size, reserve_size;
     size_t asked; /* of reserve_size: what the system may have halved */
-    bool map_ready, taken, kept;
-    bool recycled; /* it waits for the next runtime among the idle ones */
-    bool huge; /* of huge pages, where the system has them */
     struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
 };
 
