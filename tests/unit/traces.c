@@ -243,6 +243,7 @@ Test(traces, alignments_stacks_of_the_hosts_and_refusals_are_there)
     cr_expect_eq(c.last[TRACE_REFUSED].size, 20000);
     cr_expect_eq(c.types[TRACE_ALLOC], 2);
     cr_expect_eq(trace_operations(r), 5);
+    cr_assert_not_null(class_of(r, TRACE_ALIGNED, 0));
     cr_expect_eq(class_of(r, TRACE_ALIGNED, 0)->align_log2, 8);
     const trace_region *own = trace_region_at(r, trace_regions(r));
     cr_expect_eq(own->strategy, FIEF_STACK);
