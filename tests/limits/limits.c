@@ -1160,8 +1160,8 @@ static bool opens_within(size_t bytes)
         fill(block, 40, 1);
         fief_release(rt, block);
     }
-    fief_release(rt, &error); /* a report, of what is known */
-    cr_expect(witness_saw(&seen, FIEF_MISUSE_FOREIGN_FREE));
+    fief_release(rt, &seen); /* a report, of what is known */
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_FOREIGN_FREE), "%s", seen.text);
     close_runtime();
     return true;
 }
