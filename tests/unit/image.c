@@ -849,13 +849,13 @@ Test(image, another_table_or_version_is_refused)
 
 Test(image, a_table_whose_pointers_are_nonsense_is_refused)
 {
-    static const size_t odd[] = {4}, far[] = {16};
-    for (unsigned i = 0; i < 3; i++) {
+    static const size_t odd[] = {4}, far[] = {16}, first[] = {0};
+    for (unsigned i = 0; i < 4; i++) {
         fief_kind k = {.name = "k",
-                       .size = 16,
+                       .size = i == 3 ? 4 : 16,
                        .any = FIEF_VM_ARENA,
                        .pointer_count = 1,
-                       .pointers = i == 0 ? odd : far};
+                       .pointers = i == 0 ? odd : i == 3 ? first : far};
         k.traits = i == 2 ? FIEF_NO_POINTERS : 0;
         cr_expect_null(fief_open(&(fief_config){.kinds = &k, .kind_count = 1, .error = &error}));
         cr_expect_eq(error.status, FIEF_BAD_TABLE);
