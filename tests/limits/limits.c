@@ -1147,7 +1147,9 @@ static bool opens_within(size_t bytes)
 {
     fief_error error = {0};
     bool limited = limit_data(data_bytes() + bytes);
-    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .error = &error, .user = &seen,
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                  .error = &error,
+                                  .user = &seen,
                                   .on_misuse = witness_misuse});
     char *block = rt != NULL ? fief_malloc(rt, 40) : NULL;
     limited = limit_data(SIZE_MAX) && limited;

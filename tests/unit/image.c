@@ -855,7 +855,9 @@ Test(image, a_table_whose_pointers_are_nonsense_is_refused)
                        .size = i == 3 ? 4 : 16,
                        .any = FIEF_VM_ARENA,
                        .pointer_count = 1,
-                       .pointers = i == 0 ? odd : i == 3 ? first : far};
+                       .pointers = i == 0   ? odd
+                                   : i == 3 ? first
+                                            : far};
         k.traits = i == 2 ? FIEF_NO_POINTERS : 0;
         cr_expect_null(fief_open(&(fief_config){.kinds = &k, .kind_count = 1, .error = &error}));
         cr_expect_eq(error.status, FIEF_BAD_TABLE);
@@ -1008,8 +1010,8 @@ Test(image, a_file_that_is_cut_while_it_is_opened_is_refused)
 /* A buffer's room for descriptors ends: the next image is refused, and those before are whole. */
 static unsigned images_in(void *buffer, size_t size, unsigned cleanups)
 {
-    fief_runtime *rt = fief_open(&(fief_config){
-        .kinds = kinds, .kind_count = KINDS, .buffer = buffer, .buffer_size = size});
+    fief_runtime *rt = fief_open(
+        &(fief_config){.kinds = kinds, .kind_count = KINDS, .buffer = buffer, .buffer_size = size});
     cr_assert_not_null(rt);
     for (unsigned i = 0; i < cleanups; i++) {
         cr_assert(fief_arena_cleanup(fief_vm_arena(rt), free, NULL));

@@ -200,10 +200,11 @@ static void a_leaks_json_has_a_row_for_each_kind_if_blocks_are_counted(void)
         (void)fief_close(rt);
         bool counted = counts != 0 || is_guarded();
         cr_expect_eq(h.times, 1);
-        cr_expect_not_null(strstr(h.json, counted ? "\"counted\":true" : "\"counted\":false"),
-                           "%s", h.json);
+        cr_expect_not_null(strstr(h.json, counted ? "\"counted\":true" : "\"counted\":false"), "%s",
+                           h.json);
         cr_expect(!counted || (strstr(h.json, "\"rows\":[{\"kind\":\"") != NULL &&
-                               strstr(h.json, "},{\"kind\":\"") != NULL), "%s", h.json);
+                               strstr(h.json, "},{\"kind\":\"") != NULL),
+                  "%s", h.json);
     }
 }
 

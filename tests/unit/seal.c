@@ -110,8 +110,8 @@ static bool print_json(const fief_misuse *misuse, void *user)
 Test(seal, a_hosts_handler_has_the_bytes_of_a_write)
 {
     static char text[1 << 16];
-    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
-                                                .on_misuse = print_json});
+    fief_runtime *rt =
+        fief_open(&(fief_config){.reserve_bytes = small_reserve, .on_misuse = print_json});
     char *block = fief_arena_alloc(fief_vm_arena(rt), 40);
     cr_assert(fief_seal(rt, fief_vm_arena(rt)));
     report_of(text, sizeof text, write_byte, block + 8);
@@ -134,8 +134,7 @@ Test(seal, a_write_of_unknown_size_is_told_without)
     cr_assert(fief_seal(rt, fief_vm_arena(rt)));
     report_of(text, sizeof text, write_control_word, name + 8);
     one_line(text, line);
-    cr_expect(strstr(line, "write to a sealed 'name' of the vm arena") != NULL ||
-                  strstr(line, "write to sealed 'name' of the vm arena") != NULL, "%s", text);
+    cr_expect(strstr(line, "write to a sealed 'name' of the vm arena") != NULL, "%s", text);
     cr_expect_eq(fief_close(rt), 0);
 }
 #endif
@@ -308,8 +307,10 @@ Test(seal, a_cap_within_the_sealed_page_lets_nothing_in_there)
 Test(seal, a_close_that_is_refused_leaves_the_seal)
 {
     saw.count = 0;
-    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .user = &saw,
-                                                .on_misuse = witness_misuse, .scan_percent = 100});
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                .user = &saw,
+                                                .on_misuse = witness_misuse,
+                                                .scan_percent = 100});
     fief_arena *a = fief_arena_open(rt, NULL), *other = fief_arena_open(rt, NULL);
     void **holder = fief_arena_make(other, void *, 4);
     void **block = fief_arena_make(a, void *, 4);
