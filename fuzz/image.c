@@ -100,17 +100,17 @@ static void open_file(const void *bytes, size_t size, bool lazy)
 static void rehash(unsigned char *bytes, size_t size)
 {
     image_header h;
-    uint64_t at[PARTS];
+    uint64_t at[PARTS], lengths[PARTS];
     memcpy(&h, bytes, sizeof h);
     for (unsigned part = 0; part < PARTS; part++) {
-        h.bytes[part] = h.bytes[part] <= IMAGE_PART_MAX ? h.bytes[part] : 0;
+        lengths[part] = h.bytes[part] <= IMAGE_PART_MAX ? h.bytes[part] : 0;
     }
-    if (image_lay_out(h.bytes, at) <= size) {
+    if (image_lay_out(lengths, at) <= size) {
         uint64_t *hashes = (uint64_t *)(void *)(bytes + at[PART_HASHES]);
-        for (size_t n = 1; n < at[PART_HASHES] / OS_PAGE && n * 8 <= h.bytes[PART_HASHES]; n++) {
+        for (size_t n = 1; n < at[PART_HASHES] / OS_PAGE && n * 8 <= lengths[PART_HASHES]; n++) {
             hashes[n - 1] = xxh64(bytes + n * OS_PAGE, OS_PAGE, IMAGE_VERSION);
         }
-        size_t all = fief_round_up(h.bytes[PART_HASHES], OS_PAGE);
+        size_t all = fief_round_up(lengths[PART_HASHES], OS_PAGE);
         h.hashes_hash = xxh64(hashes, all, IMAGE_VERSION);
     }
     h.hash = image_hash_header(&h);
@@ -161,6 +161,31 @@ static size_t make_image(unsigned char *ret_bytes)
     must(bytes != NULL && size <= BYTES_MOST, "a small image");
     memcpy(ret_bytes, bytes, size);
     return size;
+}
+
+/* Headers that lie, which chance would not find: each is refused, with all hashes good. */
+static void tell_lies(const unsigned char *bytes, size_t size)
+{
+    enum { LIES = 5 };
+    static unsigned char copy[BYTES_MOST];
+    image_header lies[LIES];
+    for (size_t i = 0; i < LIES; i++) {
+        memcpy(&lies[i], bytes, sizeof lies[i]);
+    }
+    lies[0].base = 0;
+    lies[1].align = 2 * IMAGE_ALIGN_MAX;
+    lies[2].bytes[PART_NAMES] = IMAGE_PART_MAX + 1;
+    lies[3].size += OS_PAGE; /* and the file has it */
+    lies[4].size -= OS_PAGE; /* no block, though there are data */
+    lies[4].bytes[PART_BLOCKS] = 0;
+    lies[4].bytes[PART_HASHES] -= sizeof(uint64_t);
+    for (size_t i = 0; i < LIES; i++) {
+        memset(copy, 0, sizeof copy);
+        memcpy(copy, bytes, size);
+        memcpy(copy, &lies[i], sizeof lies[i]);
+        (void)LLVMFuzzerTestOneInput(copy, lies[i].size);
+        must(opened == 0, "a lie to be refused");
+    }
 }
 
 /* A few bytes, more often where the numbers are: of the header, or early in a page. */
@@ -217,6 +242,8 @@ int main(int count, char **words)
             (void)LLVMFuzzerTestOneInput(given, transfer(words[i], given, 0));
         }
     }
+    opened = 0;
+    tell_lies(bytes, size);
     change_all(bytes, size, runs);
     printf("%u changes of an image, %zu of them opened and walked\n", runs, opened);
     must(runs < 100 || (opened > runs / 50 && opened < 2 * (size_t)runs), "some to be opened");

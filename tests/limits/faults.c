@@ -235,11 +235,14 @@ static void fill_arena(fief_arena *a)
 static void use_seals(void)
 {
     size_t before = live_count;
+    void *walls[2] = {NULL, NULL};
     fief_arena *a = fief_arena_open(rt, NULL);
     after();
     for (size_t i = 0; a != NULL && i < 2; i++) {
         char *small = keep(fief_arena_alloc(a, SHORT), SHORT);
         char *large = keep(fief_arena_alloc(a, MEDIUM), MEDIUM); /* a run of its own */
+        void *wall = keep(fief_malloc(rt, LARGE), LARGE); /* so that runs are not side by side */
+        (void)keep(fief_arena_alloc(a, MEDIUM), MEDIUM);
         bool sealed = fief_seal(rt, a);
         must(sealed || has_failed() || fief_arena_used(a) == 0 || !may_seal, "a seal failed");
         must(small == NULL || fief_is_sealed(rt, small) == sealed, "half a seal");
@@ -248,8 +251,11 @@ static void use_seals(void)
         bool unsealed = i % 2 == 1 && fief_unseal(rt, a);
         must(small == NULL || !sealed || fief_is_sealed(rt, small) != unsealed, "half an unseal");
         after();
+        walls[i] = wall;
     }
     forget_after(before);
+    fief_release(rt, walls[0]);
+    fief_release(rt, walls[1]);
     fief_arena_close(a);
     after();
 }
@@ -260,6 +266,7 @@ static void use_arenas(void)
     const fief_arena_config configs[] = {{.name = "plain"},
                                          {.presize = 200000, .keep_bytes = 1},
                                          {.max_bytes = 100000},
+                                         {.recorded = true},
                                          {.buffer = bytes, .buffer_size = sizeof bytes}};
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
         fief_arena *a = fief_arena_open(rt, &configs[i]);
@@ -439,6 +446,32 @@ static void use_smallest(void)
     }
 }
 
+static bool count_bytes(const void *bytes, size_t size, void *user)
+{
+    (void)bytes;
+    *(size_t *)user += size;
+    return true;
+}
+
+/* Where there is no memory for a trace there is no runtime; else the trace is written. Of a release
+ * build alone: a guarded one has made its diary and depot by then, and keeps them. */
+static void use_trace(void)
+{
+    size_t written = 0;
+    fief_trace to = {.write = count_bytes, .user = &written};
+    fault.part = "a trace";
+    rt = fief_open(&(fief_config){.reserve_bytes = 4 << 20, .quarantine_bytes = 1, .trace = &to});
+    must(rt != NULL || has_failed(), "open failed before its time");
+    after();
+    if (rt != NULL) {
+        (void)keep(fief_arena_alloc(fief_vm_arena(rt), MEDIUM), MEDIUM);
+        check();
+        live_count = 0;
+        must(fief_close(rt) == 0, "a block leaked");
+    }
+    must((written > 0) == (rt != NULL), "a trace without its runtime, or the other way");
+}
+
 /* A caller's buffer needs no memory from the OS; a guarded build asks it to fence dead pages. */
 static void use_buffer(void)
 {
@@ -460,6 +493,9 @@ static void program(size_t number, bool lasting)
     fault.begun = false;
     fake_fail_at(number);
     use_smallest();
+    if (strcmp(fief_mode(), "release") == 0) {
+        use_trace();
+    }
     use_runtime("default kinds", (fief_config){.reserve_bytes = RESERVE});
     use_runtime("own kinds", (fief_config){.reserve_bytes = RESERVE,
                                            .kinds = own_kinds,

@@ -114,6 +114,12 @@ static void opens_that_fail(void)
     must(image != NULL, "an image", 0);
     size_t calls = fake_calls();
     fief_image_close(image);
+    size_t open = fake_reserves();
+    image = load(false);
+    fake_fail_at(1); /* its pages can't be shut away: they go at once */
+    fief_image_close(image);
+    fake_fail_at(0);
+    must(fake_reserves() == open, "nothing left", 0);
     for (size_t n = 1; n <= calls; n++) {
         size_t before = fake_reserves();
         fake_fail_at(n);
@@ -126,6 +132,20 @@ static void opens_that_fail(void)
     }
     must(fief_close(rt) == 0, "no leak", 0);
     must(fake_reserves() <= reserves, "all images gone", fake_reserves());
+}
+
+/* The directory has no room for the name of the new file: there is none then. */
+static void a_name_too_long(void)
+{
+    static const char name[] = "an-image-of-a-name-that-is-no-longer-than-it-may-be-by-itself";
+    size_t size, reserves = fake_reserves();
+    open_runtime();
+    fief_image_config config = config_of(NULL, false);
+    must(!fief_image_save(fief_vm_arena(rt), name, &config), "a refusal", 0);
+    must(error.status == FIEF_NO_FILE, "a status", 0);
+    must(fake_bytes(name, &size) == NULL && fake_files() == 1, "no other file", 0);
+    must(fief_close(rt) == 0, "no leak", 0);
+    must(fake_reserves() <= reserves, "nothing left", fake_reserves());
 }
 
 /* ---- bits ---- */
@@ -152,6 +172,7 @@ int main(void)
     open_runtime();
     saves_that_fail(make_content(300));
     opens_that_fail();
+    a_name_too_long();
     bits_that_flip();
     return 0;
 }

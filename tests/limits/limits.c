@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static fief_runtime *rt;
@@ -1113,4 +1114,70 @@ Test(limits, runtimes_in_a_row_hold_no_more_memory)
     size_t rests = fief_mode()[0] == 'A' ? (size_t)16 << 20 : 0;
     cr_expect(after < before + rests + ((size_t)1 << 20), "%zu bytes after %u, %zu after %u more",
               before, warm, after, count);
+}
+
+/* ---- memory that the system refuses ---- */
+
+/* What the system counts to the process of its own, writable memory. */
+static size_t data_bytes(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[200];
+    size_t kib = 0;
+    while (status != NULL && fgets(line, sizeof line, status) != NULL) {
+        (void)sscanf(line, "VmData: %zu", &kib);
+    }
+    if (status != NULL) {
+        (void)fclose(status);
+    }
+    return kib << 10;
+}
+
+static bool limit_data(size_t bytes)
+{
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_DATA, &limit) == 0;
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    return known && setrlimit(RLIMIT_DATA, &limit) == 0;
+}
+
+/* Under a limit that is hit somewhere in its open, a runtime is there or is refused; what a guarded
+ * build needs only for its reports it does without. */
+static bool opens_within(size_t bytes)
+{
+    fief_error error = {0};
+    bool limited = limit_data(data_bytes() + bytes);
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                  .error = &error,
+                                  .user = &seen,
+                                  .on_misuse = witness_misuse});
+    char *block = rt != NULL ? fief_malloc(rt, 40) : NULL;
+    limited = limit_data(SIZE_MAX) && limited;
+    cr_assert(limited);
+    cr_assert(rt != NULL || error.status == FIEF_NO_MEMORY, "%s", error.text);
+    if (rt == NULL) {
+        return false;
+    }
+    if (block != NULL) {
+        fill(block, 40, 1);
+        fief_release(rt, block);
+    }
+    fief_release(rt, &seen); /* a report, of what is known */
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_FOREIGN_FREE), "%s", seen.text);
+    close_runtime();
+    return true;
+}
+
+Test(limits, a_limit_of_the_systems_on_memory_is_no_crash)
+{
+    enum { STEP = 32 << 10, MOST = 6 << 20 };
+    if (RUNNING_ON_VALGRIND || strcmp(fief_mode(), "ASan-annotated") == 0) {
+        cr_skip("they need memory of their own");
+    }
+    size_t refused = 0, opened = 0;
+    for (size_t bytes = 0; bytes < MOST; bytes += STEP) {
+        *(opens_within(bytes) ? &opened : &refused) += 1;
+    }
+    cr_expect_gt(refused, 0);
+    cr_expect_gt(opened, 0);
 }

@@ -26,6 +26,7 @@ DEFINITION = re.compile(r"^[a-z].*?(\w+)\([^();]*[),]$")
 # name, flags, how the program is put together
 CONFIGURATIONS = [
     ("O0", ["-O0"], "program"),
+    ("O0 near its sources", ["-O0"], "near"),
     ("O1", ["-O1"], "program"),
     ("O2", ["-O2"], "program"),
     ("O3", ["-O3"], "program"),
@@ -128,8 +129,10 @@ class Host:
         return program != "deep" or not frame_pointers.isdisjoint(self.compile)
 
     def report_of(self, program):
-        done = subprocess.run(["./host", program, *self.arguments], cwd=self.directory,
-                              capture_output=True, text=True, timeout=60, check=False)
+        """Run near its sources, it has their paths from there."""
+        folder = os.path.dirname(HERE) if self.form == "near" else self.directory
+        done = subprocess.run([os.path.join(self.directory, "host"), program, *self.arguments],
+                              cwd=folder, capture_output=True, text=True, timeout=60, check=False)
         return done.stderr
 
 
@@ -164,6 +167,8 @@ def is_right(host, program, expected, found, functions):
     if host.form in ("bare", "stripped"):
         symbol = found[0].split(".")[0] if found else "??"
         return found is not None and symbol in functions and found[1].startswith("(host+")
+    if host.form == "near":
+        return found == (function, f"{os.path.basename(HERE)}/{file}:{line}")
     return found is not None and found[0] == function and found[1].endswith(f"/{file}:{line}")
 
 

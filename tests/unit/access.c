@@ -37,7 +37,8 @@
     row(32, "vpcmpeqb (%rdi), %ymm0, %ymm1") row(64, "vmovdqu64 (%rdi), %zmm16") \
     row(32, "vmovdqu64 %ymm16, (%rdi)") row(64, "vmovups %zmm0, (%rdi)") \
     row(0, "movq %rax, %rcx") row(0, "addsd %xmm1, %xmm0") row(0, "nop") row(0, "ret") \
-    row(0, "vpermd (%rdi), %ymm0, %ymm1") row(0, "vmovdqu32 (%rdi), %zmm0{%k1}")
+    row(0, "vpermd (%rdi), %ymm0, %ymm1") row(0, "vmovdqu32 (%rdi), %zmm0{%k1}") \
+    row(0, "vpermd (%rdi), %zmm0, %zmm1")
 
 #define TEXT(bytes, text) "    .p2align 4, 0x90\n    " text "\n"
 __asm__(".text\n    .p2align 4, 0x90\nof_access_rows:\n" EACH(TEXT) "    .p2align 4, 0x90\n");
@@ -55,6 +56,41 @@ Test(access, sizes_are_the_instruction_s)
         size_t found = os_access_size(of_access_rows + 16 * i);
         cr_expect_eq(found, rows[i].bytes, "%s: %zu bytes, found %zu", rows[i].text, rows[i].bytes,
                      found);
+    }
+}
+
+/* What an assembler leaves out or writes in one order only, and what needs no text. */
+static const struct {
+    size_t bytes;
+    const char *text;
+    unsigned char code[12];
+} by_hand[] = {
+    {8, "data16 movq %rax, (%rdi)", {0x66, 0x48, 0x89, 0x07}},
+    {2, "rep movsw, its word first", {0x66, 0xF3, 0xA5}},
+    {2, "rep movsw, its word last", {0xF3, 0x66, 0xA5}},
+    {4, "movl %es:(%rdi), %eax", {0x26, 0x8B, 0x07}},
+    {4, "movl %cs:(%rdi), %eax", {0x2E, 0x8B, 0x07}},
+    {4, "movl %ss:(%rdi), %eax", {0x36, 0x8B, 0x07}},
+    {4, "movl %ds:(%rdi), %eax", {0x3E, 0x8B, 0x07}},
+    {4, "movl %fs:(%rdi), %eax", {0x64, 0x8B, 0x07}},
+    {8, "movq %gs:(%rdi), %rax", {0x65, 0x48, 0x8B, 0x07}},
+    {4, "movl (%edi), %eax", {0x67, 0x8B, 0x07}},
+    {1, "addb %al, (%rdi)", {0x00, 0x07}},
+    {0, "testb $1, %al", {0xA8, 0x01}},
+    {0, "testl $1, %eax", {0xA9, 0x01, 0x00, 0x00, 0x00}},
+    {8, "cvtps2pd (%rdi), %xmm0", {0x0F, 0x5A, 0x07}},
+    {16, "cvtpd2ps (%rdi), %xmm0", {0x66, 0x0F, 0x5A, 0x07}},
+    {16, "movshdup (%rdi), %xmm0", {0xF3, 0x0F, 0x16, 0x07}},
+    {4, "movd %xmm0, (%rdi)", {0x66, 0x0F, 0x7E, 0x07}},
+    {8, "cmpxchg8b (%rdi)", {0x0F, 0xC7, 0x0F}},
+};
+
+Test(access, prefixes_in_any_order_and_what_stays_in_registers)
+{
+    for (size_t i = 0; i < sizeof by_hand / sizeof *by_hand; i++) {
+        size_t found = os_access_size(by_hand[i].code);
+        cr_expect_eq(found, by_hand[i].bytes, "%s: %zu bytes, found %zu", by_hand[i].text,
+                     by_hand[i].bytes, found);
     }
 }
 

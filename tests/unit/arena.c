@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <wchar.h>
 
 static fief_runtime *rt;
 static witness seen;
@@ -560,6 +561,36 @@ Test(arena, prints_what_a_list_of_arguments_says)
     cr_expect_str_eq(text, "one and 2");
     cr_expect_eq(strlen(print_list(a, "%05000d", 1)), 5000);
     fief_arena_close(a);
+}
+
+/* As snprintf says it: no byte of this locale's is that character. */
+Test(arena, what_can_not_be_printed_is_null)
+{
+    const wint_t none = 0x7FFFFFFF;
+    fief_arena *a = fief_arena_open(rt, NULL);
+    size_t before = fief_arena_used(a);
+    cr_expect_null(fief_arena_printf(a, "%lc", none));
+    cr_expect_eq(fief_arena_used(a), before);
+    cr_expect_null(fief_printf(rt, FIEF_DYNAMIC, "%lc", none));
+    fief_arena_close(a);
+}
+
+Test(arena, a_resize_of_anothers_block_is_a_copy)
+{
+    fief_arena *a = fief_arena_open(rt, NULL), *other = fief_arena_open(rt, NULL);
+    unsigned char *theirs = fief_arena_alloc(other, 40), *heaps = fief_malloc(rt, 40);
+    fill(theirs, 40, 1);
+    fill(heaps, 40, 2);
+    unsigned char *first = fief_arena_resize(a, theirs, 40, 80);
+    unsigned char *second = fief_arena_resize(a, heaps, 40, 80);
+    cr_assert(first != theirs && holds(first, 40, 1));
+    cr_assert(second != heaps && holds(second, 40, 2));
+    fill(first, 80, 3);
+    fill(second, 80, 4);
+    fief_arena_close(a);
+    cr_expect(holds(theirs, 40, 1) && holds(heaps, 40, 2));
+    fief_release(rt, heaps);
+    fief_arena_close(other);
 }
 
 /* Its records, where blocks are seen, take much of what descriptors there are. */

@@ -41,6 +41,21 @@ Test(heap, unsized_blocks_of_every_range)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+Test(heap, a_good_size_is_the_one_that_a_block_of_it_has)
+{
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    fief_heap *h = fief_runtime_heap(rt);
+    for (size_t size = 0; size < 1u << 20; size = size + size / 5 + 1) {
+        size_t good = fief_heap_good_size(size);
+        char *p = fief_malloc(rt, size);
+        cr_expect_geq(good, size);
+        cr_expect_eq(fief_heap_usable_size(h, p), good, "%zu", size);
+        fief_release(rt, p);
+    }
+    cr_expect_eq(fief_heap_good_size(SIZE_MAX), SIZE_MAX, "there is none");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(heap, foreign_and_arena_pointers_are_refused)
 {
     witness seen = {0};

@@ -179,6 +179,35 @@ static void a_leak_is_told_to_the_host(void)
     cr_expect_null(strstr(text, "2 blocks"), "%s", text);
 }
 
+static bool hear_all(const fief_misuse *m, void *user)
+{
+    heard *h = user;
+    h->times++;
+    (void)fief_misuse_json(m, h->json, sizeof h->json);
+    return true;
+}
+
+static void a_leaks_json_has_a_row_for_each_kind_if_blocks_are_counted(void)
+{
+    for (int counts = 0; counts < 2; counts++) {
+        heard h = {0};
+        fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                    .count_blocks = counts != 0,
+                                                    .on_misuse = hear_all,
+                                                    .user = &h});
+        (void)fief_new(rt, FIEF_KIND_LIST, FIEF_DYNAMIC, 320);
+        (void)fief_new(rt, FIEF_KIND_VECTOR, FIEF_DYNAMIC, 160);
+        (void)fief_close(rt);
+        bool counted = counts != 0 || is_guarded();
+        cr_expect_eq(h.times, 1);
+        cr_expect_not_null(strstr(h.json, counted ? "\"counted\":true" : "\"counted\":false"), "%s",
+                           h.json);
+        cr_expect(!counted || (strstr(h.json, "\"rows\":[{\"kind\":\"") != NULL &&
+                               strstr(h.json, "},{\"kind\":\"") != NULL),
+                  "%s", h.json);
+    }
+}
+
 /* In a guarded build the call stops for a debugger, before it has done anything. */
 static void break_at_the_third(void)
 {
@@ -200,6 +229,7 @@ Test(reports, an_operation_may_stop_for_a_debugger)
 Test(reports, leaks)
 {
     a_leak_is_told_to_the_host();
+    a_leaks_json_has_a_row_for_each_kind_if_blocks_are_counted();
     leaks_are_told_by_kind_and_strategy();
     what_is_dropped_is_no_leak();
     leaks_that_were_not_counted_say_how_to_count();
@@ -318,6 +348,33 @@ Test(reports, the_unit_that_killed_a_block_is_named)
     char *r = fief_temp(rt, char, 40);
     fief_unit_end(rt, nameless);
     cr_expect(!is_guarded() || describes(r, ", end of unit 3\n"), "%s", text);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Of nested units the outer ones are noted, and of those that ended the last. */
+Test(reports, units_have_names_as_far_as_they_are_noted)
+{
+    enum { DEEP = 40, NESTED = 32, ENDED = 256 };
+    char name[DEEP][20], *blocks[DEEP];
+    fief_unit units[DEEP];
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    for (unsigned i = 0; i < DEEP; i++) {
+        (void)snprintf(name[i], sizeof name[i], "unit-%u.lox", i);
+        units[i] = fief_unit_begin_named(rt, name[i]);
+        blocks[i] = fief_temp(rt, char, 40);
+    }
+    for (unsigned i = DEEP; i-- > 0;) {
+        fief_unit_end(rt, units[i]);
+    }
+    for (unsigned i = 0; i < NESTED; i++) {
+        cr_expect(!is_guarded() || describes(blocks[i], name[i]), "%u: %s", i, text);
+    }
+    for (unsigned i = 0; i < ENDED; i++) {
+        fief_unit later = fief_unit_begin(rt);
+        cr_assert_not_null(fief_temp(rt, char, 40));
+        fief_unit_end(rt, later);
+    }
+    cr_expect(!describes(blocks[0], name[0]), "it ended long ago: %s", text);
     cr_expect_eq(fief_close(rt), 0);
 }
 

@@ -2,8 +2,11 @@
 #include "trace.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fief/fief.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct tape {
     unsigned char *bytes;
@@ -21,11 +24,17 @@ static bool keep(const void *bytes, size_t size, void *user)
     return !t->refuses;
 }
 
+static fief_runtime *open_traced_as(tape *t, fief_config config)
+{
+    fief_trace to = {.write = keep, .user = t};
+    config.trace = &to;
+    config.name = "traced";
+    return fief_open(&config);
+}
+
 static fief_runtime *open_traced(tape *t)
 {
-    static fief_trace to;
-    to = (fief_trace){.write = keep, .user = t};
-    return fief_open(&(fief_config){.trace = &to, .name = "traced"});
+    return open_traced_as(t, (fief_config){0});
 }
 
 typedef struct counts {
@@ -165,6 +174,271 @@ Test(traces, stacks_pools_and_resizes_are_there)
     free(t.bytes);
 }
 
+/* The first class of that verb and context; NULL: there is none. */
+static const trace_class *class_of(const trace *r, unsigned verb, unsigned context)
+{
+    for (uint32_t i = 1; i <= trace_classes(r); i++) {
+        const trace_class *c = trace_class_at(r, i);
+        if (c->verb == verb && c->context == context) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void expect_class(const trace *r, unsigned verb, unsigned context, unsigned strategy,
+                         const char *region)
+{
+    const trace_class *c = class_of(r, verb, context);
+    cr_assert_not_null(c, "verb %u, context %u", verb, context);
+    cr_expect_eq(c->strategy, strategy, "verb %u, context %u: %u", verb, context, c->strategy);
+    const trace_region *in = c->region != 0 ? trace_region_at(r, c->region) : NULL;
+    cr_expect_str_eq(in != NULL ? in->name : "none", region);
+}
+
+Test(traces, blocks_by_kind_and_copies_are_in_the_regions_of_their_contexts)
+{
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced(&t);
+    fief_unit unit = fief_unit_begin_named(rt, "main.lox");
+    (void)fief_new(rt, FIEF_KIND_NATIVE, FIEF_NATIVE, 32);
+    (void)fief_new(rt, FIEF_KIND_TOKEN, FIEF_TEMPORARY, 24);
+    void *frame = fief_new(rt, FIEF_KIND_CALL_FRAME, FIEF_DYNAMIC, 64);
+    (void)fief_strdup(rt, FIEF_LITERAL, "literal");
+    (void)fief_strdup(rt, FIEF_TEMPORARY, "temporary");
+    fief_free_string(rt, fief_strdup(rt, FIEF_DYNAMIC, "dynamic"));
+    fief_stack_pop(fief_frame_stack(rt), frame, 64);
+    fief_unit_end(rt, unit);
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    expect_class(r, TRACE_NEW, FIEF_NATIVE, FIEF_VM_ARENA, "the vm arena");
+    expect_class(r, TRACE_NEW, FIEF_TEMPORARY, FIEF_COMPILER_ARENA, "the compiler arena");
+    expect_class(r, TRACE_NEW, FIEF_DYNAMIC, FIEF_STACK, "the stack");
+    expect_class(r, TRACE_COPY, FIEF_LITERAL, FIEF_VM_ARENA, "the vm arena");
+    expect_class(r, TRACE_COPY, FIEF_TEMPORARY, FIEF_COMPILER_ARENA, "the compiler arena");
+    expect_class(r, TRACE_COPY, FIEF_DYNAMIC, FIEF_HEAP, "none");
+    cr_expect_str_eq(c.last[TRACE_UNIT].text, "main.lox");
+    cr_expect_eq(c.types[TRACE_ALLOC], 6);
+    trace_close(r);
+    free(t.bytes);
+}
+
+Test(traces, alignments_stacks_of_the_hosts_and_refusals_are_there)
+{
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced_as(&t, (fief_config){.limit_bytes = 10000});
+    void *aligned = fief_heap_alloc_aligned(fief_runtime_heap(rt), 100, 256);
+    cr_assert_null(fief_malloc(rt, 20000));
+    fief_stack *s = fief_stack_open(rt, &(fief_arena_config){.name = "coroutine"});
+    (void)fief_trim(rt); /* no event of a trace */
+    void *frame = fief_stack_push(s, 40);
+    fief_stack_pop(s, frame, 40);
+    fief_stack_close(s);
+    fief_heap_free(fief_runtime_heap(rt), aligned, 100);
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_expect_eq(c.types[TRACE_REFUSED], 1);
+    cr_expect_eq(c.last[TRACE_REFUSED].size, 20000);
+    cr_expect_eq(c.types[TRACE_ALLOC], 2);
+    cr_expect_eq(trace_operations(r), 5);
+    cr_assert_not_null(class_of(r, TRACE_ALIGNED, 0));
+    cr_expect_eq(class_of(r, TRACE_ALIGNED, 0)->align_log2, 8);
+    const trace_region *own = trace_region_at(r, trace_regions(r));
+    cr_expect_eq(own->strategy, FIEF_STACK);
+    cr_expect_str_eq(own->name, "coroutine");
+    trace_close(r);
+    free(t.bytes);
+}
+
+/* The host's program counter: a line of a script; 0: none runs. */
+static uint64_t script_line;
+
+static uint64_t where(void *user)
+{
+    (void)user;
+    return script_line;
+}
+
+static size_t where_text(uint64_t at, char *buffer, size_t size, void *user)
+{
+    (void)user;
+    return (size_t)snprintf(buffer, size, "script.lox:%u", (unsigned)at);
+}
+
+Test(traces, lines_of_the_hosts_program_are_sites_as_far_as_there_is_room)
+{
+    enum { LINES = SITES_MOST + 500 };
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced_as(&t, (fief_config){.where = where, .where_text = where_text});
+    for (unsigned i = 1; i <= LINES + 1; i++) {
+        script_line = i <= LINES ? i : 7; /* once more: it has its number */
+        (void)fief_arena_alloc(fief_vm_arena(rt), 16);
+    }
+    script_line = 0;
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_expect_eq(trace_sites(r), SITES_MOST);
+    cr_expect_str_eq(trace_site_at(r, 1)->text, "script.lox:1");
+    cr_expect_eq(trace_site_at(r, 1)->count, 1);
+    cr_expect_eq(c.types[TRACE_ALLOC], LINES + 1, "also those without a site");
+    trace_close(r);
+
+    char error[200];
+    r = trace_open_bytes(t.bytes, t.size, "tape", error, sizeof error);
+    uint64_t blocks = 0;
+    for (trace_event e; trace_next(r, &e);) {
+        uint64_t line = e.type == TRACE_ALLOC ? ++blocks : 0, site = line <= SITES_MOST ? line : 0;
+        cr_assert_eq(e.site, line <= LINES ? site : 7, "line %u", (unsigned)line);
+    }
+    trace_close(r);
+    free(t.bytes);
+}
+
+Test(traces, a_region_or_a_class_too_many_loses_no_block)
+{
+    enum { ARENAS = 4200, ALIGNS = 3, TABLE = 4096 };
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced(&t);
+    for (unsigned i = 0; i < ARENAS; i++) {
+        fief_arena *a = fief_arena_open(rt, NULL);
+        for (unsigned n = 0; n < ALIGNS; n++) {
+            (void)fief_arena_alloc_aligned(a, 8, (size_t)16 << n);
+        }
+    }
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_expect_eq(trace_regions(r), TABLE);
+    cr_expect_eq(trace_classes(r), TABLE);
+    cr_expect_eq(c.types[TRACE_ALLOC], ARENAS * ALIGNS);
+    trace_close(r);
+    free(t.bytes);
+}
+
+Test(traces, a_library_that_is_loaded_later_is_a_module_of_it)
+{
+    static const char name[] = "libBrokenLocale.so.1"; /* glibc's, and nobody's */
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced(&t);
+    fief_release(rt, fief_malloc(rt, 10));
+    void *library = dlopen(name, RTLD_NOW);
+    fief_arena *a = fief_arena_open(rt, NULL); /* a new site */
+    fief_arena_close(a);
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    bool found = false;
+    for (uint32_t i = 1; i <= trace_modules(r); i++) {
+        found = found || strstr(trace_module_at(r, i)->path, name) != NULL;
+    }
+    cr_expect_eq(found, library != NULL);
+    trace_close(r);
+    free(t.bytes);
+    if (library != NULL) {
+        (void)dlclose(library);
+    }
+}
+
+Test(traces, a_mark_without_a_trace_is_nothing)
+{
+    fief_runtime *rt = fief_open(NULL);
+    fief_trace_mark(rt, "nobody reads it");
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(traces, marks_of_one_moment_are_in_their_order_and_a_long_one_is_cut)
+{
+    enum { MARKS = 2000, TEXT = 3000 };
+    static char text[TEXT];
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced(&t);
+    for (unsigned i = 0; i < MARKS; i++) {
+        (void)snprintf(text, sizeof text, "%u", i);
+        fief_trace_mark(rt, text);
+    }
+    memset(text, 'x', TEXT - 1);
+    fief_trace_mark(rt, text);
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_expect_eq(c.types[TRACE_MARK], MARKS + 1);
+    cr_expect_eq(strlen(c.last[TRACE_MARK].text), TRACE_TEXT_MOST);
+    trace_close(r);
+    char error[200];
+    r = trace_open_bytes(t.bytes, t.size, "tape", error, sizeof error);
+    unsigned next = 0;
+    for (trace_event e; trace_next(r, &e) && next < MARKS;) {
+        cr_assert(e.type != TRACE_MARK || strtoul(e.text, NULL, 10) == next++);
+    }
+    trace_close(r);
+    free(t.bytes);
+}
+
+/* Of each sort of event one, and none is let through. */
+static void use_every_verb(fief_runtime *rt)
+{
+    fief_unit unit = fief_unit_begin_named(rt, "late");
+    void *block = fief_realloc(rt, fief_malloc(rt, 10), 500);
+    fief_release(rt, block);
+    (void)fief_malloc(rt, (size_t)2 << 20); /* beyond the limit */
+    fief_arena *a = fief_arena_open(rt, NULL);
+    (void)fief_arena_alloc(a, 30);
+    fief_arena_close(a);
+    script_line++; /* a new site */
+    fief_trace_mark(rt, "late");
+    fief_unit_end(rt, unit);
+}
+
+Test(traces, a_host_that_takes_no_more_is_asked_no_more)
+{
+    tape t = {0};
+    fief_runtime *rt = open_traced_as(&t, (fief_config){.limit_bytes = 1 << 20, .where = where});
+    use_every_verb(rt);
+    size_t calls = 0;
+    t.refuses = true;
+    for (size_t pieces = t.pieces; t.pieces == pieces; calls++) {
+        fief_release(rt, fief_malloc(rt, 100));
+    }
+    size_t pieces = t.pieces;
+    use_every_verb(rt);
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(t.pieces, pieces);
+    char error[200];
+    trace *r = trace_open_bytes(t.bytes, t.size, "tape", error, sizeof error);
+    for (trace_event e; trace_next(r, &e);) {
+        cr_assert(e.type != TRACE_MARK || e.operation < calls);
+    }
+    cr_expect_not_null(trace_cut(r), "its end is missing, and it says so");
+    cr_expect_gt(trace_operations(r), calls);
+    trace_close(r);
+    free(t.bytes);
+}
+
+Test(traces, a_trace_is_a_file_of_the_path_given)
+{
+    char path[] = "trace-XXXXXX", error[200];
+    int file = mkstemp(path);
+    cr_assert(file >= 0);
+    cr_assert_eq(write(file, "what was there", 14), 14);
+    (void)close(file);
+    fief_trace to = {.path = path};
+    fief_runtime *rt = fief_open(&(fief_config){.trace = &to});
+    cr_assert_not_null(rt);
+    fief_release(rt, fief_malloc(rt, 10));
+    cr_expect_eq(fief_close(rt), 0);
+    trace *r = trace_open(path, error, sizeof error);
+    cr_assert_not_null(r, "%s", error);
+    for (trace_event e; trace_next(r, &e);) {
+    }
+    cr_expect_null(trace_cut(r));
+    cr_expect_eq(trace_operations(r), 2);
+    trace_close(r);
+    (void)unlink(path);
+}
+
 Test(traces, a_long_trace_is_read_as_it_was_done)
 {
     enum { SLOTS = 500, STEPS = 200000 };
@@ -227,6 +501,12 @@ Test(traces, a_long_trace_is_read_as_it_was_done)
     free(t.bytes);
 }
 
+static bool refuse(const fief_misuse *misuse, void *user)
+{
+    (void)misuse, (void)user;
+    return true;
+}
+
 Test(traces, a_refused_free_is_not_in_it)
 {
     if (strcmp(fief_mode(), "debug-poisoned") != 0) {
@@ -235,7 +515,6 @@ Test(traces, a_refused_free_is_not_in_it)
     tape t = {0};
     counts c;
     fief_trace to = {.write = keep, .user = &t};
-    bool refuse(const fief_misuse *misuse, void *user);
     fief_runtime *rt = fief_open(&(fief_config){.trace = &to, .on_misuse = refuse});
     void *block = fief_heap_alloc(fief_runtime_heap(rt), 40);
     fief_heap_free(fief_runtime_heap(rt), block, 48); /* another size: misuse */
@@ -247,10 +526,25 @@ Test(traces, a_refused_free_is_not_in_it)
     free(t.bytes);
 }
 
-bool refuse(const fief_misuse *misuse, void *user)
+Test(traces, what_was_given_back_before_a_misuse_is_in_it_and_its_report_writes_it_out)
 {
-    (void)misuse, (void)user;
-    return true;
+    enum { TIMES = 5 };
+    tape t = {0};
+    counts c;
+    fief_arena *nothing = NULL;
+    fief_runtime *rt = open_traced_as(&t, (fief_config){.on_misuse = refuse});
+    fief_release(rt, fief_malloc(rt, 10));
+    size_t pieces = t.pieces;
+    for (unsigned i = 0; i < TIMES; i++) {
+        cr_expect(!fief_seal(rt, (fief_arena *)(void *)&nothing)); /* it is none */
+    }
+    cr_expect_eq(t.pieces, pieces + 1, "the later reports had nothing to write out");
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_expect_eq(c.types[TRACE_FREE], 1);
+    cr_expect_eq(trace_live_blocks(r), 0);
+    trace_close(r);
+    free(t.bytes);
 }
 
 Test(traces, a_place_that_cannot_be_written_is_refused_at_open)
@@ -263,6 +557,12 @@ Test(traces, a_place_that_cannot_be_written_is_refused_at_open)
     tape t = {.refuses = true};
     to = (fief_trace){.write = keep, .user = &t};
     cr_assert_null(fief_open(&(fief_config){.trace = &to, .error = &error}));
+    to = (fief_trace){.path = "/dev/full"};
+    cr_assert_null(fief_open(&(fief_config){.trace = &to, .error = &error}));
+    cr_assert(strstr(error.text, "/dev/full") != NULL);
+    to = (fief_trace){.path = NULL};
+    cr_assert_null(fief_open(&(fief_config){.trace = &to, .error = &error}));
+    cr_assert_eq(error.status, FIEF_BAD_CONFIG);
     free(t.bytes);
 }
 
