@@ -26,12 +26,13 @@ SLOW, QUIET, SEEDS_MOST, LOX_SEEDS_MOST = 500, 60, 150, 80
 
 
 class Place:
-    """Where a target's campaign keeps things, all under build/."""
+    """Where a target's campaign keeps things, all under build/: what it found new together with those
+    of other modes, the rest by itself, since they may run side by side."""
 
-    def __init__(self, root, target):
+    def __init__(self, root, target, alone="merge"):
         self.root, self.target = root, target
         self.work = os.path.join(root, "build", "fuzz-corpus", target)
-        self.scratch = os.path.join(root, "build", "fuzz-scratch", target)
+        self.scratch = os.path.join(root, "build", "fuzz-scratch", target, alone)
         self.seeds = os.path.join(self.scratch, "seeds")
         self.committed = os.path.join(root, "corpus", target)
         self.programs = os.path.join(root, "tests", "lox", "programs") if target == "lox" else None
@@ -190,7 +191,8 @@ def watch(place, args, engine, progress):
 
 def campaign(root, args, target):
     """How many finds, and whether somebody stopped it."""
-    place, progress = Place(root, target), Progress(args, target)
+    place = Place(root, target, f"{args.engine}-{args.mode}")
+    progress = Progress(args, target)
     place.write_seeds()
     engine = ENGINES[args.engine](place, args, args.seed)
     try:

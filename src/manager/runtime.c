@@ -167,11 +167,20 @@ static void give_up(runtime *r)
     space_close(&c->space);
 }
 
-static fief_runtime *without_trace(runtime *r, const fief_config *config)
+void close_evidence(runtime *r)
+{
+    depot_close(r->core.depot);
+    units_close(r->log);
+}
+
+static fief_runtime *without_trace(runtime *r, const fief_config *config, fief_status why)
 {
     const char *path = config->trace->path;
+    close_evidence(r);
     give_up(r);
-    (void)refuse(config->error, FIEF_BAD_CONFIG, "the trace '%s' cannot be written",
+    (void)refuse(config->error, why,
+                 why == FIEF_NO_MEMORY ? "no memory for the trace '%s'"
+                                       : "the trace '%s' cannot be written",
                  path != NULL ? path : "(by the host's function)");
     return NULL;
 }
@@ -249,8 +258,9 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, &config);
-            if (!trace_start(r, &config)) {
-                return without_trace(r, &config);
+            fief_status traced = trace_start(r, &config);
+            if (traced != FIEF_OK) {
+                return without_trace(r, &config, traced);
             }
             watch_pointers(r, &config);
             watch_opened(r);

@@ -62,8 +62,10 @@ void diary_save(core *c, fief_misuse *m);
 /* The call that was noticed has been refused: as if it had not been made. */
 void diary_forget(core *c, const fief_misuse *m);
 
-/* trace.c: the trace that the host asked for; false: it has no place to go. */
-bool trace_start(runtime *r, const fief_config *config);
+/* Of a guarded build: stacks and units. */
+void close_evidence(runtime *r);
+/* trace.c: the trace that the host asked for; FIEF_BAD_CONFIG: it has no place to go. */
+fief_status trace_start(runtime *r, const fief_config *config);
 /* Before a report, which may be the last thing that happens. */
 void trace_flush(core *c);
 /* As diary_forget. */

@@ -347,14 +347,14 @@ static size_t tracer_size(void)
     return (sizeof(tracer) + OS_PAGE - 1) & ~(size_t)(OS_PAGE - 1);
 }
 
-bool trace_start(runtime *r, const fief_config *config)
+fief_status trace_start(runtime *r, const fief_config *config)
 {
     if (config->trace == NULL) {
-        return true;
+        return FIEF_OK;
     }
     tracer *t = os_map(tracer_size());
     if (t == NULL) {
-        return false;
+        return FIEF_NO_MEMORY;
     }
     unsigned char header[TRACE_HEADER];
     trace_file_header(header);
@@ -372,12 +372,12 @@ bool trace_start(runtime *r, const fief_config *config)
             os_close_file(t->file);
         }
         os_release(t, tracer_size());
-        return false;
+        return FIEF_BAD_CONFIG;
     }
     note_facts(t, r);
     t->hook.on_note = on_note;
     r->core.trace = &t->hook;
-    return true;
+    return FIEF_OK;
 }
 
 void trace_end(core *c)

@@ -38,18 +38,19 @@ static void copy_name(char *ret_name, const char *name)
 void units_begin(unit_log *log, unsigned depth, unsigned number, uint64_t operation,
                  const char *name)
 {
-    if (log != NULL && depth < UNITS_NESTED) {
+    if (log != NULL && depth <= UNITS_NESTED) {
+        bool has_room = depth < UNITS_NESTED;
         unit_note *note = &log->open[depth];
-        *note = (unit_note){.begun = operation, .number = number};
-        copy_name(note->name, name);
+        *note = (unit_note){.begun = operation, .number = has_room ? number : 0};
+        copy_name(note->name, has_room ? name : NULL);
     }
 }
 
 void units_end(unit_log *log, unsigned depth, uint64_t operation, uint32_t stack)
 {
-    if (log != NULL && depth != 0 && depth <= UNITS_NESTED) {
+    if (log != NULL && depth != 0) {
         unit_note *note = &log->ended[log->count++ % UNITS_ENDED];
-        *note = log->open[depth - 1];
+        *note = log->open[depth <= UNITS_NESTED ? depth - 1 : UNITS_NESTED];
         note->ended = operation;
         note->stack = stack & RECORD_STACK;
     }
@@ -85,7 +86,7 @@ const unit_note *units_killer(const unit_log *log, const record *block)
         uint64_t begun = note->begun & OPERATION_MAX, ended = note->ended & OPERATION_MAX;
         if (begun < block->operation && block->operation <= ended &&
             note->stack == block->died) {
-            return note;
+            return note->number != 0 ? note : NULL;
         }
     }
     return NULL;

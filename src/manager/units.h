@@ -23,7 +23,8 @@ typedef struct unit_note {
 
 typedef struct unit_log {
     uint64_t count; /* of those that ended; a ring */
-    unit_note open[UNITS_NESTED], ended[UNITS_ENDED];
+    unit_note open[UNITS_NESTED + 1]; /* the last stands for all within: its number is 0 */
+    unit_note ended[UNITS_ENDED];
 } unit_log;
 
 /* NULL when memory is short; what is asked of a log that is NULL is unknown. */
@@ -38,7 +39,7 @@ void units_end(unit_log *log, unsigned depth, uint64_t operation, uint32_t stack
 unsigned units_begun_before(const unit_log *log, unsigned depth, uint64_t operation);
 /* The name of one of `depth` open units; "": it has none, or is not open. */
 const char *units_name(const unit_log *log, unsigned depth, unsigned number);
-/* The one whose end killed that block; NULL: none did, or it ended long ago. */
+/* The one whose end killed that block; NULL: none did, it ended long ago, or was too deep. */
 const unit_note *units_killer(const unit_log *log, const record *block);
 
 #endif

@@ -150,8 +150,7 @@ static void release(runtime *r)
         (void)guard_exhume(c->space.base, bytes);
     }
     images_release(c);
-    depot_close(c->depot);
-    units_close(r->log);
+    close_evidence(r);
     space_close(&c->space);
 }
 

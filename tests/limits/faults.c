@@ -453,8 +453,7 @@ static bool count_bytes(const void *bytes, size_t size, void *user)
     return true;
 }
 
-/* Where there is no memory for a trace there is no runtime; else the trace is written. Of a release
- * build alone: a guarded one has made its diary and depot by then, and keeps them. */
+/* Where there is no memory for a trace there is no runtime; else the trace is written. */
 static void use_trace(void)
 {
     size_t written = 0;
@@ -493,9 +492,7 @@ static void program(size_t number, bool lasting)
     fault.begun = false;
     fake_fail_at(number);
     use_smallest();
-    if (strcmp(fief_mode(), "release") == 0) {
-        use_trace();
-    }
+    use_trace();
     use_runtime("default kinds", (fief_config){.reserve_bytes = RESERVE});
     use_runtime("own kinds", (fief_config){.reserve_bytes = RESERVE,
                                            .kinds = own_kinds,

@@ -369,6 +369,9 @@ Test(reports, units_have_names_as_far_as_they_are_noted)
     for (unsigned i = 0; i < NESTED; i++) {
         cr_expect(!is_guarded() || describes(blocks[i], name[i]), "%u: %s", i, text);
     }
+    for (unsigned i = NESTED; i < DEEP; i++) {
+        cr_expect(!describes(blocks[i], "unit-"), "%u: too deep to be known: %s", i, text);
+    }
     for (unsigned i = 0; i < ENDED; i++) {
         fief_unit later = fief_unit_begin(rt);
         cr_assert_not_null(fief_temp(rt, char, 40));
