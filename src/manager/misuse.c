@@ -25,13 +25,16 @@ typedef struct description {
     fief_misuse *misuse;
 } description;
 
-/* A name is the host's: reads all of it, lest a later step fail over it. */
+/* A name is the host's: reads all of it, lest a later step fail over it. What was stored before is
+ * in memory by then, and nothing that comes after: a compiler does not know that a read may jump. */
 static const char *readable(const char *name)
 {
+    __asm__ volatile("" ::: "memory");
     const volatile char *c = name;
     while (c != NULL && *c != '\0') {
         c++;
     }
+    __asm__ volatile("" ::: "memory");
     return name;
 }
 

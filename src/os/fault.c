@@ -21,7 +21,8 @@ OF_THREAD sigjmp_buf *recovery;
 
 /* ---- what may fail ---- */
 
-bool os_try(void (*work)(void *), void *argument)
+/* Never inlined: a local of the function that sets the jump would be lost by it. */
+__attribute__((noinline)) bool os_try(void (*work)(void *), void *argument)
 {
     sigjmp_buf here;
     sigjmp_buf *volatile outer = recovery;
