@@ -26,7 +26,7 @@ typedef struct description {
 } description;
 
 /* A name is the host's: reads all of it, lest a later step fail over it. What was stored before is
- * in memory by then, and nothing that comes after: a compiler does not know that a read may jump. */
+ * in memory by then, and nothing that comes after: no compiler knows that a read may jump. */
 static const char *readable(const char *name)
 {
     __asm__ volatile("" ::: "memory");
