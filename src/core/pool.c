@@ -257,13 +257,18 @@ static void mark_vacant(pool *p)
     }
 }
 
+static bool is_marked(const pool_span *span, size_t i)
+{
+    return (span->bits[i / 64] >> (i % 64) & 1) != 0;
+}
+
 /* Of a slot that was carved. Where blocks have records, slots in quarantine are in no list. */
 static bool is_live(const pool *p, const pool_span *span, size_t i)
 {
     if (GUARD_SHUT) {
         return ledger_at(&p->core->space, slot_at(p, span, i))->state == BLOCK_LIVE;
     }
-    return (span->bits[i / 64] >> (i % 64) & 1) == 0;
+    return !is_marked(span, i);
 }
 
 typedef struct visitor {
@@ -327,12 +332,10 @@ static void list_marked(pool *p)
 {
     fief_vacant **link = list_of(p);
     for (const pool_span *span = p->spans; span != NULL; span = span->next) {
-        for (size_t i = 0; i < bits_bytes(p) / 8; i++) {
-            for (uint64_t left = span->bits[i]; left != 0; left &= left - 1) {
-                size_t index = i * 64 + (size_t)__builtin_ctzll(left);
-                fief_vacant *slot = (fief_vacant *)(void *)slot_at(p, span, index);
-                *link = slot;
-                link = &slot->next;
+        for (size_t i = 0; i < slots_per_span(p); i++) {
+            if (is_marked(span, i)) {
+                *link = (fief_vacant *)(void *)slot_at(p, span, i);
+                link = &(*link)->next;
             }
         }
     }

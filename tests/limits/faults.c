@@ -431,11 +431,12 @@ static void use_range(void)
     }
 }
 
-/* No half of it is enough, so that one refusal is final. */
-static void use_smallest(void)
+/* Of a reserve no half of which is enough, so that one refusal is final. */
+static void use_smallest(const char *part, const fief_trace *trace)
 {
-    fault.part = "the smallest reserve";
-    rt = fief_open(&(fief_config){.reserve_bytes = 4 << 20, .quarantine_bytes = 1});
+    fault.part = part;
+    rt = fief_open(
+        &(fief_config){.reserve_bytes = 4 << 20, .quarantine_bytes = 1, .trace = trace});
     must(rt != NULL || has_failed(), "open failed before its time");
     after();
     if (rt != NULL) {
@@ -457,17 +458,7 @@ static bool count_bytes(const void *bytes, size_t size, void *user)
 static void use_trace(void)
 {
     size_t written = 0;
-    fief_trace to = {.write = count_bytes, .user = &written};
-    fault.part = "a trace";
-    rt = fief_open(&(fief_config){.reserve_bytes = 4 << 20, .quarantine_bytes = 1, .trace = &to});
-    must(rt != NULL || has_failed(), "open failed before its time");
-    after();
-    if (rt != NULL) {
-        (void)keep(fief_arena_alloc(fief_vm_arena(rt), MEDIUM), MEDIUM);
-        check();
-        live_count = 0;
-        must(fief_close(rt) == 0, "a block leaked");
-    }
+    use_smallest("a trace", &(fief_trace){.write = count_bytes, .user = &written});
     must((written > 0) == (rt != NULL), "a trace without its runtime, or the other way");
 }
 
@@ -491,7 +482,7 @@ static void program(size_t number, bool lasting)
     fault.lasting = lasting;
     fault.begun = false;
     fake_fail_at(number);
-    use_smallest();
+    use_smallest("the smallest reserve", NULL);
     use_trace();
     use_runtime("default kinds", (fief_config){.reserve_bytes = RESERVE});
     use_runtime("own kinds", (fief_config){.reserve_bytes = RESERVE,
