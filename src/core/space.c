@@ -12,7 +12,8 @@ enum { META_MIN = 64, COMMIT_STEP = 16 };
 
 void space_open(space *s, fief_range *r, size_t retain)
 {
-    *s = (space){.base = r->base, .map = r->map, .pages = r->pages, .range = r, .retain = retain,
+    *s = (space){.base = r->base, .map = r->map, .pages = r->pages, .range = r,
+                 .retain = retain & ~(size_t)(OS_PAGE - 1), /* the system discards whole pages */
                  .meta_cursor = r->head_cursor, .meta_limit = r->head_limit,
                  .meta_used = r->head_used};
     memset(s->bins, 0xFF, sizeof s->bins); /* NO_PAGE */

@@ -434,10 +434,12 @@ static void use_range(void)
 /* Of a reserve no half of which is enough, so that one refusal is final. */
 static void use_smallest(const char *part, const fief_trace *trace)
 {
+    fief_error error = {FIEF_OK, ""};
     fault.part = part;
-    rt = fief_open(
-        &(fief_config){.reserve_bytes = 4 << 20, .quarantine_bytes = 1, .trace = trace});
+    rt = fief_open(&(fief_config){
+        .reserve_bytes = 4 << 20, .quarantine_bytes = 1, .trace = trace, .error = &error});
     must(rt != NULL || has_failed(), "open failed before its time");
+    must(rt != NULL || error.status == FIEF_NO_MEMORY, "another reason than memory was told");
     after();
     if (rt != NULL) {
         (void)keep(fief_arena_alloc(fief_vm_arena(rt), MEDIUM), MEDIUM);

@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { RUNTIMES = 24, BLOCKS = 300 };
 
@@ -143,6 +145,7 @@ Test(range, a_runtime_lives_where_one_was_closed)
     cr_expect_eq(fief_close(first), 0);
     fief_runtime *second = open_recycled(small_reserve, false);
     cr_expect_eq(second == first, !is_guarded());
+    cr_expect_eq(fief_stats_strategy(second, FIEF_HEAP).used_bytes, 0);
     expect_zeroed(second);
     fief_runtime *third = open_recycled(small_reserve, false);
     cr_expect_neq(third, second);
@@ -150,6 +153,30 @@ Test(range, a_runtime_lives_where_one_was_closed)
     fief_drop(third);
     cr_expect_eq(fief_trim_idle(), is_guarded() ? 0 : 2);
     cr_expect_eq(fief_trim_idle(), 0);
+}
+
+static bool is_resident(const void *block)
+{
+    unsigned char resident = 0;
+    uintptr_t page = (uintptr_t)block & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
+    cr_assert_eq(mincore((void *)page, 1, &resident), 0);
+    return (resident & 1) != 0;
+}
+
+Test(range, a_range_waits_with_no_more_warm_pages_than_its_last_runtime_was_to_keep)
+{
+    const size_t size = (size_t)3 << 20;
+    (void)fief_trim_idle();
+    for (int warm = 0; warm < 2 && !is_guarded(); warm++) {
+        fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                    .retain_bytes = warm != 0 ? 2 * size : 1,
+                                                    .recycle_range = true});
+        unsigned char *block = fief_malloc(rt, size), *inside = block + size / 2;
+        memset(block, 1, size);
+        fief_drop(rt);
+        cr_expect_eq(is_resident(inside), warm != 0);
+    }
+    (void)fief_trim_idle();
 }
 
 Test(range, a_range_of_another_sort_keeps_waiting)

@@ -370,7 +370,7 @@ Test(reports, units_have_names_as_far_as_they_are_noted)
         cr_expect(!is_guarded() || describes(blocks[i], name[i]), "%u: %s", i, text);
     }
     for (unsigned i = NESTED; i < DEEP; i++) {
-        cr_expect(!describes(blocks[i], "unit-"), "%u: too deep to be known: %s", i, text);
+        cr_expect(!describes(blocks[i], "end of unit"), "%u: too deep to be known: %s", i, text);
     }
     for (unsigned i = 0; i < ENDED; i++) {
         fief_unit later = fief_unit_begin(rt);
@@ -378,6 +378,40 @@ Test(reports, units_have_names_as_far_as_they_are_noted)
         fief_unit_end(rt, later);
     }
     cr_expect(!describes(blocks[0], name[0]), "it ended long ago: %s", text);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* Each call is from another place of the host's program: more stacks than the depot's first MiB
+ * holds, and the last is known as well as the first. */
+static uint64_t next_place(void *user)
+{
+    return ++*(uint64_t *)user;
+}
+
+static size_t place_text(uint64_t where, char *buffer, size_t size, void *user)
+{
+    (void)user;
+    return (size_t)snprintf(buffer, size, "script.lua:%u", (unsigned)where);
+}
+
+Test(reports, sites_are_known_however_many_there_are)
+{
+    enum { PLACES = 40000, FEW_UNDER_VALGRIND = 8000 };
+    unsigned places = RUNNING_ON_VALGRIND ? FEW_UNDER_VALGRIND : PLACES;
+    uint64_t place = 0;
+    char last[40], *block = NULL;
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                                .where = next_place,
+                                                .where_text = place_text,
+                                                .stack_depth = 16,
+                                                .user = &place});
+    for (unsigned i = 0; i < places; i++) {
+        fief_release(rt, block);
+        block = fief_malloc(rt, 40);
+    }
+    (void)snprintf(last, sizeof last, "script.lua:%u", (unsigned)place);
+    cr_expect(!is_guarded() || describes(block, last), "%s is not in %s", last, text);
+    fief_release(rt, block);
     cr_expect_eq(fief_close(rt), 0);
 }
 
