@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the library as two files, fief.h and fief.c.
 
-usage: amalgamate.py [--guard none|poison|asan] [ROOT] [DIRECTORY]
+usage: amalgamate.py [--guard none|poison|asan] [--depfile FILE] [ROOT] [DIRECTORY]
 
 fief.h is the public headers, and each of include/fief/adapt/ behind a macro (FIEF_ADAPT_LUA).
 fief.c is the library over one guard. Each of its inner names is static, since a host may have an
@@ -309,6 +309,7 @@ def source_file(tree, head, public):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n")[2][7:])
     parser.add_argument("--guard", choices=["none", "poison", "asan"], default="none")
+    parser.add_argument("--depfile", type=pathlib.Path, help="what was read, for make or ninja")
     parser.add_argument("root", nargs="?", default=str(pathlib.Path(__file__).parent.parent))
     parser.add_argument("directory", nargs="?", default="build/two-files")
     options = parser.parse_args()
@@ -325,6 +326,10 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "fief.h").write_text(header, encoding="utf-8")
         (folder / "fief.c").write_text(source, encoding="utf-8")
+        if options.depfile:
+            read = sorted(tree.seen | {tree.root / name for name in tree.sources})
+            options.depfile.write_text(f"{folder}/fief.h: {' '.join(map(str, read))}\n",
+                                       encoding="utf-8")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     print(f"{folder}/fief.h {folder}/fief.c: Fief {tree.version}, guard {options.guard}")
