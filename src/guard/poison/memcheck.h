@@ -17,6 +17,10 @@
 /* Does Valgrind run us? Asked once, when the library is loaded. */
 extern __attribute__((visibility("hidden"))) bool memcheck_runs;
 
+/* Tells memcheck of a new block. A call of its own, however the library is optimized: Valgrind's
+ * stacks and our suppressions know it by this name. */
+void memcheck_tell_born(void *block, size_t size);
+
 enum { MEMCHECK_POOL = 0xF1EF, MEMCHECK_REDZONE = 16 };
 
 /* Nobody may access these bytes. */
@@ -38,10 +42,7 @@ static inline void memcheck_show(const void *start, size_t size)
 static inline void memcheck_born(void *block, size_t size)
 {
     if (memcheck_runs) {
-        if (!VALGRIND_MEMPOOL_EXISTS(MEMCHECK_POOL)) {
-            VALGRIND_CREATE_MEMPOOL(MEMCHECK_POOL, MEMCHECK_REDZONE, 0);
-        }
-        VALGRIND_MEMPOOL_ALLOC(MEMCHECK_POOL, block, size);
+        memcheck_tell_born(block, size);
     }
 }
 
