@@ -65,7 +65,8 @@ enum { POOL_KINDS = sizeof pool_kinds / sizeof pool_kinds[0] };
                                                [FIEF_HEAP] = 20000})                               \
     CONFIG_(CONFIG_ALIGN8, .align = 8, .retain_bytes = 1 << 20)                                    \
     CONFIG_(CONFIG_BUFFER, .quarantine_bytes = 1 << 16, .buffer_size = 1000003)                    \
-    CONFIG_(CONFIG_NO_QUARANTINE, .reserve_bytes = 64 << 20, .quarantine_bytes = 1)                \
+    CONFIG_(CONFIG_NO_QUARANTINE, .reserve_bytes = 64 << 20, .recycle_range = true,                \
+            .retain_bytes = 1 << 20, .quarantine_bytes = 1)                                        \
     CONFIG_(CONFIG_SMALL_QUARANTINE, .retain_bytes = 1, .quarantine_bytes = 1 << 16,               \
             .stack_depth = 16)                                                                     \
     CONFIG_(CONFIG_ARENAS, .vm_arena = &presized, .compiler_arena = &capped,                       \

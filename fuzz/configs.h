@@ -12,7 +12,7 @@ typedef enum config_id {
     CONFIG_STRATEGY_LIMITS,
     CONFIG_ALIGN8,
     CONFIG_BUFFER,           /* the caller's memory: where it ends depends on the mode */
-    CONFIG_NO_QUARANTINE,    /* and a reserve of its own */
+    CONFIG_NO_QUARANTINE,    /* a reserve of its own, which the next may have */
     CONFIG_SMALL_QUARANTINE, /* and every free page goes back at once */
     CONFIG_ARENAS,           /* presized, capped, small ones */
     CONFIG_CUSTOM,           /* what `row`, `cell` and `field` said */

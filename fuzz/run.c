@@ -303,5 +303,6 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
         r.fail_number = 0;
     }
     end_lives(&r);
+    (void)fief_trim_idle(); /* the next program begins as the first did */
     return (result){r.digest, p->count};
 }
