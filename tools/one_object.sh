@@ -9,7 +9,7 @@ shift 3
 mkdir -p "$folder"
 # gcc: with -flto the object is made of machine code here, since objcopy cannot read the other.
 flags=(-r -nostdlib -o "$folder/fief.o")
-case $("$1" --version | head -n 1) in *clang*) ;; *) flags+=(-flinker-output=nolto-rel) ;; esac
+case $("$@" --version | head -n 1) in *clang*) ;; *) flags+=(-flinker-output=nolto-rel) ;; esac
 "$@" "${flags[@]}" -Wl,--whole-archive "$parts" -Wl,--no-whole-archive
 objcopy --localize-hidden "$folder/fief.o"
 rm -f "$out"
