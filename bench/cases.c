@@ -4,12 +4,13 @@
 
 #include <fief/runtime.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 void give_up(const char *why)
 {
-    fprintf(stderr, "bench-core: %s\n", why);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, why);
     exit(EXIT_FAILURE);
 }
 

@@ -22,7 +22,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { ROUNDS = 15, LUA_ROUNDS = 9, ROUNDS_ENOUGH = 9, PROGRAMS_MAX = 32, BAD_USAGE = 2 };
+enum { ROUNDS = 15, LUA_ROUNDS = 9, ROUNDS_ENOUGH = 9, PROGRAMS_MAX = 32, BAD_USAGE = 2,
+       LIVES = 1000, NOT_PROGRAMS = 2 };
 
 static const double others_too_much = 0.05;
 
@@ -30,7 +31,7 @@ typedef struct driver {
     options options;
     places places;
     results results;
-    bench programs[PROGRAMS_MAX]; /* the first is the empty one */
+    bench programs[PROGRAMS_MAX]; /* the first NOT_PROGRAMS are empty ones */
     char names[PROGRAMS_MAX][NAME_SIZE];
     size_t program_count;
     glob_t scripts;
@@ -70,8 +71,8 @@ static int child(int argc, char **argv)
 
 /* ---- which benches ---- */
 
-/* "lua-NAME" for ".../NAME.lua". */
-static void add_program(driver *d, const char *script)
+/* "lua-NAME" for ".../NAME.lua", "lua-inc-NAME" for the same with the incremental collector. */
+static void add_program(driver *d, const char *script, bool incremental)
 {
     size_t at = d->program_count;
     if (at == PROGRAMS_MAX) {
@@ -79,11 +80,16 @@ static void add_program(driver *d, const char *script)
     }
     const char *slash = strrchr(script, '/');
     const char *name = slash != NULL ? slash + 1 : script;
-    snprintf(d->names[at], NAME_SIZE, "lua-%.*s", (int)strcspn(name, "."), name);
+    snprintf(d->names[at], NAME_SIZE, "lua-%s%.*s", incremental ? "inc-" : "",
+             (int)strcspn(name, "."), name);
     d->programs[at] = (bench){.name = d->names[at],
                               .unit = "ms",
                               .script = script,
-                              .about = "CPU time (user + system) of fief-lua with this program"};
+                              .incremental = incremental,
+                              .about = incremental
+                                           ? "the same with Lua's incremental collector"
+                                           : "CPU time (user + system) of fief-lua with this "
+                                             "program"};
     d->program_count++;
 }
 
@@ -97,9 +103,16 @@ static void find_programs(driver *d)
                 .unit = "ms",
                 .script = "/dev/null",
                 .about = "fief-lua with an empty program, the baseline of the next ones"};
+    d->programs[d->program_count++] =
+        (bench){.name = "vm-lua",
+                .unit = "ms",
+                .script = "/dev/null",
+                .lives = LIVES,
+                .about = "a life of a Lua VM: its memory, state and libraries opened and closed"};
     if (glob(LUA_PROGRAMS "/*.lua", 0, NULL, &d->scripts) == 0) {
         for (size_t i = 0; i < d->scripts.gl_pathc; i++) {
-            add_program(d, d->scripts.gl_pathv[i]);
+            add_program(d, d->scripts.gl_pathv[i], false);
+            add_program(d, d->scripts.gl_pathv[i], true);
         }
     }
 }
@@ -239,15 +252,16 @@ static void show_bench(driver *d, const bench *b)
 /* What takes several benches to know. */
 static void show_derived(driver *d)
 {
-    bool all_programs = d->program_count > 1;
-    for (size_t i = 1; i < d->program_count; i++) {
+    bool all_programs = d->program_count > NOT_PROGRAMS;
+    for (size_t i = NOT_PROGRAMS; i < d->program_count; i++) {
         all_programs = all_programs && is_wanted(d, &d->programs[i]);
     }
     derive_fief_new(&d->results);
     show(d, "fief-new", "the worst ratio of its three rows, over the allocator called directly");
     if (all_programs) {
         const char(*names)[NAME_SIZE] = (const char(*)[NAME_SIZE])d->names;
-        derive_geomean(&d->results, "lua-geomean", &names[1], d->program_count - 1);
+        derive_geomean(&d->results, "lua-geomean", &names[NOT_PROGRAMS],
+                       d->program_count - NOT_PROGRAMS);
         show(d, "lua-geomean", "CPU time over libc's, geometric mean of the Lua programs");
     }
 }

@@ -18,6 +18,8 @@ typedef struct bench {
     bool no_peers, no_debug; /* forms that only libc or the release build can do */
     bool only_debug;         /* what only a guarded build does */
     const char *script;      /* a Lua program instead of forms */
+    bool incremental;        /* its collector is; else generational */
+    unsigned lives;          /* it runs so often, each time in a new runtime; 0: once */
 } bench;
 
 typedef struct variant {

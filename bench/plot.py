@@ -2,9 +2,10 @@
 """The figures of bench-core as pictures: bars of each bench, and what an object and a reset cost as
 their number grows. They are readable on a light and on a dark page.
 
-The same figures go as a table into FOLDER.md, between its two marks.
+The same figures go as a table into FOLDER.md, between its two marks. POINTS are those of bench memory:
+what is held for what is alive, as a server runs.
 
-usage: plot.py JSON-LINES FOLDER"""
+usage: plot.py JSON-LINES FOLDER [POINTS]"""
 import json
 import pathlib
 import sys
@@ -91,9 +92,27 @@ def curves(rows, name, prefix, label, folder):
     save(figure, folder / f"{name}.svg", f"Fief's benches: {name}")
 
 
-def table(rows, path):
+def memory(points, folder):
+    """A picture for each scenario of a server: resident bytes over live ones."""
+    titles = {"memory-server": "sizes of four mixes", "memory-drift": "sizes drift, eight times"}
+    figure, all_axes = plt.subplots(len(titles), 1, figsize=(7, 6), sharex=True)
+    for axes, (scenario, title) in zip(all_axes, titles.items()):
+        own = [p for p in points if p["scenario"] == scenario]
+        for index, variant in enumerate(dict.fromkeys(p["variant"] for p in own)):
+            line = [(p["operations"] / 1e6, p["held"] / p["live"]) for p in own
+                    if p["variant"] == variant]
+            axes.plot(*zip(*line), label=variant, color=LIGHT[index % 7],
+                      linewidth=2.5 if variant == "fief" else 1)
+        axes.set(ylabel="resident / live", title=title, ylim=(1, None))
+        axes.legend(fontsize=7, ncol=5, frameon=False)
+    all_axes[-1].set_xlabel("millions of allocations and frees")
+    figure.tight_layout()
+    save(figure, folder / "memory.svg", "Fief's benches: memory over time")
+
+
+def table(rows, path, name="figures"):
     """A row a bench, a column a variant; the spread where it is more than 5 %."""
-    begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     text = path.read_text() if path.exists() else ""
     if begin not in text or end not in text:
         return
@@ -113,13 +132,21 @@ def table(rows, path):
     path.write_text(head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1])
 
 
-def main(source, folder):
-    rows = [json.loads(line) for line in pathlib.Path(source).read_text().splitlines()]
+def lines_of(path):
+    return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+
+
+def main(source, folder, points=None):
+    rows = lines_of(source)
     if not rows:
         sys.exit("plot: there is no figure to draw")
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     style()
+    if points is not None:
+        memory(lines_of(points), folder)
+        table(rows, folder.with_suffix(".md"), "memory")
+        return
     for name, benches in GROUPS.items():
         if benches is not None:
             bars(rows, name, benches, folder)
@@ -130,6 +157,6 @@ def main(source, folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -49,18 +49,21 @@ static bool run_form(const plan *p, const bench *b, size_t which, sample *ret_sa
 static bool run_program(const plan *p, const bench *b, size_t which, sample *ret_sample)
 {
     const variant *v = &variants[which];
-    char descriptor[16];
+    char descriptor[16], lives[16];
+    unsigned times = b->lives != 0 && !p->quick ? b->lives : 1;
     snprintf(descriptor, sizeof descriptor, "%d", REPORT_FD);
-    const char *allocator = v->form == FORM_FIEF ? "fief" : "libc";
-    const char *argv[] = {p->places->lua_host, "--allocator", allocator, "--peak",
-                          descriptor,          b->script,     NULL};
+    snprintf(lives, sizeof lives, "%u", times);
+    const char *argv[] = {p->places->lua_host,
+                          "--allocator", v->form == FORM_FIEF ? "fief" : "libc",
+                          "--gc", b->incremental ? "incremental" : "generational",
+                          "--lives", lives, "--peak", descriptor, b->script, NULL};
     outcome o = {.status = -1};
     double kib;
     if (!run(argv, p->places->preload[which], false, &o) || o.status != 0 ||
         sscanf(o.report, "%lg", &kib) != 1) {
         return failed(b, v, &o);
     }
-    ret_sample->figure = (figure){o.cpu_seconds * 1000, not_counted()};
+    ret_sample->figure = (figure){o.cpu_seconds * 1000 / times, not_counted()};
     ret_sample->memory = (figure){kib, not_counted()};
     return true;
 }

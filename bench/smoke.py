@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""smoke.py BENCH_CORE BENCH_LOX [FIEF LUA-PROGRAMS]: do the benchmarks run, and do they say what they promise?
+"""smoke.py BENCH_CORE BENCH_LOX BENCH_MEMORY LUA-PROGRAMS [FIEF]: do the benchmarks run, and do they say what they promise?
 
 No figure is looked at: a slow or busy machine must not turn a pass into a failure.
 """
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 KEYS = ["bench", "variant", "median", "unit", "spread", "instructions"]
 
@@ -100,13 +101,39 @@ def check_record(fief, programs):
          f"bench record: an unknown name: {done.returncode} {done.stderr}")
 
 
-def main(program, lox, *recorder):
+def check_memory(program, programs):
+    """./dev bench memory: a short server and a fall, as JSON and as a table; its points."""
+    build = pathlib.Path(program).parent.parent
+    words = [sys.executable, pathlib.Path(__file__).parent / "memory.py", "--operations", "1e5",
+             "--live", "1e6", "--points", "10", "--only", "memory-server", "--only", "memory-drift"]
+    with tempfile.NamedTemporaryFile() as points:
+        done = run(*words, "--json", "--points-to", points.name, build, programs)
+        lines = [json.loads(line) for line in points.read().splitlines()]
+    must(done.returncode == 0, f"bench memory: status {done.returncode}\n{done.stderr}")
+    seen = {check_line(line) for line in done.stdout.splitlines()}
+    for pair in (("memory-server", "fief"), ("memory-drift", "fief"), ("memory-drift", "libc")):
+        must(pair in seen, f"bench memory has no {pair}")
+    own = [p for p in lines if p["scenario"] == "memory-server" and p["variant"] == "fief"]
+    must(len(own) >= 10 and all(9e5 < p["live"] < 1.1e6 for p in own),
+         f"bench memory: what is alive is not steady: {own}")
+    must(all(p["held"] > 8e5 for p in own), f"bench memory: less is held than is alive: {own}")
+    done = run(program, "fief", "fall")
+    full, fallen, trimmed = map(json.loads, done.stdout.splitlines())
+    must(full["live"] > 9 * fallen["live"] and fallen["held"] >= trimmed["held"] > 8e6,
+         f"bench memory: no fall: {done.stdout}")
+    for bad in ([], ["fief"], ["fief", "server", "1", "1", "2", "0"], ["libc", "fall"]):
+        done = run(program, *bad)
+        must(done.returncode == 2 and done.stderr.startswith("usage: "), f"bench memory {bad}")
+
+
+def main(program, lox, memory, programs, *recorder):
     check_json(program)
     check_table(program)
     check_usage(program)
     check_lox(lox)
+    check_memory(memory, programs)
     if recorder:
-        check_record(*recorder)
+        check_record(*recorder, programs)
 
 
 if __name__ == "__main__":

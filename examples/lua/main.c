@@ -35,6 +35,7 @@ typedef struct options {
     int peak_file; /* descriptor for the peak resident KiB; -1: none */
     size_t limit;  /* bytes; 0: none */
     size_t quarantine, depth; /* of a guarded build; 0: its defaults */
+    size_t lives;  /* the script runs so often, each time in a new runtime; 0: once */
     int color;     /* a color_when */
     int script;    /* index in argv */
 } options;
@@ -96,6 +97,7 @@ static int memory_open(host *h)
     config.quarantine_bytes = h->options.quarantine;
     config.stack_depth = (unsigned)h->options.depth;
     config.align = 8;
+    config.recycle_range = h->options.lives > 1;
     config.color = wants_color((color_when)h->options.color);
     config.error = &error;
     h->runtime = fief_open(&config);
@@ -304,6 +306,21 @@ static int host_run(host *h)
     return host_finish(h, good ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* A life after the other; what is told at the end is told of the last. */
+static int host_run_lives(host *h)
+{
+    for (size_t life = 1; life < h->options.lives; life++) {
+        host silent = *h;
+        silent.options.stats = silent.options.json = 0;
+        silent.options.peak_file = -1;
+        int status = host_run(&silent);
+        if (status != EXIT_SUCCESS) {
+            return status;
+        }
+    }
+    return host_run(h);
+}
+
 /* ---- options ---- */
 
 static const char usage[] =
@@ -314,6 +331,7 @@ static const char usage[] =
     "  --quarantine BYTES             dead blocks wait, in a guarded build (4M)\n"
     "  --depth N                      frames kept of each call, in a guarded build (4)\n"
     "  --color auto|always|never      of misuse reports, in a guarded build (auto)\n"
+    "  --lives N                      runs it N times, each in a runtime of its own (1)\n"
     "  --stats                        statistics as text on stderr, at the end\n"
     "  --json                         statistics as JSON on stderr, at the end\n"
     "  --peak FD                      peak resident KiB to this descriptor\n"
@@ -393,6 +411,9 @@ static outcome take_value(options *o, const char *name, const char *value)
     if (strcmp(name, "--depth") == 0) {
         return parse_bytes(value, &o->depth) && o->depth <= FIEF_DEPTH_MAX ? GOOD : BAD_VALUE;
     }
+    if (strcmp(name, "--lives") == 0) {
+        return parse_bytes(value, &o->lives) ? GOOD : BAD_VALUE;
+    }
     if (strcmp(name, "--color") == 0) {
         return parse_color(value, &o->color) ? GOOD : BAD_VALUE;
     }
@@ -458,5 +479,5 @@ int main(int argc, char **argv)
     if (!parse_options(&h.options, argc, argv)) {
         return EXIT_FAILURE;
     }
-    return host_run(&h);
+    return host_run_lives(&h);
 }

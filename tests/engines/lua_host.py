@@ -128,7 +128,8 @@ def check_missing_script(scripts):
 BAD_OPTIONS = [
     ["--nope", "script.lua"], ["-e", "print(1)"], ["--allocator", "jemalloc", "script.lua"],
     ["--allocator"], ["--gc", "none", "script.lua"], ["--limit"], ["--peak", "-1", "script.lua"],
-    ["--peak", "5000", "script.lua"], [], ["--stats"], ["--"],
+    ["--peak", "5000", "script.lua"], ["--lives", "0", "script.lua"], ["--lives"], [], ["--stats"],
+    ["--"],
 ]
 BAD_LIMITS = ["0", "0K", "abc", "-1", "+1", "", " 5", "5 ", "1X", "1KK", "1.5M", "0x100", "M",
               "99999999999999999999999", "18446744073709551616", "17179869184G"]
@@ -201,15 +202,30 @@ def check_statistics(scripts):
     json.loads(stderr.split("\n")[-2])
 
 
-def check_peak(scripts):
+def peak_of(scripts, script, *options):
+    """How it ran, and its peak in KiB."""
     reader, writer = os.pipe()
-    scripts.write("print(1)")
-    got = run(scripts.host, "--peak", str(writer), "script.lua", cwd=scripts.directory,
+    scripts.write(script)
+    got = run(scripts.host, "--peak", str(writer), *options, "script.lua", cwd=scripts.directory,
               pass_fds=[writer])
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        peak = pipe.read()
-    expect(got == (0, "1\n", "") and int(peak) > 500, "--peak", (got, peak))
+        return got, int(pipe.read())
+
+
+def check_peak(scripts):
+    got, peak = peak_of(scripts, "print(1)")
+    expect(got == (0, "1\n", "") and peak > 500, "--peak", (got, peak))
+
+
+def check_lives(scripts):
+    """Ten thousand runtimes in a row take no more memory than a hundred."""
+    got, few = peak_of(scripts, "print(1)", "--lives", "100")
+    expect(got == (0, "1\n" * 100, ""), "--lives 100", got)
+    _, many = peak_of(scripts, "print(1)", "--lives", "10000")
+    expect(many < few + 512, "the peak of 10,000 lives", (few, many))
+    got = scripts.run("error('early')", "--lives", "3")
+    expect(got[0] == 1 and got[2].count("early") == 1, "the first life that fails ends it", got)
 
 
 # ---- memory that runs out ----
@@ -262,7 +278,7 @@ def main(host, programs):
         scripts = Scripts(host, directory)
         for check in (check_errors, check_missing_script, check_bad_options, check_good_limits,
                       check_tiny_limits, check_arguments, check_statistics, check_peak,
-                      check_limit):
+                      check_lives, check_limit):
             check(scripts)
         check_programs(scripts, programs)
     print("failures:", failures)
