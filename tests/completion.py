@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Completion of `fief` (bash, zsh) and `./dev` (bash), as TAP: what is offered behind some words.
+"""Completion of `fief` and `./dev`, in bash and zsh, as TAP: what is offered behind some words.
 
 usage: completion.py [--fief PROGRAM] ROOT"""
 import argparse
@@ -47,8 +47,8 @@ class Tests:
         return run(["bash", "-c", BASH, "bash", self.scripts / script, *words],
                    self.folder, FUNCTION=function)
 
-    def zsh(self, *words):
-        return run(["zsh", "-f", "-c", ZSH, "zsh", self.scripts / "_fief", *words], self.folder)
+    def zsh(self, script, *words):
+        return run(["zsh", "-f", "-c", ZSH, "zsh", self.scripts / script, *words], self.folder)
 
     def offers(self, shell, words, wanted, absent=()):
         found, said = shell(*words)
@@ -107,9 +107,7 @@ class Tests:
         self.report({"-o", "--to", "--depth", "--rounds"} <= takes and not unknown,
                     "what stands behind each option is known", f"{takes}: not {unknown}")
 
-    def dev(self):
-        def shell(*words):
-            return self.bash("dev.bash", "_fief_dev", *words)
+    def dev(self, shell, files):
         program = str(self.given.root / "dev")
         self.offers(shell, [program, ""], ["build", "test", "bench", "fuzz"], ["release"])
         self.offers(shell, [program, "b"], ["build", "bench"], ["test"])
@@ -118,7 +116,7 @@ class Tests:
         self.offers(shell, [program, "bench", ""], ["core", "record", "--json"], ["debug"])
         self.offers(shell, [program, "fuzz", ""], ["arena", "lox", "--seconds"], ["core"])
         self.offers(shell, [program, "replay", "--mode", ""], ["debug", "asan"], ["--mode"])
-        self.offers(shell, [program, "replay", "a"], ["a.trace"])
+        self.offers(shell, [program, "replay", "a"], [files])
         commands, _ = shell(program, "")
         listed = re.findall(r"^  ([a-z]+) ", subprocess.run([program, "help"], capture_output=True,
                             text=True, check=True).stdout, re.M)
@@ -137,16 +135,19 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tests = Tests(given, pathlib.Path(folder))
         (tests.folder / "a.trace").touch()
-        tests.dev()
+        has_zsh = shutil.which("zsh") is not None
+        tests.dev(lambda *words: tests.bash("dev.bash", "_fief_dev", *words), "a.trace")
+        if has_zsh:
+            tests.dev(lambda *words: tests.zsh("_dev", *words), "FILES")
         if given.fief is not None:
             tests.fief(lambda *words: tests.bash("fief.bash", "_fief", *words), ["true", "tr"],
                        "a.trace")
             tests.each_value_is_taken()
             tests.each_option_is_known()
-            if shutil.which("zsh") is not None:
-                tests.fief(tests.zsh, ["COMMANDS"], "FILES")
-            else:
-                tests.report(True, "zsh # SKIP zsh is not installed")
+            if has_zsh:
+                tests.fief(lambda *words: tests.zsh("_fief", *words), ["COMMANDS"], "FILES")
+        if not has_zsh:
+            tests.report(True, "zsh # SKIP zsh is not installed")
     print(f"1..{tests.count}")
     return 1 if tests.failed else 0
 

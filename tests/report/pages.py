@@ -308,7 +308,7 @@ def check_browser():
     page = page_of("units.trace")
     dom = browse("page.html")
     report(
-        'data-ready="1"' in dom and "6 of 6 sites" in dom, "the script runs to its end", dom[-300:]
+        'data-ready="1"' in dom and "8 of 8 sites" in dom, "the script runs to its end", dom[-300:]
     )
     report(
         dom.count("aria-pressed") >= 3 + len(page.data["groupings"][1]["series"]),
@@ -316,7 +316,7 @@ def check_browser():
     )
     dom = browse("page.html", "#by=1&q=closure&sort=-blocks")
     report(
-        "1 of 6 sites" in dom and 'aria-sort="descending"' in dom, "a permalink searches and sorts"
+        "1 of 8 sites" in dom and 'aria-sort="descending"' in dom, "a permalink searches and sorts"
     )
     last = len(page.data["moments"]["operation"]) - 1
     dom = browse("page.html", f"#from={last - 23}&to={last}")
@@ -329,7 +329,7 @@ def check_browser():
         "a permalink chooses a time",
     )
     dom = browse("page.html", "#by=99&only=x&from=-4&to=nonsense&sort=none")
-    report('data-ready="1"' in dom and "6 of 6 sites" in dom, "nonsense in the hash does no harm")
+    report('data-ready="1"' in dom and "8 of 8 sites" in dom, "nonsense in the hash does no harm")
     dom = browse(
         "page.html", "", "--window-size=360,800", "--blink-settings=preferredColorScheme=0"
     )
@@ -359,6 +359,16 @@ def check_advice():
         plans.get("closure, dynamic") in ("pool", "batch arena"),
         "what outlives the unit does not",
         plans,
+    )
+    report(
+        plans.get("frame, dynamic") == "stack",
+        "of what the newest dies first goes on a stack",
+        plans,
+    )
+    report(
+        a["recorded_blocks"] == 60 * 30 + 60 * 25 + 200,
+        "what the runtime had off its heap is counted",
+        a,
     )
     report(
         not any(site.startswith("name") for site in plans)

@@ -1,6 +1,7 @@
 /* units: writes a runtime's trace for the tests of fief report and fief advise: 60 units that make
  * nodes (freed within their unit), tokens (in the compiler arena: they die with it), names (five
- * of them outlive it), closures (one size, freed by themselves) and natives (live to the end).
+ * of them outlive it), closures (one size, freed by themselves) and natives (live to the end). Around
+ * each unit lie frames, of which the newest dies first.
  * Names are such that a page must escape them. */
 #include <fief/fief.h>
 #include <stdbool.h>
@@ -11,12 +12,14 @@ enum {
     NAME,
     CLOSURE,
     NATIVE,
+    FRAME,
     KINDS,
     UNITS = 60,
     NODES = 40,
     TOKENS = 30,
     CLOSURES = 25,
-    KEPT = 5
+    KEPT = 5,
+    FRAMES = 3
 };
 
 static const fief_kind kinds[KINDS] = {
@@ -25,6 +28,7 @@ static const fief_kind kinds[KINDS] = {
     [NAME] = {.name = "name & <b>", .any = FIEF_HEAP},
     [CLOSURE] = {.name = "closure", .size = 48, .any = FIEF_POOL},
     [NATIVE] = {.name = "native", .any = FIEF_VM_ARENA},
+    [FRAME] = {.name = "frame", .any = FIEF_HEAP},
 };
 
 static void *kept[KEPT];
@@ -68,6 +72,20 @@ static bool run_unit(fief_runtime *rt, int number)
     return sound;
 }
 
+static bool call_units(fief_runtime *rt, int number)
+{
+    void *outer = fief_new(rt, FRAME, FIEF_DYNAMIC, 40);
+    bool sound = true;
+    for (int i = 0; i < FRAMES && sound; i++) {
+        size_t size = 48 + 8 * (size_t)i;
+        void *inner = fief_new(rt, FRAME, FIEF_DYNAMIC, size);
+        sound = i != 1 || run_unit(rt, number);
+        fief_free(rt, FRAME, inner, size);
+    }
+    fief_free(rt, FRAME, outer, 40);
+    return sound;
+}
+
 int main(int count, char **words)
 {
     fief_trace to = {.path = count > 1 ? words[1] : "units.trace"};
@@ -75,7 +93,7 @@ int main(int count, char **words)
         fief_open(&(fief_config){.kinds = kinds, .kind_count = KINDS, .trace = &to});
     bool sound = rt != NULL && make_many(rt, NATIVE, FIEF_NATIVE, 200);
     for (int u = 0; u < UNITS && sound; u++) {
-        sound = run_unit(rt, u);
+        sound = call_units(rt, u);
     }
     for (int i = 0; i < KEPT && sound; i++) {
         fief_free(rt, NAME, kept[i], 24);

@@ -108,6 +108,14 @@ static void print_row(const inquiry *q, const advice *a, size_t number)
            words, a->is_proven ? paint("32") : "", proof, a->is_proven ? paint("0") : "");
 }
 
+static void print_recorded(const counsel *c)
+{
+    if (c->recorded_time > 0) {
+        printf("As recorded: time %.2f, peak %.2f  (%s blocks off the heap)\n", c->recorded_time,
+               c->recorded_peak, grouped(c->recorded_blocks));
+    }
+}
+
 static void print_table(const inquiry *q)
 {
     const counsel *c = &q->counsel;
@@ -118,6 +126,7 @@ static void print_table(const inquiry *q)
     if (c->count == 0) {
         printf(
             "No advice: no site's blocks are all of one size, die together, or live to the end.\n");
+        print_recorded(c);
         return;
     }
     printf("%s #  %-*s %9s %5s  %-14s%-15s%s%s\n", paint("1"), SITE_COLUMN, "site", "blocks", "MiB",
@@ -125,7 +134,7 @@ static void print_table(const inquiry *q)
     for (size_t i = 0; i < c->count; i++) {
         print_row(q, &c->items[i], i + 1);
     }
-    if (c->libc > 0) {
+    if (c->libc > 0 && c->proven > 0) {
         printf("All together, %s replays: time %.2f +-%.2f, peak %.2f  (1 = all on the heap)\n",
                grouped(c->replays), c->time, c->spread, c->peak);
         printf("The parts add up to %.2f; libc takes %.2f\n", c->predicted, c->libc);
@@ -134,6 +143,7 @@ static void print_table(const inquiry *q)
                c->proven > 0 ? ", every block checked, none timed"
                              : ": the heap serves them all as well");
     }
+    print_recorded(c);
     if (c->refused_places > 0) {
         printf("Not advised: %s sites (%s blocks outlive their unit; --why SITE shows one)\n",
                grouped(c->refused_places), grouped(c->refused_blocks));
@@ -150,10 +160,12 @@ static void print_json(const inquiry *q)
     put_json(stdout, q->path);
     printf(
         ",\"operations\":%llu,\"peak_bytes\":%llu,\"replays\":%llu,\"time\":%.4f,\"spread\":%.4f,"
-        "\"peak\":%.4f,\"predicted_time\":%.4f,\"libc_time\":%.4f,\"refused_sites\":%llu,"
+        "\"peak\":%.4f,\"predicted_time\":%.4f,\"libc_time\":%.4f,\"recorded_blocks\":%llu,"
+        "\"recorded_time\":%.4f,\"recorded_peak\":%.4f,\"refused_sites\":%llu,"
         "\"refused_blocks\":%llu,\"advice\":[",
         (unsigned long long)trace_operations(q->t), (unsigned long long)q->peak,
         (unsigned long long)c->replays, c->time, c->spread, c->peak, c->predicted, c->libc,
+        (unsigned long long)c->recorded_blocks, c->recorded_time, c->recorded_peak,
         (unsigned long long)c->refused_places, (unsigned long long)c->refused_blocks);
     for (size_t i = 0; i < c->count; i++) {
         const advice *a = &c->items[i];
@@ -240,7 +252,7 @@ static void put_c_text(FILE *to, const char *text)
 static void emit_row(FILE *to, const inquiry *q, const advice *a, size_t number)
 {
     static const char *const strategies[PLANS] = {"FIEF_HEAP", "FIEF_POOL", "FIEF_COMPILER_ARENA",
-                                                  "FIEF_HEAP", "FIEF_VM_ARENA"};
+                                                  "FIEF_HEAP", "FIEF_VM_ARENA", "FIEF_HEAP"};
     const habit *h = &q->habits.of[a->place];
     char text[SITE_TEXT], proof[TEXT_OF_ADVICE];
     place_text(places_at(q->places, a->place), text, sizeof text);
@@ -256,6 +268,9 @@ static void emit_row(FILE *to, const inquiry *q, const advice *a, size_t number)
         fprintf(to, "    /* ... better in an arena of its own, fief_arena_open, which is reset "
                     "when the last "
                     "of them is dead. */\n");
+    } else if (a->plan == USE_STACK) {
+        fprintf(to, "    /* ... better on a stack of its own: fief_stack_open, fief_stack_push, "
+                    "fief_stack_pop. */\n");
     }
 }
 
@@ -311,7 +326,7 @@ static int advise(inquiry *q)
         if (q->rounds > 0) {
             play_hint();
         }
-        status = counsel_find(&q->counsel, &q->steps, &q->habits, &most);
+        status = counsel_find(&q->counsel, &q->steps, &q->habits, q->places, &most);
     }
     if (status == DONE && q->emit != NULL) {
         status = emit(q);

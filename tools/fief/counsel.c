@@ -1,6 +1,8 @@
 /* counsel: proposes and proves. See advise.h. */
 #include "advise.h"
 
+#include <fief/stats.h>
+
 #include <stdlib.h>
 
 enum {
@@ -66,13 +68,24 @@ static const char *vm_obstacle(const habit *h, char *buffer, size_t size)
                : NULL;
 }
 
+static const char *stack_obstacle(const habit *h, char *buffer, size_t size)
+{
+    if (h->unordered > 0) {
+        return say(buffer, size, "a block dies while a newer one of them lives", 0, 0);
+    }
+    if (h->deaths == 0) {
+        return say(buffer, size, "none of its blocks is freed", 0, 0);
+    }
+    return h->resizes > 0 ? say(buffer, size, "%s resizes", h->resizes, 0) : NULL;
+}
+
 const char *plan_obstacle(const habit *h, plan to, char *buffer, size_t size)
 {
     if (h->alignment > 16) {
         return say(buffer, size, "its blocks are aligned to %s", h->alignment, 0);
     }
-    if (to == USE_POOL) {
-        return pool_obstacle(h, buffer, size);
+    if (to == USE_POOL || to == USE_STACK) {
+        return to == USE_POOL ? pool_obstacle(h, buffer, size) : stack_obstacle(h, buffer, size);
     }
     /* In an arena only the newest block grows where it is. */
     if (h->resizes > h->grown_last) {
@@ -87,7 +100,7 @@ const char *plan_obstacle(const habit *h, plan to, char *buffer, size_t size)
 const char *plan_name(plan of)
 {
     static const char *const names[PLANS] = {"heap", "pool", "unit arena", "batch arena",
-                                             "vm arena"};
+                                             "vm arena", "stack"};
     return names[of];
 }
 
@@ -114,7 +127,7 @@ static int by_blocks(const void *a, const void *b)
 }
 
 /* Those with the most blocks first: they take the most time. One arena, the strictest lifetime
- * first; and a pool. */
+ * first; a pool; and a stack. */
 static bool propose_all(counsel *c, const habits *h, size_t most)
 {
     static const plan arenas[] = {USE_UNIT_ARENA, USE_VM_ARENA, USE_BATCH_ARENA};
@@ -138,10 +151,40 @@ static bool propose_all(counsel *c, const habits *h, size_t most)
                 propose(c, most, all[i].place, &h->of[all[i].place], arenas[k]);
             }
             propose(c, most, all[i].place, &h->of[all[i].place], USE_POOL);
+            propose(c, most, all[i].place, &h->of[all[i].place], USE_STACK);
         }
     }
     free(all);
     return true;
+}
+
+/* What the trace's runtime did itself, where a replay can do it, too. */
+static plan recorded_plan(const habit *h, unsigned strategy)
+{
+    static const plan plans[FIEF_STRATEGIES][2] = {
+        [FIEF_POOL] = {USE_POOL},
+        [FIEF_COMPILER_ARENA] = {USE_UNIT_ARENA},
+        [FIEF_STACK] = {USE_STACK},
+        [FIEF_VM_ARENA] = {USE_VM_ARENA, USE_BATCH_ARENA}, /* or one of the host's own */
+    };
+    char why[200];
+    for (size_t i = 0; i < 2 && strategy < FIEF_STRATEGIES; i++) {
+        plan to = plans[strategy][i];
+        if (to != KEEP_HEAP && plan_obstacle(h, to, why, sizeof why) == NULL) {
+            return to;
+        }
+    }
+    return KEEP_HEAP;
+}
+
+static void add_recorded(counsel *c, lane *lanes, const habits *h, const places *p)
+{
+    for (uint32_t i = 0; i + 1 < LANES && i < h->count; i++) {
+        const habit *of = &h->of[i];
+        plan to = of->blocks > 0 ? recorded_plan(of, places_at(p, i)->strategy) : KEEP_HEAP;
+        lanes[i + 1] = (lane){to, (uint32_t)of->largest};
+        c->recorded_blocks += to != KEEP_HEAP ? of->blocks : 0;
+    }
 }
 
 /* ---- the proof ---- */
@@ -335,13 +378,15 @@ static bool prove_each(counsel *c, const play_steps *s, const habits *h, int rou
 }
 
 /* Lanes are apart from each other: what passed its check by itself passes it with the others. */
-static bool prove_together(counsel *c, const play_steps *s, int rounds)
+static bool prove_together(counsel *c, const play_steps *s, const habits *h, const places *p,
+                           int rounds)
 {
-    trial *trials = calloc(3, sizeof *trials);
+    trial *trials = calloc(4, sizeof *trials);
     double spread, peak;
     if (trials == NULL) {
         return false;
     }
+    add_recorded(c, trials[3].lanes, h, p);
     for (size_t i = 0; i < c->count; i++) {
         if (c->items[i].is_proven) {
             add_lane(&trials[1], &c->items[i]);
@@ -351,11 +396,16 @@ static bool prove_together(counsel *c, const play_steps *s, int rounds)
     }
     trials[0].allocator = trials[1].allocator = "fief";
     trials[2].allocator = "libc";
-    bool is_timed = rounds > 0 && c->proven > 0;
-    bool sound = !is_timed || time_trials(c, s, trials, 3, rounds);
+    trials[3].allocator = "fief";
+    bool is_timed = rounds > 0 && (c->proven > 0 || c->recorded_blocks > 0);
+    size_t count = c->recorded_blocks > 0 ? 4 : 3;
+    bool sound = !is_timed || time_trials(c, s, trials, count, rounds);
     if (sound && is_timed) {
         compare(&trials[0], &trials[1], rounds, &c->time, &c->spread, &c->peak);
         compare(&trials[0], &trials[2], rounds, &c->libc, &spread, &peak);
+        if (count == 4) {
+            compare(&trials[0], &trials[3], rounds, &c->recorded_time, &spread, &c->recorded_peak);
+        }
     }
     free(trials);
     return sound;
@@ -371,7 +421,8 @@ static int by_gain(const void *a, const void *b)
                               : (x->place > y->place) - (x->place < y->place);
 }
 
-int counsel_find(counsel *c, const play_steps *s, const habits *h, const effort *most)
+int counsel_find(counsel *c, const play_steps *s, const habits *h, const places *p,
+                 const effort *most)
 {
     int rounds = most->rounds < COUNSEL_ROUNDS ? most->rounds : COUNSEL_ROUNDS;
     *c = (counsel){.time = 1, .peak = 1, .predicted = 1};
@@ -379,13 +430,10 @@ int counsel_find(counsel *c, const play_steps *s, const habits *h, const effort 
     if (!propose_all(c, h, most->proposals < PROPOSALS_MOST ? most->proposals : PROPOSALS_MOST)) {
         return complain(CANNOT_RUN, "there is no memory for the proposals");
     }
-    if (c->count == 0) {
-        return DONE;
-    }
     rounds = rounds > 0 ? choose_rounds(c, s, rounds) : 0;
     bool sound = check_plans(c, s, false) && check_plans(c, s, true) && prove_each(c, s, h, rounds);
     keep_best(c);
-    sound = sound && prove_together(c, s, rounds);
+    sound = sound && prove_together(c, s, h, p, rounds);
     qsort(c->items, c->count, sizeof *c->items, by_gain);
     return sound ? DONE : complain(CANNOT_RUN, "the trace did not replay to its end");
 }
@@ -406,7 +454,7 @@ void advice_text(const advice *a, char *buffer)
 void advice_lives(const advice *a, char *buffer)
 {
     static const char *const lives[PLANS] = {"", "one size", "until unit", "dies together",
-                                             "until close"};
+                                             "until close", "newest first"};
     (void)snprintf(buffer, TEXT_OF_ADVICE, "%s", lives[a->plan]);
 }
 

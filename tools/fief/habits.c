@@ -29,6 +29,9 @@ bool habits_open(habits *h, uint32_t place_count, uint64_t closing_operation)
 
 void habits_close(habits *h)
 {
+    for (uint32_t i = 0; h->of != NULL && i < h->count; i++) {
+        free(h->of[i].order);
+    }
     free(h->of);
     free(h->unit_batch);
 }
@@ -36,6 +39,40 @@ void habits_close(habits *h)
 unsigned log2_of(uint64_t number)
 {
     return number > 1 ? 63 - (unsigned)__builtin_clzll(number) : 0;
+}
+
+/* Without memory for it, no order is known, and none is advised on. */
+static void lose_order(habit *of)
+{
+    of->unordered++;
+    free(of->order);
+    of->order = NULL;
+}
+
+/* live_blocks counts the new one already. */
+static void order_birth(habit *of, uint64_t number)
+{
+    if (of->unordered == 0 && of->live_blocks > of->order_room) {
+        uint64_t room = of->order_room * 2 + 16;
+        uint64_t *grown = realloc(of->order, room * sizeof *grown);
+        if (grown == NULL) {
+            lose_order(of);
+            return;
+        }
+        of->order = grown;
+        of->order_room = room;
+    }
+    if (of->unordered == 0) {
+        of->order[of->live_blocks - 1] = number;
+    }
+}
+
+/* live_blocks counts the dead one no more. */
+static void order_death(habit *of, uint64_t number)
+{
+    if (of->unordered == 0 && of->order[of->live_blocks] != number) {
+        lose_order(of);
+    }
 }
 
 static void birth(habits *h, habit *of, const trace *t, const trace_event *e)
@@ -52,6 +89,7 @@ static void birth(habits *h, habit *of, const trace *t, const trace_event *e)
     of->outside += e->block->unit == 0;
     of->rounded += (0 - e->size) & 15;
     h->newest = e->block->number;
+    order_birth(of, e->block->number);
 }
 
 static void resize(const habits *h, habit *of, const trace_event *e)
@@ -74,6 +112,7 @@ static void death(const habits *h, habit *of, const trace_event *e)
     uint64_t age = e->operation - e->block->born_operation;
     of->deaths++;
     of->live_blocks--;
+    order_death(of, e->block->number);
     of->early_deaths += h->closing == 0 || e->operation < h->closing;
     of->age_sum += age;
     of->time_sum += e->time - e->block->born_time;

@@ -36,7 +36,7 @@ static void put_outcome(FILE *to, const counsel *c)
     if (c->timed > 0) {
         fprintf(to, "What was timed are the first %s calls. ", grouped(c->timed));
     }
-    if (c->libc > 0) {
+    if (c->libc > 0 && c->proven > 0) {
         fprintf(to,
                 "All together: time %.2f, peak %.2f, where 1.00 is all of it on fief's heap; "
                 "libc's time is %.2f. ",
@@ -45,6 +45,10 @@ static void put_outcome(FILE *to, const counsel *c)
         fputs("The trace is too short to time them: lifetimes alone speak for them. ", to);
     } else {
         fputs("None brings more than the spread: the heap serves them all as well. ", to);
+    }
+    if (c->recorded_time > 0) {
+        fprintf(to, "As it was recorded, with %s blocks off the heap: time %.2f, peak %.2f. ",
+                grouped(c->recorded_blocks), c->recorded_time, c->recorded_peak);
     }
     if (c->refused_places > 0) {
         fprintf(to, "Not advised: %s sites, of which %s blocks outlive their unit. ",

@@ -16,6 +16,7 @@ typedef struct track {
     plan plan;
     fief_pool *pool;
     fief_arena *arena;
+    fief_stack *stack;
     uint64_t live;
 } track;
 
@@ -132,16 +133,24 @@ static bool open_tracks(ground *g, const lane *lanes)
         g->uses_units = g->uses_units || of->plan == USE_UNIT_ARENA;
         if (of->plan == USE_POOL) {
             of->pool = fief_pool_open(g->rt, "lane", lanes[i].slot_size);
+        } else if (of->plan == USE_STACK) {
+            of->stack = fief_stack_open(g->rt, NULL);
         } else if (of->plan != KEEP_HEAP) {
             of->arena = of->plan == USE_UNIT_ARENA ? fief_compiler_arena(g->rt)
                         : of->plan == USE_VM_ARENA ? fief_vm_arena(g->rt)
                                                    : fief_arena_open(g->rt, NULL);
         }
-        if (of->plan != KEEP_HEAP && of->pool == NULL && of->arena == NULL) {
+        if (of->plan != KEEP_HEAP && of->pool == NULL && of->arena == NULL && of->stack == NULL) {
             return false;
         }
     }
     return true;
+}
+
+/* Multiples of 16, so that each is aligned as malloc's are. */
+static uint64_t frame_size(uint64_t size)
+{
+    return fief_round_up(size != 0 ? size : 1, FIEF_ALIGN);
 }
 
 static void *lane_make(const ground *g, track *of, const play_step *s)
@@ -153,6 +162,9 @@ static void *lane_make(const ground *g, track *of, const play_step *s)
     case USE_POOL:
         fresh = fief_pool_take(of->pool);
         break;
+    case USE_STACK:
+        fresh = fief_stack_push(of->stack, frame_size(s->size));
+        break;
     default:
         of->live++;
         fresh = fief_arena_alloc(of->arena, s->size);
@@ -163,12 +175,14 @@ static void *lane_make(const ground *g, track *of, const play_step *s)
     return fresh;
 }
 
-static void lane_free(const ground *g, track *of, void *block, uint64_t size)
+static void lane_free(ground *g, track *of, void *block, uint64_t size)
 {
     if (of->plan == KEEP_HEAP) {
         fief_heap_free(g->heap, block, size);
     } else if (of->plan == USE_POOL) {
         fief_pool_give(of->pool, block);
+    } else if (of->plan == USE_STACK) {
+        g->outlived += !fief_stack_pop(of->stack, block, frame_size(size));
     } else if (--of->live == 0 && of->plan == USE_BATCH_ARENA) {
         fief_arena_reset(of->arena);
     }
@@ -177,7 +191,7 @@ static void lane_free(const ground *g, track *of, void *block, uint64_t size)
 static void *lane_resize(const ground *g, const track *of, void *block, uint64_t from, uint64_t to)
 {
     return of->plan == KEEP_HEAP  ? fief_heap_resize(g->heap, block, from, to)
-           : of->plan == USE_POOL ? NULL
+           : of->arena == NULL    ? NULL
                                   : fief_arena_resize(of->arena, block, from, to);
 }
 

@@ -28,13 +28,15 @@ typedef struct play_step {
     uint16_t lane; /* 0: none of the table */
 } play_step;
 
-/* Where a lane's blocks go. A batch arena is reset when the last of its lane's blocks is dead. */
+/* Where a lane's blocks go. A batch arena is reset when the last of its lane's blocks is dead; a
+ * stack is the lane's own. */
 typedef enum plan {
     KEEP_HEAP,
     USE_POOL,
     USE_UNIT_ARENA,
     USE_BATCH_ARENA,
     USE_VM_ARENA,
+    USE_STACK,
     PLANS
 } plan;
 
@@ -64,7 +66,7 @@ typedef struct play {
 
 typedef struct played {
     uint64_t nanoseconds, kib;
-    uint64_t outlived, damaged; /* of `checks` */
+    uint64_t outlived, damaged; /* of `checks`; outlived: also what was not the newest of a stack */
 } played;
 
 /* By hand, while a trace is read: each event with the place of its block, if it has one. What fails

@@ -33,7 +33,7 @@ static int find_advice(counsel *c, const char *path)
 {
     static const effort most = {PROPOSALS, ROUNDS, STEPS_TIMED};
     int status = steps_end(&steps, path);
-    return status == DONE ? counsel_find(c, &steps, &now.habits, &most) : status;
+    return status == DONE ? counsel_find(c, &steps, &now.habits, now.places, &most) : status;
 }
 
 static int report(const char *path, const char *output, const char *baseline, bool with_advice)
