@@ -122,7 +122,7 @@ def keep_find(root, target, path, report, how):
     driver = driver_of(root, how["mode"], target)
     shutil.copy(path, os.path.join(folder, "input"))
     alone = target == "ops_text" or write_programs(folder, driver, target)
-    write(folder, "report.txt", report)
+    write(folder, "report.txt", re.sub(r"^#\d+\s.*\n", "", report, flags=re.M))
     about = {"schema": "fief-find/1", "target": target, "mode": how["mode"],
              "engine": how["engine"], "seen": 1, "fails_alone": alone, "found": headline(report)}
     write(folder, "report.json", json.dumps(about) + "\n")

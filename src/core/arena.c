@@ -365,6 +365,9 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
     bool is_last = is_here && behind == old_step;
     if (is_last && new_step <= (size_t)(w->limit - start)) {
         note_peak(a);
+        /* What happened while the window was full left the limit where it was. */
+        bool opens = w->cursor == w->limit && new_step < old_step;
+        w->limit -= opens ? LIMIT_STEP : 0;
         w->cursor = start + new_step;
         return true;
     }

@@ -574,6 +574,21 @@ size_t fief_heap_good_size(size_t size)
     return size_is_absurd(size) ? size : unsized_size(size, FIEF_ALIGN);
 }
 
+/* A living block whose size, as a guarded build knows it, is not what an unsized call would have
+ * made of it. */
+static bool came_with_a_size(const heap *h, const page *entry, const void *block)
+{
+    bool is_ours = entry != NULL && (entry->kind == PAGE_MEDIUM || entry->kind == PAGE_LARGE ||
+                                     (entry->kind == PAGE_FENCED && entry->owner == h));
+    if (!GUARD_SHUT || !is_ours) {
+        return entry != NULL && entry->kind == PAGE_SMALL;
+    }
+    const space *s = &h->core->space;
+    const record *r = ledger_find(s, block);
+    return r != NULL && r->state == BLOCK_LIVE && ledger_block(s, r) == block &&
+           record_size(s, r) != fief_heap_usable_size(&h->window, block);
+}
+
 void heap_give_unsized(heap *h, void *block)
 {
     core *c = h->core;
@@ -583,7 +598,7 @@ void heap_give_unsized(heap *h, void *block)
         if (pool_give(p, block, p->slot_size, c->no_kind)) {
             count_dead(h, p->slot_size);
         }
-    } else if (entry != NULL && entry->kind == PAGE_SMALL) {
+    } else if (came_with_a_size(h, entry, block)) {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, 0,
                "freed without a size, but it was allocated by a call that wants it back");
     } else {
@@ -637,7 +652,7 @@ static void *resize_unsized(heap *h, void *block, size_t new_size)
         return heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     }
     size_t usable = fief_heap_usable_size(&h->window, block);
-    if (usable == 0) {
+    if (usable == 0 || came_with_a_size(h, space_page(&h->core->space, block), block)) {
         heap_give_unsized(h, block); /* not ours: reports, and changes nothing */
         return NULL;
     }

@@ -317,6 +317,30 @@ static void wrong_allocator_heap_to_realloc(bool mistaken)
     fief_heap_free(heap, p, 48);
 }
 
+static void wrong_allocator_heap_medium_to_unsized(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 1000));
+    WRONG(fief_release(rt, p));
+    fief_heap_free(heap, p, 1000);
+}
+
+static void wrong_allocator_heap_medium_to_realloc(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 1000));
+    WRONG((void)fief_realloc(rt, p, 1100));
+    fief_heap_free(heap, p, 1000);
+}
+
+static void wrong_allocator_heap_large_to_unsized(bool mistaken)
+{
+    char *p;
+    MADE(p = fief_heap_alloc(heap, 300001));
+    WRONG(fief_release(rt, p));
+    fief_heap_free(heap, p, 300001);
+}
+
 static void wrong_allocator_dead_unit_to_heap(bool mistaken)
 {
     fief_unit unit = fief_unit_begin(rt);
@@ -365,6 +389,9 @@ static const row rows[] = {
     ROW(wrong_allocator, stack_to_realloc, wrong_allocator, NOW, NOW, NOW),
     ROW(wrong_allocator, pool_to_realloc, wrong_allocator, NOW, NOW, NOW),
     ROW(wrong_allocator, heap_to_realloc, wrong_allocator, NOW, NOW, NOW),
+    ROW(wrong_allocator, heap_medium_to_unsized, wrong_allocator, NOW, NOW, NOW),
+    ROW(wrong_allocator, heap_medium_to_realloc, wrong_allocator, NOW, NOW, NOW),
+    ROW(wrong_allocator, heap_large_to_unsized, wrong_allocator, NOW, NOW, NOW),
     ROW(wrong_allocator, dead_unit_to_heap, wrong_allocator, NOW, NOW, NOW),
 };
 THEME(owners);
