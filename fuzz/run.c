@@ -290,6 +290,7 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
     for (unsigned i = 0; i < RUNTIMES; i++) {
         r.lives[i] = &all_lives[i];
         r.lives[i]->rt = NULL;
+        r.lives[i]->is_loose = false;
         r.lives[i]->index = i;
         r.lives[i]->run = &r;
     }
