@@ -34,7 +34,7 @@ typedef struct theme {
 #define THEME(name)                             \
     const theme theme_##name = {rows, sizeof rows / sizeof rows[0]}
 extern const theme theme_bounds, theme_dead, theme_frees, theme_owners, theme_order, theme_calls,
-    theme_dangling, theme_fenced, theme_sealed;
+    theme_dangling, theme_fenced, theme_sealed, theme_images;
 
 /* The kinds table of every row. */
 enum { PAIR, TRIPLE, TEXT, LIST, NODE, SLOTLESS, WALLED, WALLED_PAIR, DITCHED, KINDS };

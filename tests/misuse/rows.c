@@ -157,7 +157,8 @@ static void look_for_traces(void)
 
 static const theme *const themes[] = {&theme_bounds, &theme_dead,  &theme_frees,
                                       &theme_owners, &theme_order, &theme_calls,
-                                      &theme_dangling, &theme_fenced, &theme_sealed};
+                                      &theme_dangling, &theme_fenced, &theme_sealed,
+                                      &theme_images};
 enum { THEMES = sizeof themes / sizeof themes[0], NAME_SIZE = 96 };
 
 /* "double-free-pool": a C name cannot hold the dashes. */
