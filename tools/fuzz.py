@@ -19,9 +19,9 @@ import sys
 import time
 
 from fuzz_engines import ENGINES, INPUT_MOST, PROGRAMS
-from fuzz_finds import attempt, driver_of, headline, keep_find, reproducer
+from fuzz_finds import attempt, driver_of, headline, keep_find, replay_of, reproducer
 
-TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox"]
+TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox", "image"]
 SLOW, QUIET, SEEDS_MOST, LOX_SEEDS_MOST = 500, 60, 150, 80
 
 
@@ -48,7 +48,10 @@ class Place:
         """The committed corpus as bytes; returns how many. Lox's tests are seeds, too."""
         shutil.rmtree(self.seeds, ignore_errors=True)
         os.makedirs(self.seeds)
-        count = self.write_programs() if self.programs else 0
+        if self.target == "image":
+            subprocess.run([driver_of(self.root, "release", "image"), "--make",
+                            os.path.join(self.seeds, "sound")], check=True)
+        count = self.write_programs() if self.programs else int(self.target == "image")
         for folder, _, names in os.walk(self.committed):
             for name in names:
                 path, out = os.path.join(folder, name), os.path.join(self.seeds, name)
@@ -170,8 +173,7 @@ def take_finds(place, args, engine, progress, again=True):
     how = {"engine": args.engine, "mode": args.mode, "seed": args.seed,
            "flags": " ".join(engine.flags())}
     for path, report in engine.poll(again):
-        driver = driver_of(place.root, args.mode, place.target)
-        report = report or attempt([driver, "--target", place.target, path]) or \
+        report = report or attempt(replay_of(place.root, args.mode, place.target, path)) or \
             "a crash under the engine alone"
         folder, new = keep_find(place.root, place.target, path, report, how)
         progress.found(place.root, folder, new, report)
@@ -221,7 +223,8 @@ def merge(root, target):
     committed = place.write_seeds()
     have = set(os.listdir(place.seeds))
     engine = place.binary("fuzz-debug")
-    done = subprocess.run([engine, "-merge=1", "-use_counters=0", "-max_len=1024", place.seeds,
+    done = subprocess.run([engine, "-merge=1", "-use_counters=0",
+                           f"-max_len={INPUT_MOST.get(target, 1024)}", place.seeds,
                            place.work], capture_output=True)
     if done.returncode != 0:
         print(f"fuzz: the merge of {target} failed:\n{done.stderr.decode(errors='replace')[-400:]}",

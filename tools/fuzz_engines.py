@@ -18,8 +18,8 @@ class Job:
         self.runs = self.rate = self.edges = self.corpus = self.before = 0
 
 
-# Bytes: what is longer has long runs. Lox texts need more for a class and its use.
-INPUT_MOST = {"lox": 600}
+# Bytes: what is longer has long runs. Lox texts need more for a class and its use; an image has pages.
+INPUT_MOST = {"lox": 600, "image": 1 << 16}
 
 
 def libfuzzer_flags(place):
@@ -128,8 +128,8 @@ class Afl:
 
     def environment(self):
         mutator = os.path.join(self.place.root, "build/release/fuzz/libfief-afl-mutator.so")
-        return {**os.environ, "AFL_CUSTOM_MUTATOR_LIBRARY": mutator,
-                "FIEF_FUZZ_TARGET": self.place.target, "AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1",
+        own = {} if self.place.target == "image" else {"AFL_CUSTOM_MUTATOR_LIBRARY": mutator}
+        return {**os.environ, **own, "FIEF_FUZZ_TARGET": self.place.target, "AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1",
                 "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1",
                 "AFL_IGNORE_PROBLEMS": "1", "ASAN_OPTIONS": asan_for_afl(os.environ)}
 

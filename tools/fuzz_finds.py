@@ -2,7 +2,7 @@
 
 A find is named for what was found, so that the same one again only counts. Its folder holds input,
 program.ops (minimised by whole operations), repro.c, report.txt, report.json and how.txt; that of
-lox program.lox (by whole lines) and no repro.c.
+lox program.lox (by whole lines) and no repro.c; those of ops_text and image the input alone.
 """
 import hashlib
 import json
@@ -13,9 +13,19 @@ import subprocess
 import tempfile
 
 
+# Targets whose input is no program of operations, nor a Lox text.
+PLAIN = ("ops_text", "image")
+
+
 def driver_of(root, mode, target):
-    name = "fief-fuzz-oom" if target == "oom" else "fief-fuzz"
+    name = {"oom": "fief-fuzz-oom", "image": "fief-fuzz-image"}.get(target, "fief-fuzz")
     return os.path.join(root, "build", mode, "fuzz", name)
+
+
+def replay_of(root, mode, target, path):
+    """The command that runs an input without an engine."""
+    driver = driver_of(root, mode, target)
+    return [driver, path] if target == "image" else [driver, "--target", target, path]
 
 
 def attempt(command, seconds=30):
@@ -121,7 +131,7 @@ def keep_find(root, target, path, report, how):
     os.makedirs(folder, exist_ok=True)
     driver = driver_of(root, how["mode"], target)
     shutil.copy(path, os.path.join(folder, "input"))
-    alone = target == "ops_text" or write_programs(folder, driver, target)
+    alone = target in PLAIN or write_programs(folder, driver, target)
     write(folder, "report.txt", re.sub(r"^#\d+\s.*\n", "", report, flags=re.M))
     about = {"schema": "fief-find/1", "target": target, "mode": how["mode"],
              "engine": how["engine"], "seen": 1, "fails_alone": alone, "found": headline(report)}
