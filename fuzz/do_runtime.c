@@ -36,9 +36,22 @@ bool on_misuse(const fief_misuse *m, void *user)
     return true;
 }
 
+/* A field that points there can't be cleared while its block is sealed. */
+static bool is_held_by_sealed(const life *l, long index)
+{
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *holder = &l->blocks[i];
+        if (holder->origin != EMPTY && holder->field == index &&
+            fief_is_sealed(l->rt, holder->start + holder->field_at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool may_collect(const life *l, const block *b)
 {
-    return is_dynamic(l, b) && b - l->blocks != l->busy;
+    return is_dynamic(l, b) && b - l->blocks != l->busy && !is_held_by_sealed(l, b - l->blocks);
 }
 
 /* A collection: the block of the lowest handle goes. Every fifth time there is none. */
