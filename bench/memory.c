@@ -257,7 +257,8 @@ int main(int argc, char **argv)
         run_server(&m, operations, (size_t)live, (size_t)points, drifts);
     } else {
         fputs("usage: bench-memory fief|malloc fall\n"
-              "       bench-memory fief|malloc server OPERATIONS LIVE-BYTES POINTS DRIFTS\n", stderr);
+              "       bench-memory fief|malloc server OPERATIONS LIVE-BYTES POINTS DRIFTS\n",
+              stderr);
         return BAD_USAGE;
     }
     while (m.count > 0) {

@@ -367,7 +367,7 @@ void do_rewind(run *r, const uint64_t *at)
     prepare_undo(r, l, m->home, m->number);
     fief_arena *a = l->homes[m->home].arena;
     fief_strategy strategy = l->homes[m->home].strategy;
-    bool is_noted = m->mark.limit != a->limit || a->cursor == a->limit;
+    bool is_noted = m->mark.events != a->events || a->cursor == a->limit;
     size_t used = is_noted ? fief_stats_strategy(l->rt, strategy).used_bytes : 0;
     SAY(r, "fief_arena_rewind(%s, m[%u][%d]);", c_home(l, m->home), l->index, mark);
     fief_arena_rewind(a, m->mark);

@@ -7,9 +7,9 @@
  * Invariant: cursor <= limit <= end of the current span; cursor is a multiple of FIEF_GRAIN.
  *
  * An arena belongs to a runtime and is used from the runtime's thread. Its blocks live until the
- * arena is rewound past them, reset, or closed. `limit` is also the identity of everything that
- * happened out of line (a new span, a large block of its own, a cleanup): each such event lowers
- * or replaces it, so that a rewind is inline exactly when nothing of the kind came after its mark.
+ * arena is rewound past them, reset, or closed. `events` counts what happened out of line (a new
+ * span, a large block of its own, a cleanup), so that a rewind is inline exactly when nothing of
+ * the kind came after its mark.
  * Ideas: obstack (marks), bumpalo (alignment folded at compile time), LLVM's BumpPtrAllocator
  * (large blocks apart). */
 #ifndef FIEF_ARENA_H
@@ -26,7 +26,7 @@ FIEF_BEGIN
 struct fief_arena {
     unsigned char *cursor; /**< the next block begins here, or a padding further on */
     unsigned char *limit;  /**< and ends here at the latest */
-    uint64_t events;       /**< out-of-line events so far: what a mark is compared with */
+    uint64_t events;       /**< out-of-line events: what a mark is compared with */
 };
 
 /** How an arena is to be; all zero is the usual one. */
@@ -44,12 +44,9 @@ typedef struct fief_arena_config {
 
 /** A position in an arena. Plain data; dies when the arena is rewound below it, reset or closed. */
 typedef struct fief_mark {
-    unsigned char *cursor; /**< the arena's, then */
-    /* Not last: cursor and limit side by side are read as one vector, which has to wait for the
-     * last store to the cursor. */
+    unsigned char *cursor;   /**< the arena's, then */
     const fief_arena *arena; /**< whose position it is */
-    unsigned char *limit;    /**< the arena's, then */
-    uint64_t events;         /**< likewise */
+    uint64_t events;         /**< the arena's, then */
 } fief_mark;
 
 FIEF_API FIEF_NOINLINE void fief_arena_close_slow(fief_arena *arena);
@@ -88,8 +85,7 @@ FIEF_API size_t fief_arena_used(const fief_arena *arena);
 FIEF_API FIEF_NOINLINE void *fief_arena_refill(fief_arena *arena, size_t size, size_t align);
 /* The mark comes in pieces, in registers: whole, it would be written to memory before the test. */
 FIEF_API FIEF_NOINLINE void fief_arena_rewind_slow(fief_arena *arena, unsigned char *cursor,
-                                                   const fief_arena *marked, unsigned char *limit,
-                                                   uint64_t events);
+                                                   const fief_arena *marked, uint64_t events);
 FIEF_API FIEF_NOINLINE void *fief_arena_resize_slow(fief_arena *arena, void *block, size_t old_size,
                                                     size_t new_size, size_t align);
 
@@ -159,18 +155,18 @@ FIEF_INLINE void *fief_arena_array(fief_arena *arena, size_t count, size_t size,
 /** The arena's present position. */
 FIEF_INLINE fief_mark fief_arena_mark(const fief_arena *arena)
 {
-    fief_mark mark = {arena->cursor, arena, arena->limit, arena->events};
+    fief_mark mark = {arena->cursor, arena, arena->events};
     return mark;
 }
 
 /** Back to a mark of the same arena: every block made since dies, cleanups run newest first. */
 FIEF_INLINE void fief_arena_rewind(fief_arena *arena, fief_mark mark)
 {
-    if (FIEF_LIKELY(mark.limit == arena->limit && arena->cursor < arena->limit)) {
+    if (FIEF_LIKELY(mark.events == arena->events && arena->cursor < arena->limit)) {
         arena->cursor = mark.cursor;
         return;
     }
-    fief_arena_rewind_slow(arena, mark.cursor, mark.arena, mark.limit, mark.events);
+    fief_arena_rewind_slow(arena, mark.cursor, mark.arena, mark.events);
     FIEF_NO_TAIL_CALL();
 }
 
@@ -221,7 +217,8 @@ FIEF_INLINE char *fief_arena_vprintf(fief_arena *arena, const char *format, va_l
 }
 
 /** Calls function(argument) when the arena is rewound past this point, reset or closed; newest
- * first. False when memory is short. */
+ * first. It may use the arena: what it makes there dies with the rest. False when memory is
+ * short. */
 FIEF_INLINE bool fief_arena_cleanup(fief_arena *arena, void (*function)(void *), void *argument)
 {
     bool kept = fief_arena_cleanup_slow(arena, function, argument);

@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "guard.h"
 
-enum { LARGEST_STEP = 64, LIMIT_STEP = FIEF_GRAIN };
+enum { LARGEST_STEP = 64 };
 static const size_t keep_default = (size_t)4 << 20;
 
 static arena *whole(const fief_arena *window)
@@ -58,16 +58,9 @@ static void enter_span(arena *a, arena_span *span)
     arena_set_limit(a);
 }
 
-/* Something happened that a rewind must see: the limit moves, so that no older mark fits it. */
 void arena_note_event(arena *a)
 {
-    fief_arena *w = window_of(a);
-    w->events++;
-    /* A full window needs no step: every rewind is out of line anyway. */
-    if (w->limit != NULL) {
-        size_t room = (size_t)(w->limit - w->cursor);
-        w->limit -= room < LIMIT_STEP ? room : LIMIT_STEP;
-    }
+    window_of(a)->events++;
 }
 
 static size_t span_used(const arena *a, const arena_span *span)
@@ -228,11 +221,9 @@ static bool attach(arena *a, attachment what)
     bool takes = a->strategy == FIEF_STACK && a->current != NULL &&
                  end_of_room(a) >= w->cursor + FIEF_GRAIN;
     if (takes) {
-        w->cursor += FIEF_GRAIN;
-        w->limit = w->limit < w->cursor ? w->cursor : w->limit;
+        set_top(a, w->cursor + FIEF_GRAIN);
     }
     node->above = arena_position(a);
-    node->limit = w->limit;
     node->event = w->events;
     node->next = a->attached;
     a->attached = node;
@@ -258,11 +249,7 @@ static unsigned char *large_block(arena *a, size_t size, size_t align)
         return NULL;
     }
     a->large += pages << PAGE_SHIFT;
-    if (window_of(a)->limit > window_of(a)->cursor && a->max != 0) {
-        unsigned char *limit = window_of(a)->limit;
-        arena_set_limit(a); /* the cap came nearer */
-        window_of(a)->limit = window_of(a)->limit < limit ? window_of(a)->limit : limit;
-    }
+    arena_set_limit(a); /* a cap came nearer */
     return block;
 }
 
@@ -365,9 +352,6 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
     bool is_last = is_here && behind == old_step;
     if (is_last && new_step <= (size_t)(w->limit - start)) {
         note_peak(a);
-        /* What happened while the window was full left the limit where it was. */
-        bool opens = w->cursor == w->limit && new_step < old_step;
-        w->limit -= opens ? LIMIT_STEP : 0;
         w->cursor = start + new_step;
         return true;
     }
@@ -379,7 +363,8 @@ static void drop_padding(arena *a, const unsigned char *block, size_t size)
 {
     fief_arena *w = window_of(a);
     size_t step = fief_round_up(size == 0 ? 1 : size, FIEF_GRAIN);
-    if (!a->shut && block != NULL && step % FIEF_ALIGN != 0 &&
+    bool is_here = block != NULL && a->current != NULL && block >= a->current->start;
+    if (!a->shut && is_here && step % FIEF_ALIGN != 0 &&
         (uintptr_t)w->cursor - (uintptr_t)block == step + FIEF_GRAIN) {
         w->cursor -= FIEF_GRAIN;
     }
@@ -622,13 +607,29 @@ static void leave_later_spans(arena *a, const arena_span *span)
     }
 }
 
+/* Is it the current span, or one before? */
+static bool is_entered(const arena *a, const arena_span *span)
+{
+    const arena_span *entered = a->current;
+    while (entered != NULL && entered != span) {
+        entered = entered->previous;
+    }
+    return entered != NULL;
+}
+
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest)
 {
     fief_arena *w = window_of(a);
     note_peak(a);
     drop_after(a, event);
-    if (span != NULL) {
+    /* A cleanup may have made the first span, or gone further back than we do. */
+    if (span == NULL && a->first != NULL) {
+        span = a->first;
+        cursor = span->start;
+    }
+    if (span != NULL && is_entered(a, span)) {
         leave_later_spans(a, span);
+        cursor = cursor < w->cursor ? cursor : w->cursor;
         bury_left(a);
         bool rests = GUARD_SHUT && (rest || (a->zones != NULL && a->zones->end > cursor));
         sweep_from(a, cursor);
@@ -661,11 +662,12 @@ bool arena_rewind(arena *a, fief_mark mark)
         a->core->trace->rewound = before - a->core->tallies[a->strategy].blocks;
     }
     a->core->dying = BLOCK_FREED;
-    if (is_empty || a->shut) {
-        arena_set_limit(a);
-    } else {
-        window_of(a)->limit = mark.limit;
+    /* What came after the mark is gone: the next rewind to it may be inline again. The first span
+     * was entered later than a mark of an empty arena, and stays. */
+    if (!is_empty && !a->shut) {
+        window_of(a)->events = mark.events;
     }
+    arena_set_limit(a);
     return true;
 }
 
@@ -732,10 +734,10 @@ static void note_rewind(const arena *a)
 }
 
 void fief_arena_rewind_slow(fief_arena *window, unsigned char *cursor, const fief_arena *marked,
-                            unsigned char *limit, uint64_t events)
+                            uint64_t events)
 {
     arena *a = whole(window);
-    fief_mark mark = {cursor, marked, limit, events};
+    fief_mark mark = {cursor, marked, events};
     if (!enter(a->core, CALL())) {
         return;
     }
@@ -862,9 +864,16 @@ arena *arena_open(core *c, fief_strategy strategy, const fief_arena_config *conf
     return a;
 }
 
+/* An arena's own, so that no mark of another arena fits its window. */
+static uint64_t first_event(const arena *a)
+{
+    return (uint64_t)(uintptr_t)a << 16;
+}
+
 bool arena_init(arena *a, core *c, fief_strategy strategy, const fief_arena_config *config)
 {
     *a = (arena){.core = c,
+                 .window.arena.events = first_event(a),
                  .stays = a->stays,
                  .strategy = strategy,
                  .name = config->name ? config->name : "arena",
@@ -928,6 +937,10 @@ void arena_shut_down(arena *a)
             break;
         }
     }
+    /* Who uses it yet, as a cleanup of the runtime's close may, gets pages of its own. */
+    a->first = a->current = NULL;
+    a->used_before = 0;
+    window_of(a)->cursor = window_of(a)->limit = NULL;
 }
 
 void arena_close(arena *a)

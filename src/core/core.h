@@ -268,7 +268,6 @@ typedef struct attachment {
     size_t asked;
     unsigned char *below, *above; /* the arena's position before and after */
     unsigned char *cursor;        /* its cursor before */
-    unsigned char *limit;         /* and its window's limit after */
     void (*function)(void *);
 } attachment;
 
@@ -326,7 +325,7 @@ void arena_shut_down(arena *a);
 void arena_close(arena *a);
 /* Opens the window as far as the span, the cap and the runtime allow. */
 void arena_set_limit(arena *a);
-/* Makes every older mark go out of line. */
+/* Something happened that a rewind must see: older marks go out of line. */
 void arena_note_event(arena *a);
 /* Its events when it was sealed last; 0: it is not. An arena with a caller's buffer can't be
  * sealed, so the number lies in that span's descriptor: an open touches one page, which is full. */

@@ -14,16 +14,17 @@
 #include <string.h>
 
 
-static bool is_at_front(const core *c, const page *entry, const void *block)
+/* Its span's first page knows: the block's address may be the same in either case. */
+static bool is_at_front(const core *c, const page *entry)
 {
-    return (uintptr_t)block == (uintptr_t)span_start(&c->space, entry) + OS_PAGE;
+    return c->space.map[entry->first].prev != 0;
 }
 
-static unsigned char *fence_of(const core *c, const page *entry, const void *block)
+static unsigned char *fence_of(const core *c, const page *entry)
 {
     unsigned char *start = span_start(&c->space, entry);
     size_t bytes = (size_t)c->space.map[entry->first].length << PAGE_SHIFT;
-    return is_at_front(c, entry, block) ? start : start + bytes - OS_PAGE;
+    return is_at_front(c, entry) ? start : start + bytes - OS_PAGE;
 }
 
 void *fence_take(core *c, fief_strategy strategy, void *owner, size_t size, size_t align)
@@ -38,6 +39,7 @@ void *fence_take(core *c, fief_strategy strategy, void *owner, size_t size, size
     for (size_t i = 0; i < pages; i++) {
         entry[i].tail = (uint16_t)strategy;
     }
+    entry->prev = front;
     guard_claim(start, pages << PAGE_SHIFT);
     unsigned char *end = start + (pages << PAGE_SHIFT) - OS_PAGE;
     return front ? start + OS_PAGE : end - fief_round_up(size == 0 ? 1 : size, align);
@@ -45,16 +47,16 @@ void *fence_take(core *c, fief_strategy strategy, void *owner, size_t size, size
 
 void fence_shut(core *c, void *block)
 {
-    unsigned char *wall = fence_of(c, space_page(&c->space, block), block);
+    unsigned char *wall = fence_of(c, space_page(&c->space, block));
     (void)os_fence(wall, OS_PAGE); /* refused: then its bytes are a redzone like others */
 }
 
 void fence_open(core *c, void *block)
 {
     const page *entry = space_page(&c->space, block);
-    unsigned char *wall = fence_of(c, entry, block);
+    unsigned char *wall = fence_of(c, entry);
     (void)os_unfence(wall, OS_PAGE);
-    guard_restore(wall, OS_PAGE, is_at_front(c, entry, block));
+    guard_restore(wall, OS_PAGE, is_at_front(c, entry));
 }
 
 void fence_bury(core *c, void *block)

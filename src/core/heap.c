@@ -557,7 +557,8 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
         return 0;
     }
     switch (entry->kind) {
-    case PAGE_UNSIZED: return ((const pool *)entry->owner)->slot_size;
+    case PAGE_UNSIZED:
+        return pool_has_slot(entry->owner, block) ? ((const pool *)entry->owner)->slot_size : 0;
     case PAGE_MEDIUM:
         return medium_find(entry->owner, block) == MEDIUM_BLOCK
                    ? medium_size_of(entry->owner, block)

@@ -148,14 +148,15 @@ static void knows_stores(core *c, const arena *a, bool sealed)
 
 /* ---- seal and unseal ---- */
 
-/* Whole pages of the range: neither the caller's bytes nor the heap's. */
+/* Whole pages of the range: neither the caller's bytes nor the heap's. Between units the compiler
+ * arena is empty, and its seal would outlive the next. */
 static bool can_be_sealed(const arena *a)
 {
-    return a->strategy != FIEF_STACK && a->buffer.end == NULL && a->stand_ins == 0 &&
+    return a->strategy != FIEF_STACK && a->buffer.end == NULL && a->stand_ins == 0 && !a->closed &&
            a->core->space.range->reserve != NULL;
 }
 
-/* The arena goes on at a fresh page. Its limit stays, or moves down: no older mark fits it. */
+/* The arena goes on at a fresh page. */
 static void go_on_behind(arena *a)
 {
     fief_arena *w = &a->window.arena;
@@ -167,7 +168,7 @@ static void go_on_behind(arena *a)
     }
     if (a->current != NULL && a->current->sealed != 0) {
         w->cursor = sealed_end(a->current);
-        w->limit = a->shut || a->closed || w->limit < w->cursor ? w->cursor : w->limit;
+        arena_set_limit(a);
     }
     arena_note_event(a);
     a->buffer.entered = w->events;

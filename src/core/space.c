@@ -203,6 +203,17 @@ static bool advance(space *s, size_t pages)
     return true;
 }
 
+/* The first pages of a vacant run are used from now on. */
+static void run_cut(space *s, uint32_t run, uint32_t length, size_t pages)
+{
+    size_t bytes = pages << PAGE_SHIFT;
+    run_unlink(s, run);
+    s->dirty -= s->dirty < bytes ? s->dirty : bytes;
+    if (length > pages) {
+        run_link(s, run + (uint32_t)pages, length - (uint32_t)pages);
+    }
+}
+
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
 {
     if (pages == 0 || pages > s->pages) {
@@ -217,12 +228,7 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
         }
     } else {
         uint32_t length = s->map[run].length;
-        run_unlink(s, run);
-        size_t bytes = pages << PAGE_SHIFT;
-        s->dirty -= s->dirty < bytes ? s->dirty : bytes;
-        if (length > pages) {
-            run_link(s, run + (uint32_t)pages, length - (uint32_t)pages);
-        }
+        run_cut(s, run, length, pages);
     }
     space_own(s, run, 0, pages, kind, owner);
     hold(s, pages);
@@ -243,10 +249,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
         if (length < more) {
             return false;
         }
-        run_unlink(s, end);
-        if (length > more) {
-            run_link(s, end + (uint32_t)more, length - (uint32_t)more);
-        }
+        run_cut(s, end, length, more);
     }
     space_own(s, first, old_pages, new_pages, (page_kind)head->kind, head->owner);
     hold(s, more);
@@ -288,7 +291,7 @@ bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)
 
 size_t space_trim(space *s)
 {
-    size_t bytes = s->dirty;
+    size_t bytes = s->range->reserve != NULL ? s->dirty : 0; /* the caller's bytes stay */
     for (unsigned bin = 0; s->range->reserve != NULL && bin < SPACE_BINS; bin++) {
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
             space_discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);

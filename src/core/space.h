@@ -38,7 +38,9 @@ typedef struct page {
     uint16_t tail;   /* of a small span: bytes at its end that are in no block */
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
-    uint32_t prev;   /* the previous free run (free runs); vacant bytes, while trimming (spans) */
+    /* The previous free run (free runs); vacant bytes, while trimming (spans); does its fence lie
+     * in front (fenced spans)? */
+    uint32_t prev;
     void *owner;     /* the allocator's descriptor (spans) */
 } page;
 

@@ -74,31 +74,6 @@ static bool is_it(const arena *a, const newest *n, unsigned char *block, size_t 
     return (uintptr_t)n->top - (uintptr_t)block == step && block >= n->span->start;
 }
 
-/* The window is as it was left, but for its limit: that may have moved up to make room for what was
- * attached above the block. What is still attached moved it down, so that no older mark fits it,
- * and it stays there. Whatever was attached after a span was left lies above its blocks, and is
- * gone. */
-static void open_as_before(arena *a, unsigned char *limit)
-{
-    fief_arena *w = &a->window.arena;
-    const attachment *below = a->attached;
-    bool has_moved = below != NULL && a->current != NULL && below->limit >= a->current->start &&
-                     below->limit < limit;
-    limit = has_moved ? below->limit : limit;
-    w->limit = limit > w->cursor ? limit : w->cursor;
-}
-
-static void take_away(arena *a, const newest *n, unsigned char *cursor)
-{
-    unsigned char *limit = n->span == a->current ? a->window.arena.limit : n->span->left.limit;
-    arena_undo(a, n->span, cursor, n->event, false);
-    if (a->shut) {
-        arena_set_limit(a);
-    } else {
-        open_as_before(a, limit);
-    }
-}
-
 bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
 {
     arena *a = whole(stack);
@@ -119,7 +94,8 @@ bool fief_stack_pop_slow(fief_stack *stack, void *block, size_t size)
     if (!arena_may_lose(a, n.span, cursor, n.event, FIEF_MISUSE_DANGLING_AT_REWIND)) {
         return false;
     }
-    take_away(a, &n, cursor);
+    arena_undo(a, n.span, cursor, n.event, false);
+    arena_set_limit(a);
     note_call(a->core, (note){.verb = VERB_POP, .what = block, .where = a, .size = size});
     return true;
 }

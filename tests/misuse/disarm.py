@@ -35,7 +35,7 @@ class Library:
         self.tells_sites = libdw.returncode == 0
         self.libraries = libdw.stdout.split()
         sites = "libdw.c" if self.tells_sites else "none.c"
-        folders = [path for name in ("core", "manager", "guard/poison", "os")
+        folders = [path for name in ("base", "core", "manager", "guard/poison", "os")
                    for path in (self.code / name).glob("*.c") if path.name != "fake.c"]
         chosen = [self.code / "sites" / name for name in ("plain.c", sites)]
         self.files = sorted([*folders, *chosen])

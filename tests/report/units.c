@@ -1,7 +1,7 @@
 /* units: writes a runtime's trace for the tests of fief report and fief advise: 60 units that make
  * nodes (freed within their unit), tokens (in the compiler arena: they die with it), names (five
- * of them outlive it), closures (one size, freed by themselves) and natives (live to the end). Around
- * each unit lie frames, of which the newest dies first.
+ * of them outlive it), closures (one size, freed by themselves) and natives (live to the end).
+ * Around each unit lie frames, of which the newest dies first.
  * Names are such that a page must escape them. */
 #include <fief/fief.h>
 #include <stdbool.h>

@@ -99,21 +99,107 @@ Test(arena, cleanups_run_newest_first)
     cr_expect_str_eq(order, "cba");
 }
 
-/* The limit tells a rewind that something happened; in a full window it has nowhere to go. */
+/* What is left of a window; a guarded build's is always full. */
+static size_t room_of(const fief_arena *a)
+{
+    size_t room = (size_t)(a->limit - a->cursor);
+    return room != 0 ? room : 1000;
+}
+
 Test(arena, a_cleanup_in_a_full_window_is_run_though_the_last_block_shrinks)
 {
     fief_arena *a = fief_arena_open(rt, NULL);
     (void)fief_arena_alloc(a, 16);
     fief_mark mark = fief_arena_mark(a);
-    size_t room = (size_t)(a->limit - a->cursor);
-    room = room != 0 ? room : 1000; /* a guarded build's is always full */
+    size_t room = room_of(a);
     void *last = fief_arena_alloc(a, room);
     static char letters[] = "a";
     cr_assert(fief_arena_cleanup(a, note, &letters[0]));
+    fief_mark full = fief_arena_mark(a);
     cr_assert_not_null(fief_arena_resize(a, last, room, 8));
+    fief_arena_rewind(a, full);
+    cr_expect_str_eq(order, "");
     fief_arena_rewind(a, mark);
     cr_expect_str_eq(order, "a");
     fief_arena_close(a);
+}
+
+static fief_arena *cleaned;
+static fief_mark further_back;
+
+static void allocate(void *letter)
+{
+    note(letter);
+    cr_expect_not_null(fief_arena_alloc(cleaned, 64));
+}
+
+Test(arena, what_a_cleanup_makes_dies_with_the_rewind_also_in_the_first_span)
+{
+    static char letters[] = "ab";
+    cleaned = fief_arena_open(rt, NULL);
+    for (int i = 0; i < 2; i++) {
+        fief_mark mark = fief_arena_mark(cleaned);
+        cr_assert(fief_arena_cleanup(cleaned, allocate, &letters[i]));
+        fief_arena_rewind(cleaned, mark);
+        cr_expect_eq(fief_arena_used(cleaned), 0);
+        fief_arena_reset(cleaned);
+    }
+    cr_expect_str_eq(order, "ab");
+    fief_arena_close(cleaned);
+}
+
+static void go_back(void *letter)
+{
+    note(letter);
+    fief_arena_rewind(cleaned, further_back);
+}
+
+Test(arena, a_cleanup_may_rewind_further_than_its_rewind)
+{
+    static char letters[] = "a";
+    cleaned = fief_arena_open(rt, NULL);
+    char *kept = fief_arena_strdup(cleaned, "kept");
+    further_back = fief_arena_mark(cleaned);
+    for (int i = 0; i < 40; i++) {
+        (void)fief_arena_alloc(cleaned, 4000);
+    }
+    fief_mark mark = fief_arena_mark(cleaned);
+    cr_assert(fief_arena_cleanup(cleaned, go_back, &letters[0]));
+    fief_arena_rewind(cleaned, mark);
+    cr_expect_str_eq(order, "a");
+    cr_expect_leq(fief_arena_used(cleaned), 64);
+    cr_expect_not_null(fief_arena_alloc(cleaned, 40));
+    cr_expect_str_eq(kept, "kept");
+    fief_arena_close(cleaned);
+}
+
+static fief_stack *frames;
+static fief_pool *opened_late;
+
+/* A frame, and slots that may not lie in its page. */
+static void push_and_take(void *letter)
+{
+    note(letter);
+    unsigned char *frame = fief_stack_push(frames, 64);
+    cr_assert_not_null(frame);
+    memset(frame, 'f', 64);
+    for (int i = 0; i < 4; i++) {
+        opened_late = fief_pool_open(rt, "late", 64);
+        memset(fief_pool_take(opened_late), 's', 64);
+    }
+    cr_expect_eq(frame[0], 'f');
+    cr_expect_eq(frame[63], 'f');
+}
+
+Test(arena_at_close, a_cleanup_may_push_a_frame)
+{
+    static char letters[] = "a";
+    open_runtime();
+    frames = fief_frame_stack(rt);
+    (void)fief_stack_push(frames, 64);
+    cr_assert(fief_arena_cleanup(fief_vm_arena(rt), push_and_take, &letters[0]));
+    (void)fief_close(rt);
+    cr_expect_str_eq(order, "a");
 }
 
 Test(arena, callers_buffer_comes_first)

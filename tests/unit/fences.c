@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 enum { BACK, FRONT, POOLED, PLAIN, KINDS };
 static const fief_kind kinds[KINDS] = {
@@ -44,6 +46,34 @@ Test(fences, blocks_of_every_size_hold_their_bytes)
         }
     }
     cr_expect_eq(saw.count, 0);
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(saw.count, 0);
+}
+
+/* As the system has it, without a fault. */
+static bool is_accessible(const char *byte)
+{
+    char copy;
+    struct iovec here = {&copy, 1}, there = {(void *)(uintptr_t)byte, 1};
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
+}
+
+/* Where a block begins a page behind its span's start, and ends a page before its end, too. */
+Test(fences, a_fence_is_at_its_own_side_whatever_the_size)
+{
+    fief_runtime *rt = open_one();
+    static const size_t sizes[] = {57328, 57344, 57360, 122880};
+    bool fences = strcmp(fief_mode(), "debug-poisoned") == 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *back = fief_new(rt, BACK, FIEF_DYNAMIC, sizes[i]);
+        char *front = fief_new(rt, FRONT, FIEF_DYNAMIC, sizes[i]);
+        cr_expect(!fences || !is_accessible(back + sizes[i]), "behind %zu bytes", sizes[i]);
+        cr_expect(is_accessible(back - fences), "before %zu bytes", sizes[i]);
+        cr_expect(is_accessible(front + sizes[i] - !fences), "behind %zu bytes", sizes[i]);
+        cr_expect(!fences || !is_accessible(front - 1), "before %zu bytes", sizes[i]);
+        fief_free(rt, BACK, back, sizes[i]);
+        fief_free(rt, FRONT, front, sizes[i]);
+    }
     cr_expect_eq(fief_close(rt), 0);
     cr_expect_eq(saw.count, 0);
 }

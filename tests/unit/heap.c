@@ -262,9 +262,35 @@ Test(heap, the_unsized_calls_refuse_what_is_not_theirs)
     cr_expect_eq(fief_heap_usable_size(h, here), 0);
     cr_expect_eq(fief_heap_usable_size(h, NULL), 0);
     cr_expect_geq(fief_heap_usable_size(h, own), 2000);
+    char *small = fief_malloc(rt, 64);
+    cr_expect_eq(fief_heap_usable_size(h, small), 64);
+    cr_expect_eq(fief_heap_usable_size(h, small + 16), 0);
+    cr_expect_null(fief_realloc(rt, small + 16, 200));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+    cr_expect_null(fief_realloc(rt, small + 16, 40));
+    cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+    fief_release(rt, small);
     fief_release(rt, own);
     fief_free(rt, FIEF_KIND_PAIR, slot, 48);
     fief_heap_free(h, sized, 100);
+    close_runtime();
+}
+
+/* A release build's: in a guarded one the freed neighbour rests. */
+Test(heap, a_trim_gives_back_no_page_that_a_block_has_grown_into)
+{
+    open_runtime(16, false);
+    (void)fief_trim(rt);
+    char *grown = fief_heap_alloc(h, 300000), *behind = fief_heap_alloc(h, 600000);
+    void *last = fief_heap_alloc(h, 300000);
+    fief_heap_free(h, behind, 600000);
+    char *now = fief_heap_resize(h, grown, 300000, 890000);
+    bool in_place = now == grown;
+    cr_expect(in_place == (strcmp(fief_mode(), "release") == 0));
+    size_t given = fief_trim(rt);
+    cr_expect(!in_place || given < 600000 - 590000 + 2 * 65536, "%zu bytes", given);
+    fief_heap_free(h, now, 890000);
+    fief_heap_free(h, last, 300000);
     close_runtime();
 }
 

@@ -179,7 +179,7 @@ Test(seal, what_would_change_a_sealed_block_is_misuse_at_the_call)
     cr_expect_eq(fief_close(rt), 0);
 }
 
-Test(seal, every_older_mark_finds_the_seal_whatever_moved_the_limit)
+Test(seal, every_older_mark_finds_the_seal_whatever_happened_since)
 {
     fief_runtime *rt = open_with(false, true);
     fief_arena *a = fief_arena_open(rt, NULL);
@@ -187,7 +187,7 @@ Test(seal, every_older_mark_finds_the_seal_whatever_moved_the_limit)
         (void)fief_arena_alloc(a, 24);
         fief_mark older = fief_arena_mark(a);
         for (unsigned i = 0; i < events; i++) {
-            (void)fief_arena_alloc(a, 200000); /* apart: the limit moves */
+            (void)fief_arena_alloc(a, 200000); /* apart: an event */
         }
         cr_assert(fief_seal(rt, a));
         (void)fief_arena_alloc(a, 24);
@@ -269,6 +269,19 @@ Test(seal, dead_pages_of_each_span_stay_dead_in_debug_whatever_is_sealed_later)
     fief_arena_reset(a);
     cr_expect_eq(saw.count, 0);
     cr_expect_eq(fief_close(rt), 0);
+}
+
+/* It is empty then, and a seal would keep the next unit from ending. */
+Test(seal, the_compiler_arena_is_sealed_within_a_unit_alone)
+{
+    fief_runtime *rt = open_with(false, true);
+    cr_expect(!fief_seal(rt, fief_compiler_arena(rt)));
+    fief_unit unit = fief_unit_begin(rt);
+    cr_expect_not_null(fief_temp(rt, char, 64));
+    fief_unit_end(rt, unit);
+    cr_expect(!fief_seal(rt, fief_compiler_arena(rt)));
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect_eq(saw.count, 0);
 }
 
 Test(seal, an_arena_with_room_and_no_block_is_sealed_and_goes_on)

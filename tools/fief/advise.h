@@ -1,8 +1,9 @@
 /* advise: what each place's blocks would better be, as the trace shows it, and proven by a replay.
  *
  * The trace proposes: a pool where all blocks have one size, an arena where they die together or
- * live to the end, a stack where the newest dies first (habits.h counts that). The replay disposes: one with every block's bytes and
- * lifetime checked, then some that are timed, beside all of it on the heap. */
+ * live to the end, a stack where the newest dies first (habits.h counts that). The replay disposes:
+ * one with every block's bytes and lifetime checked, then some that are timed, beside all of it on
+ * the heap. */
 #ifndef FIEF_TOOL_ADVISE_H
 #define FIEF_TOOL_ADVISE_H
 
@@ -30,7 +31,7 @@ typedef struct counsel {
     double time, spread, peak; /* of all that is proven, together */
     double predicted, libc;    /* what the parts add up to; libc's time */
     uint64_t recorded_blocks;  /* that the trace's runtime had elsewhere than on its heap */
-    double recorded_time, recorded_peak; /* those where they were, the rest on the heap; 0: not timed */
+    double recorded_time, recorded_peak; /* those where they were; 0: not timed */
 } counsel;
 
 typedef struct effort {

@@ -20,8 +20,8 @@ typedef struct habit {
     uint64_t outlived_operation, outlived_unit, outlived_died;
     uint64_t generations, broken; /* fell to none; broken: one was made while others died */
     uint64_t rounded;             /* bytes lost to multiples of 16, of all made */
-    uint64_t unordered;           /* died while a newer one of the place lived: then not counted on */
-    uint64_t *order;              /* while none did: the live blocks, the newest last */
+    uint64_t unordered; /* died while a newer one of the place lived: then not counted on */
+    uint64_t *order;    /* while none did: the live blocks, the newest last */
     uint64_t order_room;
     bool falling;
 } habit;
