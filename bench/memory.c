@@ -12,7 +12,6 @@
 
 #include <fief/fief.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,9 +91,10 @@ static void keep(bench_memory *m, block b)
     m->blocks[m->count++] = b;
 }
 
-static void give_any(bench_memory *m)
+/* Not one of the first `stay`. */
+static void give_any(bench_memory *m, size_t stay)
 {
-    size_t which = draw(&m->seed, m->count);
+    size_t which = stay + draw(&m->seed, m->count - stay);
     give(m, m->blocks[which]);
     m->blocks[which] = m->blocks[--m->count];
 }
@@ -136,7 +136,7 @@ static void serve(bench_memory *m, double drift, size_t live)
         give(m, own[i - 1]);
     }
     while (m->live > live) {
-        give_any(m);
+        give_any(m, 0);
     }
 }
 
@@ -160,33 +160,26 @@ static void run_server(bench_memory *m, uint64_t operations, size_t live, size_t
     tell(m, "server");
 }
 
+/* Each allocator by its own call. */
 static void ask_to_trim(const bench_memory *m)
 {
-    static const char *const libc_names[] = {"mi_collect", "malloc_trim"};
+    void (*release)(void), (*collect)(bool);
+    int (*trim)(size_t), (*control)(const char *, void *, size_t *, void *, size_t);
+    peer_find("MallocExtension_ReleaseFreeMemory", &release, sizeof release);
+    peer_find("mi_collect", &collect, sizeof collect);
+    peer_find("mallctl", &control, sizeof control);
+    peer_find("malloc_trim", &trim, sizeof trim);
     if (m->rt != NULL) {
         (void)fief_trim(m->rt);
-        return;
-    }
-    void (*release)(void);
-    void *symbol = dlsym(RTLD_DEFAULT, "MallocExtension_ReleaseFreeMemory");
-    memcpy(&release, &symbol, sizeof release);
-    if (symbol != NULL) {
+    } else if (release != NULL) {
         release();
-    }
-    int (*control)(const char *, void *, size_t *, void *, size_t);
-    symbol = dlsym(RTLD_DEFAULT, "mallctl");
-    memcpy(&control, &symbol, sizeof control);
-    if (symbol != NULL) { /* 4096: all arenas */
+    } else if (collect != NULL) {
+        collect(true);
+    } else if (control != NULL) { /* 4096: all arenas */
         (void)control("thread.tcache.flush", NULL, NULL, NULL, 0);
         (void)control("arena.4096.purge", NULL, NULL, NULL, 0);
-    }
-    for (size_t i = 0; i < sizeof libc_names / sizeof libc_names[0]; i++) {
-        int (*trim)(size_t);
-        symbol = dlsym(RTLD_DEFAULT, libc_names[i]);
-        memcpy(&trim, &symbol, sizeof trim);
-        if (symbol != NULL) {
-            (void)trim(i == 0); /* mi_collect(true), malloc_trim(0) */
-        }
+    } else if (trim != NULL) {
+        (void)trim(0);
     }
 }
 
@@ -202,9 +195,7 @@ static void run_fall(bench_memory *m)
     }
     tell(m, "fall");
     while (m->count > stay) {
-        size_t which = stay + draw(&m->seed, m->count - stay);
-        give(m, m->blocks[which]);
-        m->blocks[which] = m->blocks[--m->count];
+        give_any(m, stay);
     }
     tell(m, "fall");
     ask_to_trim(m);
@@ -262,7 +253,7 @@ int main(int argc, char **argv)
         return BAD_USAGE;
     }
     while (m.count > 0) {
-        give_any(&m);
+        give_any(&m, 0);
     }
     free(m.blocks);
     return m.rt == NULL || fief_close(m.rt) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -9,7 +9,7 @@
 
 /* dlsym gives an object pointer, which ISO C does not convert to a function's; POSIX says that the
  * bytes are the same. */
-static void find(const char *name, void *ret_function, size_t size)
+void peer_find(const char *name, void *ret_function, size_t size)
 {
     void *symbol = dlsym(RTLD_DEFAULT, name);
     memcpy(ret_function, &symbol, size);
@@ -21,22 +21,22 @@ peer peer_loaded(void)
     memset(&p, 0, sizeof p);
     p.take = malloc;
     p.give = free;
-    find("mi_free_size", &p.give_sized, sizeof p.give_sized);
+    peer_find("mi_free_size", &p.give_sized, sizeof p.give_sized);
     if (p.give_sized == NULL) {
-        find("tc_free_sized", &p.give_sized, sizeof p.give_sized);
+        peer_find("tc_free_sized", &p.give_sized, sizeof p.give_sized);
     }
-    find("mallocx", &p.take_flags, sizeof p.take_flags);
-    find("sdallocx", &p.give_flags, sizeof p.give_flags);
-    find("mi_heap_new", &p.region_open, sizeof p.region_open);
-    find("mi_heap_malloc", &p.region_take, sizeof p.region_take);
-    find("mi_heap_destroy", &p.region_close, sizeof p.region_close);
+    peer_find("mallocx", &p.take_flags, sizeof p.take_flags);
+    peer_find("sdallocx", &p.give_flags, sizeof p.give_flags);
+    peer_find("mi_heap_new", &p.region_open, sizeof p.region_open);
+    peer_find("mi_heap_malloc", &p.region_take, sizeof p.region_take);
+    peer_find("mi_heap_destroy", &p.region_close, sizeof p.region_close);
     return p;
 }
 
 pass *peer_region_pass(const char *name)
 {
     pass *found;
-    find(name, &found, sizeof found);
+    peer_find(name, &found, sizeof found);
     return found;
 }
 

@@ -29,6 +29,9 @@ typedef struct peer {
 /* What is missing is NULL; take and give never are. */
 peer peer_loaded(void);
 
+/* The loaded function of that name, as a pointer of `size` bytes to it; NULL: there is none. */
+void peer_find(const char *name, void *ret_function, size_t size);
+
 /* The function of that name of a peer's arena (regions/), or NULL. */
 pass *peer_region_pass(const char *name);
 
