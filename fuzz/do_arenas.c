@@ -283,6 +283,8 @@ void finish_undo(run *r, life *l, int home_index, uint64_t number)
     unsigned expected = model_undo(l, home_index, number);
     MUST(r, r->cleanups == expected, "expected %u cleanups to run, found %u", expected,
          r->cleanups);
+    MUST(r, r->late == r->late_due, "expected %u cleanups of cleanups, found %u", r->late_due,
+         r->late);
     see(r, expected);
 }
 
@@ -307,23 +309,98 @@ static void note_cleanup(void *argument)
     r->cleanups++;
 }
 
-void do_arena_cleanup(run *r, const uint64_t *at)
+/* What a busy cleanup does in its arena, after it was noted. */
+enum { DEED_ALLOC, DEED_ATTACH, DEED_REWIND, DEEDS };
+
+static void note_late(void *argument)
 {
-    life *l = open_life(r);
-    int index = l != NULL ? find_any_home(l, at[0]) : -1;
-    if (index < 0 || index == HOME_FRAMES || l->homes[index].logged == LOG_MAX) {
-        return; /* one on the frame stack would keep units from ending */
+    run *r = argument;
+    r->late++;
+}
+
+static void take_some(const home *h, size_t size)
+{
+    void *taken = h->is_stack ? fief_stack_push((fief_stack *)(void *)h->arena, size)
+                              : fief_arena_alloc(h->arena, size);
+    if (taken != NULL) {
+        memset(taken, 0xB5, size);
     }
+}
+
+/* What a deed asks for may be refused: the model knows nothing of what dies at once. */
+static bool has_limit(const life *l, const home *h)
+{
+    return h->has_cap || l->limit != 0 || l->strategies[h->strategy].limit != 0;
+}
+
+static void be_busy(void *argument)
+{
+    enum { SOME = 40, MORE = 3000 };
+    const entry *e = argument;
+    run *r = e->run;
+    const home *h = &r->now->homes[e->home];
+    unsigned deed = e->deed;
+    note_cleanup(argument);
+    if (has_limit(r->now, h)) {
+        return; /* a limit came after it */
+    }
+    if (deed == DEED_ATTACH) {
+        r->late_due += fief_arena_cleanup(h->arena, note_late, r);
+        return;
+    }
+    fief_mark mark = fief_arena_mark(h->arena);
+    take_some(h, SOME);
+    if (deed == DEED_REWIND) {
+        take_some(h, MORE);
+        fief_arena_rewind(h->arena, mark);
+    }
+}
+
+static int find_cleanable(const life *l, uint64_t handle)
+{
+    int index = find_any_home(l, handle);
+    /* One on the frame stack would keep units from ending. */
+    return index == HOME_FRAMES || l->homes[index].logged == LOG_MAX ? -1 : index;
+}
+
+static void attach_cleanup(run *r, life *l, int index, void (*function)(void *), unsigned deed)
+{
     home *h = &l->homes[index];
     entry *e = &h->log[h->logged];
-    SAY(r, "(void)fief_arena_cleanup(%s, note_cleanup, NULL);", c_home(l, index));
-    if (fief_arena_cleanup(h->arena, note_cleanup, e)) {
+    if (fief_arena_cleanup(h->arena, function, e)) {
         (void)log_entry(l, index, h->strategy, 0, 0);
         e->is_cleanup = true;
         e->run = r;
+        e->deed = deed;
     } else {
         MUST(r, null_is_fine(r), "expected the cleanup to be kept, found it refused");
     }
+}
+
+void do_arena_cleanup(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int index = l != NULL ? find_cleanable(l, at[0]) : -1;
+    if (index >= 0) {
+        SAY(r, "(void)fief_arena_cleanup(%s, note_cleanup, NULL);", c_home(l, index));
+        attach_cleanup(r, l, index, note_cleanup, 0);
+    }
+}
+
+void do_busy_cleanup(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int index = l != NULL ? find_cleanable(l, at[0]) : -1;
+    const home *h = index >= 0 ? &l->homes[index] : NULL;
+    if (h == NULL || has_limit(l, h)) {
+        return;
+    }
+    unsigned deed = (unsigned)at[1] % DEEDS;
+    SAY(r, "busy[%u][%d][%u] = (struct busy){%s, %d, %u};", l->index, index, deed, c_home(l, index),
+        h->is_stack, deed);
+    SAY(r, "(void)fief_arena_cleanup(%s, be_busy, &busy[%u][%d][%u]);", c_home(l, index), l->index,
+        index, deed);
+    attach_cleanup(r, l, index, be_busy, deed);
 }
 
 /* ---- marks ---- */
@@ -455,6 +532,40 @@ void do_pop(run *r, const uint64_t *at)
     if (index >= 0) {
         pop_frame(r, l, index);
     }
+}
+
+/* ---- edges ---- */
+
+/* A block that ends at the end of its window, or nearly, or just misses it. How large that is is
+ * the mode's; where a budget counts it, or a cap, nothing would mean the same in two modes. */
+void do_fill_window(run *r, const uint64_t *at)
+{
+    enum { BELOW = 40, AROUND = 64, LARGEST = 128 << 10 };
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_any_home(l, at[1]) : -1;
+    const home *h = home_index >= 0 ? &l->homes[home_index] : NULL;
+    if (h == NULL || h->has_cap || l->is_counted) {
+        return;
+    }
+    size_t left = (size_t)(h->arena->limit - h->arena->cursor), more = (size_t)at[2] % AROUND;
+    size_t size = left + more > BELOW ? left + more - BELOW : 0;
+    size_t align = h->is_stack || at[2] >= 2 * AROUND ? FIEF_GRAIN : FIEF_ALIGN;
+    int index = size <= LARGEST ? room_for(r, at[0], size) : -1;
+    if (index < 0) {
+        return;
+    }
+    l->sizes_vary = true;
+    made m = made_in(l, home_index, size, align);
+    if (h->is_stack) {
+        SAY(r, "%s = fief_stack_push(stack_of(%s), %zu);", c_block(l, index), c_home(l, home_index),
+            size);
+        m.start = fief_stack_push(stack_of(l, home_index), size);
+    } else {
+        SAY(r, "%s = fief_arena_alloc_aligned(%s, %zu, %zu);", c_block(l, index),
+            c_home(l, home_index), size, align);
+        m.start = fief_arena_alloc_aligned(h->arena, size, align);
+    }
+    settle(r, index, m);
 }
 
 /* ---- pointers ---- */

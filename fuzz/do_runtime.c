@@ -126,6 +126,7 @@ static void begin_life(run *r, life *l, config_id id, const fief_config *c)
     l->is_counted = has_limits(c);
     l->may_run_out = c->buffer != NULL || (r->os != NULL && c->range == NULL);
     l->is_loose = l->may_run_out || r->os != NULL;
+    l->sizes_vary = false;
     l->quarantine = c->quarantine_bytes != 0 ? c->quarantine_bytes : (size_t)4 << 20;
     l->buffer = c->buffer;
     l->buffer_size = c->buffer_size;
@@ -311,6 +312,8 @@ static void finish_end(run *r, life *l)
     r->closing = false;
     MUST(r, r->cleanups == r->cleanups_due, "expected %u cleanups, found %u", r->cleanups_due,
          r->cleanups);
+    MUST(r, r->late == r->late_due, "expected %u cleanups of cleanups, found %u", r->late_due,
+         r->late);
 }
 
 static void close_with(run *r, life *l, size_t leaks)

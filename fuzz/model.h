@@ -41,6 +41,7 @@ typedef struct entry {
     int home;
     fief_strategy strategy;
     bool is_cleanup, fell_back, is_retired; /* a resize left it behind */
+    unsigned deed;                          /* of a busy cleanup: what it does in the arena */
 } entry;
 
 typedef struct home {
@@ -90,6 +91,7 @@ typedef struct life {
     bool is_counted;  /* some limit, or count_blocks: figures are exact in every mode */
     bool may_run_out; /* of memory, and when depends on the mode */
     bool is_loose;    /* so nothing of it is digested; nor where the OS fails */
+    bool sizes_vary;  /* a block has what a window had left, which is the mode's: nor this */
     size_t quarantine;
     const unsigned char *buffer; /* that it lives in, or NULL */
     size_t buffer_size;

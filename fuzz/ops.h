@@ -130,7 +130,10 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(root_remove, A | R, 2, NUMBER)                                                \
     OP(dangling_root, A | R, 2, NUMBER, BLOCK)                                       \
     OP(weak_store, R, 3, BLOCK, BLOCK)                                               \
-    OP(seal, A | S | R, 2, HOME, NUMBER)
+    OP(seal, A | S | R, 2, HOME, NUMBER)                                             \
+    /* what a window has left, a few bytes more or less; a cleanup that uses its arena */ \
+    OP(fill_window, A | S | R | O, 6, BLOCK, HOME, NUMBER)                           \
+    OP(busy_cleanup, A | S | R | O, 3, HOME, NUMBER)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

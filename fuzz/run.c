@@ -66,7 +66,7 @@ void say(run *r, const char *format, ...)
 
 void see(run *r, uint64_t value)
 {
-    if (r->now == NULL || !r->now->is_loose) {
+    if (r->now == NULL || !(r->now->is_loose || r->now->sizes_vary)) {
         r->digest = (r->digest ^ value) * 0x9E3779B97F4A7C15u;
         r->digest ^= r->digest >> 29;
     }
@@ -290,7 +290,7 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
     for (unsigned i = 0; i < RUNTIMES; i++) {
         r.lives[i] = &all_lives[i];
         r.lives[i]->rt = NULL;
-        r.lives[i]->is_loose = false;
+        r.lives[i]->is_loose = r.lives[i]->sizes_vary = false;
         r.lives[i]->index = i;
         r.lives[i]->run = &r;
     }

@@ -45,6 +45,7 @@ typedef struct run {
     unsigned cleanups;        /* that ran */
     unsigned cleanups_due;    /* that the end of a runtime must run */
     const void *last_cleanup; /* the argument of the one that ran last */
+    unsigned late, late_due;  /* cleanups that cleanups attached: run, and to be run */
     const faults *os;
     size_t calls_before, fail_number;
     bool os_failed; /* a call of this operation did */
@@ -70,7 +71,7 @@ _Noreturn void differ(const run *r, const char *format, ...) __attribute__((form
         }                                                                                          \
     } while (0)
 
-/* Adds to the digest; nothing of a loose runtime. */
+/* Adds to the digest; nothing of a loose runtime, nor of one whose sizes vary. */
 void see(run *r, uint64_t value);
 void see_bytes(run *r, const block *b);
 /* A line of the C form. */
