@@ -412,8 +412,17 @@ void do_mark(run *r, const uint64_t *at)
         int index = find_any_home(l, at[1]);
         const home *h = &l->homes[index];
         SAY(r, "m[%u][%u] = fief_arena_mark(%s);", l->index, (unsigned)at[0], c_home(l, index));
-        l->marks[at[0]] = (marked){true, index, h->last, fief_arena_mark(h->arena)};
+        l->marks[at[0]] = (marked){true, index, h->last, fief_arena_used(h->arena),
+                                   fief_arena_mark(h->arena)};
     }
+}
+
+/* What died left nothing behind; what lived may have shrunk. */
+static void must_use_at_most(const run *r, const fief_arena *arena, size_t used)
+{
+    size_t now = fief_arena_used(arena);
+    MUST(r, now <= used, "expected the arena to use at most %zu bytes, as then, found %zu", used,
+         now);
 }
 
 static bool may_rewind_to(const life *l, const marked *m)
@@ -451,6 +460,7 @@ void do_rewind(run *r, const uint64_t *at)
     size_t peak = fief_stats_strategy(l->rt, strategy).peak_bytes;
     MUST(r, peak >= used, "expected the peak to be what was used, %zu, found %zu", used, peak);
     finish_undo(r, l, m->home, m->number);
+    must_use_at_most(r, a, m->used);
 }
 
 /* ---- units ---- */
@@ -464,6 +474,7 @@ void do_unit_begin(run *r, const uint64_t *at)
         unit *u = &l->units[l->unit_count++];
         u->unit = fief_unit_begin(l->rt);
         u->number = ++l->homes[HOME_UNIT].last;
+        u->used = fief_arena_used(l->homes[HOME_UNIT].arena);
         u->frames = l->homes[HOME_FRAMES].last;
         u->frames_logged = l->homes[HOME_FRAMES].logged;
     }
@@ -480,6 +491,7 @@ void end_innermost_unit(run *r, life *l)
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count);
     fief_unit_end(l->rt, u->unit);
     finish_undo(r, l, HOME_UNIT, u->number - 1);
+    must_use_at_most(r, l->homes[HOME_UNIT].arena, u->used);
     l->strategies[FIEF_COMPILER_ARENA].resets += l->unit_count == 0;
 }
 

@@ -59,12 +59,14 @@ typedef struct marked {
     bool is_set;
     int home;
     uint64_t number;
+    size_t used; /* of the arena, then */
     fief_mark mark;
 } marked;
 
 typedef struct unit {
     fief_unit unit;
     uint64_t number, frames; /* the last ones before it began */
+    size_t used;             /* of the units' arena, then */
     size_t frames_logged;
 } unit;
 
