@@ -88,11 +88,13 @@ static void note_peak(arena *a)
 
 /* ---- spans ---- */
 
-static arena_span *span_new(arena *a, size_t pages)
+/* Of `pages` pages, or of fewer, but `least` at least. */
+static arena_span *span_new(arena *a, size_t pages, size_t least)
 {
     core *c = a->core;
     arena_span *span = space_meta(&c->space, sizeof *span);
-    unsigned char *start = span == NULL ? NULL : space_take(&c->space, pages, PAGE_ARENA, a);
+    unsigned char *start =
+        span == NULL ? NULL : space_take_most(&c->space, &pages, least, PAGE_ARENA, a);
     if (start == NULL) {
         if (span != NULL) {
             space_meta_give(&c->space, span, sizeof *span);
@@ -131,8 +133,8 @@ static bool next_span(arena *a, size_t need)
     arena_span *old = a->current;
     arena_span *span = old == NULL ? a->first : old->next;
     if (span == NULL || (size_t)(span->end - span->start) < need) {
-        size_t pages = pages_for(need) > a->next_pages ? pages_for(need) : a->next_pages;
-        arena_span *fresh = span_new(a, pages);
+        size_t least = pages_for(need), pages = least > a->next_pages ? least : a->next_pages;
+        arena_span *fresh = span_new(a, pages, least);
         if (fresh == NULL) {
             return false;
         }
@@ -844,7 +846,7 @@ static bool presize(arena *a, size_t size)
     if (a->current == NULL) {
         return next_span(a, size);
     }
-    arena_span *ready = span_new(a, pages_for(size));
+    arena_span *ready = span_new(a, pages_for(size), pages_for(size));
     if (ready == NULL) {
         return false;
     }

@@ -56,9 +56,9 @@ static void park_until(heap *h, unsigned char *end)
 static bool small_span(heap *h, size_t need)
 {
     core *c = h->core;
-    size_t pages = 1 + (h->small_held >> 21 < 3 ? h->small_held >> 21 : 3);
-    pages = pages < pages_for(need) ? pages_for(need) : pages;
-    unsigned char *start = space_take(&c->space, pages, PAGE_SMALL, h);
+    size_t pages = 1 + (h->small_held >> 21 < 3 ? h->small_held >> 21 : 3), least = pages_for(need);
+    pages = pages < least ? least : pages;
+    unsigned char *start = space_take_most(&c->space, &pages, least, PAGE_SMALL, h);
     if (start == NULL) {
         return false;
     }
@@ -216,7 +216,7 @@ void heap_reuse(heap *h, void *block, size_t size)
     } else if (entry->kind == PAGE_MEDIUM) {
         medium *m = entry->owner;
         medium_give(m, block);
-        if (m->free == MEDIUM_GRANULES) {
+        if (medium_is_empty(m)) {
             medium_trim(h, 1);
         }
     } else {
@@ -576,7 +576,7 @@ size_t fief_heap_good_size(size_t size)
 }
 
 /* A living block whose size, as a guarded build knows it, is not what an unsized call would have
- * made of it. */
+ * made of it. One that shrank to nothing has no size to free it by, and no unsized call made it. */
 static bool came_with_a_size(const heap *h, const page *entry, const void *block)
 {
     bool is_ours = entry != NULL && (entry->kind == PAGE_MEDIUM || entry->kind == PAGE_LARGE ||
@@ -586,8 +586,9 @@ static bool came_with_a_size(const heap *h, const page *entry, const void *block
     }
     const space *s = &h->core->space;
     const record *r = ledger_find(s, block);
+    size_t size = r != NULL ? record_size(s, r) : 0;
     return r != NULL && r->state == BLOCK_LIVE && ledger_block(s, r) == block &&
-           record_size(s, r) != fief_heap_usable_size(&h->window, block);
+           (size == 0 || size != fief_heap_usable_size(&h->window, block));
 }
 
 void heap_give_unsized(heap *h, void *block)

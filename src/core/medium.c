@@ -1,12 +1,13 @@
-/* medium: blocks of 513 bytes to 256 KiB, in granules of 256 bytes in segments of 1 MiB. One bit a
- * granule says that it is used, one that a block starts there; both lie outside the segment. A
- * block starts a redzone behind its first granule's start, or, where a larger alignment was asked
- * for in a guarded build, at the start of its second granule. */
+/* medium: blocks of 513 bytes to 256 KiB, in granules of 256 bytes in segments of 1 MiB, or of less
+ * where so much does not lie together any more. One bit a granule says that it is used, one that a
+ * block starts there; both lie outside the segment. A block starts a redzone behind its first
+ * granule's start, or, where a larger alignment was asked for in a guarded build, at the start of
+ * its second granule. */
 #include "core/core.h"
 
 #include "guard.h"
 
-enum { GRANULE = 1 << MEDIUM_SHIFT, SEGMENT = MEDIUM_PAGES << PAGE_SHIFT };
+enum { GRANULE = 1 << MEDIUM_SHIFT };
 
 /* ---- bits ---- */
 
@@ -157,20 +158,37 @@ static size_t first_fit(const medium *m, size_t count, size_t stride, size_t pha
 
 /* ---- segments ---- */
 
-static medium *segment_new(heap *h)
+static size_t granules_in(size_t pages)
+{
+    return pages << (PAGE_SHIFT - MEDIUM_SHIFT);
+}
+
+bool medium_is_empty(const medium *m)
+{
+    return m->free == granules_in(m->pages);
+}
+
+static medium *segment_new(heap *h, size_t count)
 {
     core *c = h->core;
     medium *m = space_meta(&c->space, sizeof *m);
     if (m == NULL) {
         return NULL;
     }
-    m->start = space_take(&c->space, MEDIUM_PAGES, PAGE_MEDIUM, m);
+    size_t pages = MEDIUM_PAGES, least = pages_for(count << MEDIUM_SHIFT);
+    m->start = space_take_most(&c->space, &pages, least, PAGE_MEDIUM, m);
     if (m->start == NULL) {
         space_meta_give(&c->space, m, sizeof *m);
         return NULL;
     }
-    guard_claim(m->start, SEGMENT);
-    m->free = MEDIUM_GRANULES;
+    m->pages = (uint32_t)pages;
+    size_t end = granules_in(pages);
+    if (end < MEDIUM_GRANULES) { /* behind its end one block lies that never dies */
+        set_bits(m->used, end, MEDIUM_GRANULES - end, true);
+        set_bits(m->starts, end, 1, true);
+    }
+    guard_claim(m->start, pages << PAGE_SHIFT);
+    m->free = (uint32_t)end;
     m->next = h->mediums;
     h->mediums = m;
     return m;
@@ -200,7 +218,7 @@ void *medium_take(heap *h, size_t size, size_t align)
         }
     }
     if (m == NULL) {
-        m = segment_new(h);
+        m = segment_new(h, phase + count);
         if (m == NULL) {
             return NULL;
         }
@@ -242,14 +260,14 @@ void medium_trim(heap *h, size_t keep)
 {
     for (medium **link = &h->mediums; *link != NULL;) {
         medium *m = *link;
-        if (m->free != MEDIUM_GRANULES || keep > 0) {
-            keep -= m->free == MEDIUM_GRANULES;
+        if (!medium_is_empty(m) || keep > 0) {
+            keep -= medium_is_empty(m);
             link = &m->next;
             continue;
         }
         *link = m->next;
-        guard_claim(m->start, SEGMENT);
-        space_give(&h->core->space, m->start, MEDIUM_PAGES, 0);
+        guard_claim(m->start, (size_t)m->pages << PAGE_SHIFT);
+        space_give(&h->core->space, m->start, m->pages, 0);
         space_meta_give(&h->core->space, m, sizeof *m);
     }
 }

@@ -11,19 +11,19 @@
 
 enum { PARTS = 4, DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)) };
+enum { ENTRIES_A_PAGE = 24 /* so the ring takes less than half of what descriptors have */ };
 
 static size_t most_that_leave(size_t count)
 {
     return count / PARTS + 1;
 }
 
-/* No more than an eighth of the range waits. */
 bool quarantine_open(core *c, size_t budget)
 {
     quarantine *q = &c->quarantine;
-    size_t most = ((size_t)c->space.pages << PAGE_SHIFT) / 8;
-    budget = budget < most ? budget : most;
     size_t entries = budget / (CELL + ENTRY_BYTES);
+    size_t most = (size_t)c->space.pages * ENTRIES_A_PAGE;
+    entries = entries < most ? entries : most;
     if (entries == 0) {
         return true;
     }

@@ -235,6 +235,16 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
     return page_start(s, run);
 }
 
+unsigned char *space_take_most(space *s, size_t *pages, size_t least, page_kind kind, void *owner)
+{
+    unsigned char *start = space_take(s, *pages, kind, owner);
+    while (start == NULL && *pages > least) {
+        *pages = *pages / 2 > least ? *pages / 2 : least;
+        start = space_take(s, *pages, kind, owner);
+    }
+    return start;
+}
+
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages)
 {
     page *head = space_page(s, span);

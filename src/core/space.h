@@ -112,6 +112,9 @@ void space_leaving(space *s);
 void space_close(const space *s);
 
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner);
+/* The same with fewer pages, where so many don't lie together, but `least` at least: a small range
+ * is used to its end. */
+unsigned char *space_take_most(space *s, size_t *pages, size_t least, page_kind kind, void *owner);
 /* Makes the span longer in place; false where its neighbour is taken. */
 bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pages);
 /* Gives the span's pages from keep_pages on back. */

@@ -219,11 +219,19 @@ static runtime *move_in(fief_range *range, const fief_config *config)
     return r;
 }
 
+/* Of dead bytes: no more than an eighth of the range waits. */
+static size_t quarantine_budget(const core *c, size_t asked)
+{
+    size_t budget = asked != 0 ? asked : quarantine_default;
+    size_t most = ((size_t)c->space.pages << PAGE_SHIFT) / 8;
+    return budget < most ? budget : most;
+}
+
 /* Only guarded builds tell sites; without a depot they go on and tell fewer. */
 static void open_evidence(core *c, const fief_config *config)
 {
     if (GUARD_SHUT) {
-        size_t given = config->quarantine_bytes, budget = given != 0 ? given : quarantine_default;
+        size_t budget = quarantine_budget(c, config->quarantine_bytes);
         (void)quarantine_open(c, budget);
         (void)graves_open(&c->space, budget);
         c->depot = depot_open(config->break_at_operation);

@@ -256,6 +256,12 @@ Test(heap, the_unsized_calls_refuse_what_is_not_theirs)
     cr_expect(witness_saw(&seen, FIEF_MISUSE_FOREIGN_FREE));
     cr_expect_null(fief_realloc(rt, sized, 10));
     cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_ALLOCATOR));
+    char *nothing = is_guarded() ? fief_heap_resize(h, fief_heap_alloc(h, 700), 700, 0) : NULL;
+    if (nothing != NULL) { /* a guarded build knows it by its size; it stays where it is */
+        cr_expect_null(fief_realloc(rt, nothing, 96));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_WRONG_ALLOCATOR));
+        fief_heap_free(h, nothing, 0);
+    }
     cr_expect_eq(fief_heap_usable_size(h, sized), 0);
     cr_expect_eq(fief_heap_usable_size(h, literal), 0);
     cr_expect_eq(fief_heap_usable_size(h, slot), 0);
@@ -442,6 +448,61 @@ Test(heap, what_leaves_the_quarantine_is_handed_out_in_address_order)
         before = block;
     }
     (void)fief_close(rt);
+}
+
+/* A larger quarantine than there is room for is as large as there is room for. */
+Test(heap, a_quarantine_that_asks_for_too_much_is_no_smaller)
+{
+    static _Alignas(16) unsigned char buffer[1 << 20];
+    static const size_t budgets[] = {(size_t)1 << 17, (size_t)1 << 30, (size_t)1 << 50, SIZE_MAX};
+    static const fief_config homes[] = {{.reserve_bytes = small_reserve},
+                                         {.buffer = buffer, .buffer_size = sizeof buffer}};
+    enum { BUDGETS = sizeof budgets / sizeof budgets[0], HOMES = 2 };
+    for (size_t i = 0; i < BUDGETS * HOMES && is_guarded(); i++) {
+        fief_config config = homes[i % HOMES];
+        config.quarantine_bytes = budgets[i / HOMES];
+        rt = fief_open(&config);
+        cr_assert_not_null(rt);
+        h = fief_runtime_heap(rt);
+        void *block = fief_heap_alloc(h, 1000);
+        fief_heap_free(h, block, 1000);
+        void *other = fief_heap_alloc(h, 1000);
+        cr_expect_not_null(block);
+        cr_expect_neq(other, block, "%zu bytes of quarantine", budgets[i / HOMES]);
+        fief_heap_free(h, other, 1000);
+        (void)fief_close(rt);
+    }
+}
+
+/* ---- a small range ---- */
+
+/* Bytes that fit in blocks of that size, by the heap or in the vm arena. */
+static size_t bytes_that_fit(size_t size, bool in_arena)
+{
+    size_t bytes = 0;
+    while ((in_arena ? fief_arena_alloc(fief_vm_arena(rt), size) : fief_heap_alloc(h, size)) !=
+           NULL) {
+        bytes += size;
+    }
+    return bytes;
+}
+
+Test(heap, a_small_buffer_is_used_to_its_end)
+{
+    static _Alignas(16) unsigned char buffer[1 << 20];
+    static const size_t wholes[] = {sizeof buffer, 600000}, asked[] = {40, 1000, 9000, 60000};
+    enum { WHOLES = 2, ASKED = sizeof asked / sizeof asked[0] };
+    for (size_t i = 0; i < (size_t)WHOLES * ASKED * 2; i++) {
+        size_t size = asked[i / 2 % ASKED], whole = wholes[i / 2 / ASKED];
+        rt = fief_open(&(fief_config){.buffer = buffer, .buffer_size = whole});
+        cr_assert_not_null(rt);
+        h = fief_runtime_heap(rt);
+        size_t fit = bytes_that_fit(size, i % 2 != 0);
+        /* Pages' edges, and in a guarded build records and redzones, take their parts. */
+        size_t least = whole / 10 * (is_guarded() ? 3 : 7);
+        cr_expect_geq(fit, least, "%zu bytes of %zu in blocks of %zu", fit, whole, size);
+        (void)fief_close(rt);
+    }
 }
 
 /* ---- trim ---- */
