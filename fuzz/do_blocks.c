@@ -586,8 +586,7 @@ static bool resize_fits(const life *l, const block *b, size_t size)
 {
     size_t usable = b->counted;
     if (b->origin == UNSIZED) {
-        return (size <= usable && size >= usable / 2) ||
-               budget_admits_it(l, FIEF_HEAP, unsized_size(size, FIEF_ALIGN));
+        return size <= usable || budget_admits_it(l, FIEF_HEAP, unsized_size(size, FIEF_ALIGN));
     }
     if (b->home >= 0) {
         return budget_admits_it(l, l->homes[b->home].strategy, size) ||
@@ -650,11 +649,26 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
     l->busy = -1;
 }
 
-static made made_resized(const life *l, const block *b, size_t size)
+/* An unsized block of half its size or more stays as it is, and a smaller one where there is no
+ * memory to move to. */
+static bool stays_as_it_is(run *r, const life *l, const block *b, size_t size, const void *moved)
+{
+    if (size > b->counted || size >= b->counted / 2) {
+        return size <= b->counted;
+    }
+    bool stayed = moved == b->start &&
+                  fief_heap_usable_size(fief_runtime_heap(l->rt), moved) == b->counted;
+    bool admitted = budget_admits_it(l, FIEF_HEAP, unsized_size(size, FIEF_ALIGN));
+    MUST(r, !stayed || !admitted || null_is_fine(r),
+         "expected a smaller block than of %zu bytes, found it as it was", b->counted);
+    return stayed;
+}
+
+static made made_resized(run *r, const life *l, const block *b, size_t size, const void *moved)
 {
     made m = made_sized(l, size, l->heap_align);
     if (b->origin == UNSIZED) {
-        bool stays = size <= b->counted && size >= b->counted / 2;
+        bool stays = stays_as_it_is(r, l, b, size, moved);
         m = made_unsized(l, stays ? b->counted : size, FIEF_ALIGN);
     } else if (b->home >= 0) {
         m.origin = IN_ARENA;
@@ -697,7 +711,7 @@ void do_resize(run *r, const uint64_t *at)
     }
     MUST(r, fits, "expected NULL, found a resized block");
     SAY(r, "must(kept != NULL, \"resized\"), %s = kept;", c_block(l, index));
-    made m = made_resized(l, b, size);
+    made m = made_resized(r, l, b, size, moved);
     m.start = moved;
     if (moved != b->start) {
         forget_resting(l);

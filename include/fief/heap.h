@@ -123,7 +123,8 @@ FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
 }
 
 /** As realloc: block NULL is an allocation, NULL on failure leaves the block as it was; unlike
- * realloc, size 0 gives a block of no bytes and not NULL. */
+ * realloc, size 0 gives a block of no bytes and not NULL, and shrinking never fails: where there is
+ * no memory to move to, the block stays, as large as it was. */
 FIEF_INLINE void *fief_heap_resize_unsized(fief_heap *heap, void *block, size_t new_size)
 {
     void *moved = fief_heap_resize_unsized_slow(heap, block, new_size);

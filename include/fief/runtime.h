@@ -478,7 +478,8 @@ FIEF_INLINE void *fief_calloc(fief_runtime *rt, size_t count, size_t size)
     return block != NULL ? memset(block, 0, bytes) : NULL;
 }
 
-/** As realloc, but that size 0 gives a block of no bytes and not NULL. */
+/** As realloc, but that size 0 gives a block of no bytes and not NULL, and that shrinking never
+ * fails. */
 FIEF_INLINE void *fief_realloc(fief_runtime *rt, void *block, size_t size)
 {
     return fief_heap_resize_unsized(rt->heap, block, size);

@@ -402,7 +402,7 @@ enum { HEAP_LARGEST_MEDIUM = 256 << 10, MEDIUM_PAGES = 16, MEDIUM_SHIFT = 8,
 typedef struct medium {
     struct medium *next;
     unsigned char *start;
-    uint32_t pages; /* of a full segment MEDIUM_PAGES; the granules behind a smaller one are used */
+    uint32_t whole; /* granules: of a full segment all; those behind a smaller one are used */
     uint32_t free;
     int16_t hints[MEDIUM_HINTS]; /* [n]: no run of more than n free granules begins before it */
     uint64_t used[MEDIUM_WORDS];
@@ -447,7 +447,11 @@ bool medium_fits(const medium *m, const void *block, size_t size);
 /* Bytes that may be used, in whole granules. */
 size_t medium_size_of(const medium *m, const void *block);
 /* No block lies in the segment. */
-bool medium_is_empty(const medium *m);
+static inline bool medium_is_empty(const medium *m)
+{
+    return m->free == m->whole;
+}
+
 /* Gives all but `keep` of the empty segments back. */
 void medium_trim(heap *h, size_t keep);
 

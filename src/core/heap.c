@@ -518,17 +518,21 @@ static void *unsized_take(heap *h, size_t size, size_t align)
     return block;
 }
 
+static void *unsized_admitted(heap *h, size_t size, size_t align)
+{
+    return budget_admits(h->core, FIEF_HEAP, size) ? unsized_take(h, size, align) : NULL;
+}
+
 void *heap_alloc_unsized(heap *h, size_t size, size_t align)
 {
-    core *c = h->core;
     if (size_is_absurd(size)) {
         return NULL;
     }
     size_t whole_size = unsized_size(size, align);
     void *block;
     do {
-        block = budget_admits(c, FIEF_HEAP, whole_size) ? unsized_take(h, whole_size, align) : NULL;
-    } while (block == NULL && core_full(c, FIEF_HEAP, whole_size));
+        block = unsized_admitted(h, whole_size, align);
+    } while (block == NULL && core_full(h->core, FIEF_HEAP, whole_size));
     return block;
 }
 
@@ -667,12 +671,14 @@ static void *resize_unsized(heap *h, void *block, size_t new_size)
     if (!size_is_absurd(new_size) && unsized_in_place(h, block, usable, new_size)) {
         return block;
     }
-    void *moved = heap_alloc_unsized(h, new_size, FIEF_ALIGN);
+    bool shrinks = new_size < usable;
+    void *moved = shrinks ? unsized_admitted(h, unsized_size(new_size, FIEF_ALIGN), FIEF_ALIGN)
+                          : heap_alloc_unsized(h, new_size, FIEF_ALIGN);
     if (moved != NULL) {
-        carry(h, block, moved, usable < new_size ? usable : new_size);
+        carry(h, block, moved, shrinks ? new_size : usable);
         heap_give_unsized(h, block);
     }
-    return moved;
+    return moved != NULL || !shrinks ? moved : block; /* shrinking never fails: it stays as it is */
 }
 
 void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_size)

@@ -158,14 +158,9 @@ static size_t first_fit(const medium *m, size_t count, size_t stride, size_t pha
 
 /* ---- segments ---- */
 
-static size_t granules_in(size_t pages)
+static size_t pages_of(const medium *m)
 {
-    return pages << (PAGE_SHIFT - MEDIUM_SHIFT);
-}
-
-bool medium_is_empty(const medium *m)
-{
-    return m->free == granules_in(m->pages);
+    return m->whole >> (PAGE_SHIFT - MEDIUM_SHIFT);
 }
 
 static medium *segment_new(heap *h, size_t count)
@@ -181,14 +176,12 @@ static medium *segment_new(heap *h, size_t count)
         space_meta_give(&c->space, m, sizeof *m);
         return NULL;
     }
-    m->pages = (uint32_t)pages;
-    size_t end = granules_in(pages);
-    if (end < MEDIUM_GRANULES) { /* behind its end one block lies that never dies */
-        set_bits(m->used, end, MEDIUM_GRANULES - end, true);
-        set_bits(m->starts, end, 1, true);
+    m->free = m->whole = (uint32_t)pages << (PAGE_SHIFT - MEDIUM_SHIFT);
+    if (pages < MEDIUM_PAGES) { /* behind its end one block lies that never dies */
+        set_bits(m->used, m->whole, MEDIUM_GRANULES - m->whole, true);
+        set_bits(m->starts, m->whole, 1, true);
     }
     guard_claim(m->start, pages << PAGE_SHIFT);
-    m->free = (uint32_t)end;
     m->next = h->mediums;
     h->mediums = m;
     return m;
@@ -266,8 +259,8 @@ void medium_trim(heap *h, size_t keep)
             continue;
         }
         *link = m->next;
-        guard_claim(m->start, (size_t)m->pages << PAGE_SHIFT);
-        space_give(&h->core->space, m->start, m->pages, 0);
+        guard_claim(m->start, pages_of(m) << PAGE_SHIFT);
+        space_give(&h->core->space, m->start, pages_of(m), 0);
         space_meta_give(&h->core->space, m, sizeof *m);
     }
 }

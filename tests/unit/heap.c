@@ -476,6 +476,29 @@ Test(heap, a_quarantine_that_asks_for_too_much_is_no_smaller)
 
 /* ---- a small range ---- */
 
+Test(heap, an_unsized_block_shrinks_where_nothing_is_left)
+{
+    static const size_t sizes_before[] = {400, 3000, 100000};
+    for (size_t i = 0; i < sizeof sizes_before / sizeof sizes_before[0]; i++) {
+        size_t size = fief_heap_good_size(sizes_before[i]);
+        rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .limit_bytes = size + 4096});
+        h = fief_runtime_heap(rt);
+        char *block = memset(fief_malloc(rt, size), 'x', size);
+        void *rest = fief_heap_alloc(h, 4096);
+        cr_assert_not_null(rest);
+        cr_expect_null(fief_realloc(rt, block, size + 1));
+        cr_expect_eq(fief_realloc(rt, block, 9), block, "%zu bytes", size);
+        cr_expect_eq(fief_heap_usable_size(h, block), size);
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).refused, 1, "a shrink is not refused");
+        fief_heap_free(h, rest, 4096);
+        block = fief_realloc(rt, block, 9); /* now there is room */
+        cr_expect_lt(fief_heap_usable_size(h, block), size);
+        cr_expect_eq(memcmp(block, "xxxxxxxxx", 9), 0);
+        fief_release(rt, block);
+        cr_expect_eq(fief_close(rt), 0);
+    }
+}
+
 /* Bytes that fit in blocks of that size, by the heap or in the vm arena. */
 static size_t bytes_that_fit(size_t size, bool in_arena)
 {
