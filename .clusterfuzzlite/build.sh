@@ -61,6 +61,22 @@ pack_programs() { # FOLDER: the programs of Lox's tests, without the comments on
     done
 }
 
+# The reader of images has no part in the language of operations; its OS has its files in memory.
+link_image() {
+    "${watched[@]}" -std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc "-Isrc/guard/$guard" \
+        -DFUZZ_ENGINE -c fuzz/image.c -o "$work/engine-image.o"
+    "${linker[@]}" "$work/engine-image.o" "$work/fake.a" "${engine[@]}" -pthread -o "$OUT/image"
+}
+
+pack_image() {
+    local maker=$work/image-maker
+    "$CC" -O1 -std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -Isrc/guard/none fuzz/image.c \
+        "${library[@]}" src/os/fake.c -pthread -o "$maker"
+    "$maker" --make "$work/sound"
+    (cd "$work" && python3 -m zipfile -c "$OUT/image_seed_corpus.zip" sound)
+    cp fuzz/dict/image.dict "$OUT/image.dict"
+}
+
 pack() { # TARGET: seeds as the target reads them
     local seeds=$work/seeds-$1 file
     rm -rf "$seeds"
@@ -90,3 +106,5 @@ for target in "${targets[@]}"; do
     link "$target"
     pack "$target"
 done
+link_image
+pack_image

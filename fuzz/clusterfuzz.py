@@ -11,7 +11,8 @@ import tempfile
 import zipfile
 
 ROOT = os.path.abspath(sys.argv[1])
-TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox"]
+TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "oom", "ops_text", "lox",
+           "image"]
 FLAGS = ("-O1 -fno-omit-frame-pointer -gline-tables-only "
          "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -fsanitize=fuzzer-no-link "
          "-fsanitize=address -fsanitize-address-use-after-scope")
@@ -47,7 +48,8 @@ def check_target(out, name):
         packed.extractall(seeds)
     report(len(os.listdir(seeds)) > 0, f"{name} has seeds")
     fixed = ["setarch", "-R"] if shutil.which("setarch") else []
-    done = subprocess.run([*fixed, os.path.join(out, name), "-runs=200", "-max_len=256",
+    most = 1 << 16 if name == "image" else 256
+    done = subprocess.run([*fixed, os.path.join(out, name), "-runs=200", f"-max_len={most}",
                            f"-dict={name}.dict", seeds], cwd=out, capture_output=True, text=True)
     report(done.returncode == 0, f"{name} runs from $OUT", done.stderr)
 

@@ -2,7 +2,8 @@
 """Writes fuzz/dict/<target>.dict from the table in fuzz/ops.h: dict.py [FOLDER].
 
 A word of a target is one of its operations with operands of zero, or a size at an edge
-(fuzz/bytes.c); for the parser, a word of the text form; for lox, a word of fuzz/lox_mutate.c. fuzz/check.py looks whether they are current.
+(fuzz/bytes.c); for the parser, a word of the text form; for lox, a word of fuzz/lox_mutate.c; for
+image, what its header begins with, and numbers. fuzz/check.py looks whether they are current.
 """
 import os
 import re
@@ -57,15 +58,26 @@ def lox_words():
         yield f"word_{number}", word.replace("\\n", "\\x0a")
 
 
+def image_words():
+    """The mark at a file's start; the words of its tables are of eight bytes."""
+    with open(os.path.join(HERE, "..", "src", "manager", "image.h")) as file:
+        magic = re.search(r'IMAGE_MAGIC +"([^"]*)"', file.read()).group(1)
+    yield "magic", magic.replace("\\n", "\\x0a")
+    for edge in EDGES + (2**32, 2**63 - 1, 2**64 - 1):
+        yield f"word_{edge}", escaped(edge.to_bytes(8, "little"))
+
+
 def words_of(target):
     if target == "lox":
         return lox_words()
+    if target == "image":
+        return image_words()
     return text_words() if target == "ops_text" else program_words(TARGETS[target])
 
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "dict")
-    for target in (*TARGETS, "ops_text", "lox"):
+    for target in (*TARGETS, "ops_text", "lox", "image"):
         with open(os.path.join(folder, f"{target}.dict"), "w") as file:
             file.write("# Written by fuzz/dict.py.\n")
             file.writelines(f'{name}="{word}"\n' for name, word in words_of(target))
