@@ -40,6 +40,7 @@ static void open_runtime(void)
     rt = fief_open(&(fief_config){.kinds = kinds,
                                   .kind_count = KINDS,
                                   .reserve_bytes = RESERVE,
+                                  .quarantine_bytes = 1, /* nothing of a closed one stays */
                                   .vm_arena = &recorded,
                                   .on_misuse = refuse_all});
     must(rt != NULL, "a runtime", 0);
