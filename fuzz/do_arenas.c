@@ -318,12 +318,13 @@ static void note_late(void *argument)
     r->late++;
 }
 
-static void take_some(const home *h, size_t size)
+static void take_some(life *l, const home *h, size_t size)
 {
     void *taken = h->is_stack ? fief_stack_push((fief_stack *)(void *)h->arena, size)
                               : fief_arena_alloc(h->arena, size);
     if (taken != NULL) {
         memset(taken, 0xB5, size);
+        count_total(l, h->strategy, no_kind(l), (ptrdiff_t)size);
     }
 }
 
@@ -349,9 +350,9 @@ static void be_busy(void *argument)
         return;
     }
     fief_mark mark = fief_arena_mark(h->arena);
-    take_some(h, SOME);
+    take_some(r->now, h, SOME);
     if (deed == DEED_REWIND) {
-        take_some(h, MORE);
+        take_some(r->now, h, MORE);
         fief_arena_rewind(h->arena, mark);
     }
 }
@@ -725,6 +726,27 @@ static bool dies_with_its_unit(const run *r, const life *l, int target)
            !has_cleanup_above(&l->homes[HOME_UNIT], u->number);
 }
 
+/* A pointer that nobody was told of is in the holder's field. */
+static void hide_pointer(run *r, int holder, int target, bool last)
+{
+    const life *l = r->now;
+    block *b = &r->now->blocks[holder];
+    void *address = l->blocks[target].start;
+    forget_field(r, holder);
+    b->field_at = field_place(b, last);
+    SAY(r, "memcpy((char *)%s + %zu, &%s, 8);", c_block(l, holder), b->field_at,
+        c_block(l, target));
+    memcpy(b->start + b->field_at, &address, sizeof address);
+}
+
+/* What it kept from dying is as it was; the field is filled again. */
+static void clear_pointer(run *r, int holder, int target)
+{
+    r->now->blocks[holder].field = target;
+    forget_pointers_to(r, target);
+    check_blocks(r, r->now);
+}
+
 /* A pointer that outlives its unit: found when the unit ends, which is refused. */
 void do_dangling(run *r, const uint64_t *at)
 {
@@ -735,19 +757,89 @@ void do_dangling(run *r, const uint64_t *at)
         !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_RESET)) {
         return;
     }
-    block *b = &l->blocks[holder];
-    void *address = l->blocks[target].start;
-    forget_field(r, holder);
-    b->field_at = field_place(b, at[1] % 2 != 0);
-    SAY(r, "memcpy((char *)%s + %zu, &%s, 8);", c_block(l, holder), b->field_at,
-        c_block(l, target));
-    memcpy(b->start + b->field_at, &address, sizeof address);
+    hide_pointer(r, holder, target, at[1] % 2 != 0);
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
     fief_unit_end(l->rt, l->units[l->unit_count - 1].unit);
     end_misuse(r);
-    b->field = target;
-    forget_pointers_to(r, target);
-    check_blocks(r, l);
+    clear_pointer(r, holder, target);
+}
+
+/* A pointer into what an arena of ours, or a stack, is about to lose above a number: is there a
+ * holder that stays, and nothing else that would be told? */
+static bool finds_pair(run *r, const life *l, uint64_t handle, int home_index, uint64_t number,
+                       int *ret_holder, int *ret_target)
+{
+    *ret_holder = find_block(l, handle, is_longer_lived);
+    *ret_target = -1;
+    for (unsigned i = 0; i < l->top; i++) {
+        const block *b = &l->blocks[i];
+        if (dies_above(b, home_index, number)) {
+            forget_pointers_to(r, (int)i);
+            *ret_target = may_be_target(l, b) && !l->homes[home_index].has_buffer ? (int)i
+                                                                                   : *ret_target;
+        }
+    }
+    return *ret_holder >= 0 && *ret_target >= 0 && r->custom.scan_percent == 0 &&
+           !dies_above(&l->blocks[*ret_holder], home_index, number) &&
+           !has_cleanup_above(&l->homes[home_index], number);
+}
+
+void do_dangling_rewind(run *r, const uint64_t *at)
+{
+    int holder, target;
+    life *l = open_life(r);
+    int mark = l != NULL ? find_mark(l, at[0]) : -1;
+    if (mark < 0) {
+        return;
+    }
+    const marked *m = &l->marks[mark];
+    if (!finds_pair(r, l, at[1], m->home, m->number, &holder, &target) ||
+        !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_REWIND)) {
+        return;
+    }
+    hide_pointer(r, holder, target, at[1] % 2 != 0);
+    SAY(r, "fief_arena_rewind(%s, m[%u][%d]);", c_home(l, m->home), l->index, mark);
+    fief_arena_rewind(l->homes[m->home].arena, m->mark);
+    end_misuse(r);
+    clear_pointer(r, holder, target);
+}
+
+void do_dangling_pop(run *r, const uint64_t *at)
+{
+    int holder, target;
+    life *l = open_life(r);
+    int home_index = l != NULL ? find_home(l, at[0], true) : -1;
+    int frame = home_index >= 0 ? newest_frame(l, home_index) : -1;
+    uint64_t number = frame >= 0 ? l->blocks[frame].number - 1 : 0;
+    if (frame < 0 || !finds_pair(r, l, at[1], home_index, number, &holder, &target) ||
+        !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_REWIND)) {
+        return;
+    }
+    const block *b = &l->blocks[frame];
+    hide_pointer(r, holder, target, at[1] % 2 != 0);
+    SAY(r, "(void)fief_stack_pop(stack_of(%s), %s, %zu);", c_home(l, home_index),
+        c_block(l, frame), b->size);
+    bool popped = fief_stack_pop(stack_of(l, home_index), b->start, b->size);
+    MUST(r, !popped, "expected the pop refused");
+    end_misuse(r);
+    clear_pointer(r, holder, target);
+}
+
+void do_dangling_close(run *r, const uint64_t *at)
+{
+    int holder, target;
+    life *l = open_life(r);
+    int index = HOME_OWN + (int)(at[0] % OWN);
+    if (l == NULL || !l->homes[index].is_open ||
+        !finds_pair(r, l, at[1], index, 0, &holder, &target) ||
+        !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
+        return;
+    }
+    hide_pointer(r, holder, target, at[1] % 2 != 0);
+    SAY(r, "fief_arena_close(%s);", c_home(l, index));
+    fief_arena_close(l->homes[index].arena);
+    end_misuse(r);
+    clear_pointer(r, holder, target);
 }
 
 /* ---- roots: words of the host's own ---- */

@@ -100,6 +100,10 @@ static fief_strategy must_be_owned(run *r, const life *l, const made *m)
     bool sound = owner == m->strategy || (may_fall_back && owner == FIEF_HEAP) || in_buffer;
     MUST(r, sound, "expected the new block to belong to the %s, found the %s",
          fief_strategy_name(m->strategy), fief_strategy_name(owner));
+    size_t size = m->usable != 0 ? m->usable : m->size;
+    const unsigned char *last = (const unsigned char *)m->start + (size != 0 ? size - 1 : 0);
+    MUST(r, fief_owner(l->rt, last) == owner, "expected the new block's last byte in the %s, too",
+         fief_strategy_name(owner));
     return owner;
 }
 
@@ -139,6 +143,7 @@ void settle(run *r, int index, made m)
 {
     life *l = r->now;
     if (must_be_null_or_not(r, l, &m)) {
+        r->refused = true;
         see(r, 0);
         SAY(r, "must(%s == NULL, \"NULL\");", c_block(l, index));
         return;
@@ -457,6 +462,7 @@ void do_churn(run *r, const uint64_t *at)
         MUST(r, blocks[i] == NULL || fief_owner(l->rt, blocks[i]) == FIEF_HEAP,
              "expected a block of the heap's");
         if (blocks[i] != NULL) {
+            count_total(l, FIEF_HEAP, no_kind(l), (ptrdiff_t)size);
             memset(blocks[i], (int)i + 1, size < 16 ? size : 16);
         }
     }
@@ -645,6 +651,9 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
         const block old = *b;
         settle(r, index, m);
         retire(l, &old);
+        if (m.start == old.start && m.origin == UNSIZED) { /* it stayed: nothing was asked for */
+            count_total(l, l->blocks[index].strategy, m.kind, -(ptrdiff_t)m.counted);
+        }
     }
     l->busy = -1;
 }
@@ -705,6 +714,7 @@ void do_resize(run *r, const uint64_t *at)
     if (moved == NULL) {
         fief_strategy strategy = b->home >= 0 ? l->homes[b->home].strategy : FIEF_HEAP;
         MUST(r, !fits || null_is_fine(r), "expected the block resized, found NULL");
+        r->refused = true;
         l->strategies[strategy].refused += size <= REFUSED_LARGEST && !l->is_loose;
         must_hold(r, index, b->size);
         return;

@@ -267,6 +267,7 @@ void do_give_uncarved(run *r, const uint64_t *at)
     unsigned char *first = fresh != NULL ? fief_pool_take(fresh) : NULL;
     unsigned char *last = first != NULL ? fief_pool_take(fresh) : NULL;
     MUST(r, last != NULL, "expected two slots, found NULL");
+    count_total(l, FIEF_POOL, no_kind(l), 2 * (ptrdiff_t)size);
     unsigned char *behind = last + (last - first);
     if (last > first && fief_owner(l->rt, behind) == FIEF_POOL) {
         expect_misuse(r, FIEF_MISUSE_INTERIOR_FREE);
@@ -313,13 +314,26 @@ static void write_and_check(run *r, const life *l, unsigned char *byte, fief_mis
     }
 }
 
+/* AddressSanitizer would see the write itself, of each byte. */
+static bool asan_sees(run *r, unsigned char *byte, fief_misuse_class class_id)
+{
+    if (r->guards && !r->poisons) {
+        access_must_be(r, class_id, byte, true);
+        return true;
+    }
+    return !r->poisons;
+}
+
 void do_overflow(run *r, const uint64_t *at)
 {
     int index;
     life *l = life_with(r, has_redzones, at[0], &index);
-    if (l != NULL && r->poisons) {
+    if (l != NULL) {
         const block *b = &l->blocks[index];
         size_t offset = b->size + at[1] % 8;
+        if (asan_sees(r, b->start + offset, FIEF_MISUSE_OVERFLOW)) {
+            return;
+        }
         write_and_check(r, l, b->start + offset, FIEF_MISUSE_OVERFLOW, c_block(l, index),
                         (ptrdiff_t)offset);
     }
@@ -329,8 +343,11 @@ void do_underflow(run *r, const uint64_t *at)
 {
     int index;
     life *l = life_with(r, has_redzones, at[0], &index);
-    if (l != NULL && r->poisons) {
+    if (l != NULL) {
         ptrdiff_t offset = -1 - (ptrdiff_t)(at[1] % 8);
+        if (asan_sees(r, l->blocks[index].start + offset, FIEF_MISUSE_UNDERFLOW)) {
+            return;
+        }
         write_and_check(r, l, l->blocks[index].start + offset, FIEF_MISUSE_UNDERFLOW,
                         c_block(l, index), offset);
     }
@@ -343,8 +360,9 @@ void do_write_after_free(run *r, const uint64_t *at)
     if (l != NULL) {
         const block b = l->blocks[index];
         free_block(r, index);
-        if (r->poisons && b.size != 0) {
-            write_and_check(r, l, b.start + at[1] % b.size, FIEF_MISUSE_WRITE_AFTER_FREE,
+        unsigned char *byte = b.start + (b.size != 0 ? at[1] % b.size : 0);
+        if (b.size != 0 && !asan_sees(r, byte, FIEF_MISUSE_WRITE_AFTER_FREE)) {
+            write_and_check(r, l, byte, FIEF_MISUSE_WRITE_AFTER_FREE,
                             c_block(l, index), (ptrdiff_t)(at[1] % b.size));
         }
     }

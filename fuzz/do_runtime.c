@@ -139,6 +139,15 @@ static void begin_life(run *r, life *l, config_id id, const fief_config *c)
     home_is(l, HOME_FRAMES, &fief_frame_stack(l->rt)->arena, FIEF_STACK, c->frame_stack);
 }
 
+size_t kept_ranges(void)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < RUNTIMES; i++) {
+        count += ranges[i] != NULL;
+    }
+    return count;
+}
+
 /* Its place: a kept range, a buffer, or a reserve of its own. */
 static void find_place(run *r, life *l, config_id id, fief_config *c)
 {

@@ -7,7 +7,7 @@
 
 const faults *target_faults(void)
 {
-    static const faults fake = {fake_fail_at, fake_calls};
+    static const faults fake = {fake_fail_at, fake_calls, fake_reserves};
     static bool ready;
     if (!ready) { /* the fake's reserves are used again, without page faults */
         (void)mallopt(M_MMAP_MAX, 0);

@@ -203,8 +203,15 @@ bool budget_admits_it(const life *l, fief_strategy strategy, size_t size)
     return has_room(l->asked, l->limit, size) && has_room(f->asked, f->limit, size);
 }
 
+void count_total(life *l, fief_strategy strategy, unsigned kind, ptrdiff_t size)
+{
+    l->strategies[strategy].total += (size_t)size;
+    l->kinds_used[kind].total += (size_t)size;
+}
+
 void count_block(life *l, fief_strategy strategy, unsigned kind, size_t size)
 {
+    count_total(l, strategy, kind, (ptrdiff_t)size);
     l->asked += size;
     l->strategies[strategy].asked += size;
     l->strategies[strategy].blocks++;

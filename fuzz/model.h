@@ -71,7 +71,7 @@ typedef struct unit {
 } unit;
 
 typedef struct figures {
-    size_t asked, blocks, limit, refused, fallbacks, resets;
+    size_t asked, blocks, total, limit, refused, fallbacks, resets;
 } figures;
 
 typedef struct slots {
@@ -147,6 +147,8 @@ bool overlaps_resting(const life *l, const unsigned char *start, size_t size);
 
 bool budget_admits_it(const life *l, fief_strategy strategy, size_t size);
 void count_block(life *l, fief_strategy strategy, unsigned kind, size_t size);
+/* Bytes that were asked for, over all; negative: not after all. */
+void count_total(life *l, fief_strategy strategy, unsigned kind, ptrdiff_t size);
 void uncount_block(life *l, fief_strategy strategy, unsigned kind, size_t size);
 /* What the heap counts for a block of a sized call, of an unsized one. */
 size_t heap_rounded(const life *l, size_t size);

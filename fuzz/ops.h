@@ -38,7 +38,7 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(check, ALL, 2, NONE)                                                          \
     OP(trim, ALL, 2, NONE)                                                           \
     OP(stats, ALL | T, 3, NONE)                                                      \
-    OP(stats_text, R | T, 1, SIZE)                                                   \
+    OP(stats_text, R | T | O, 1, SIZE)                                                   \
     OP(owner, ALL, 1, BLOCK, SIZE)                                                   \
     OP(fail, O, 12, NUMBER)                                                          \
     /* the table of the `custom` configuration */                                    \
@@ -49,27 +49,27 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     /* blocks by kind and context, and strings */                                    \
     OP(new, R | T | O, 40, BLOCK, KIND, CONTEXT, SIZE)                               \
     OP(strdup, R | O, 6, BLOCK, CONTEXT, SIZE)                                       \
-    OP(strndup, R, 3, BLOCK, CONTEXT, SIZE, SIZE)                                    \
-    OP(memdup, R, 3, BLOCK, CONTEXT, SIZE)                                           \
+    OP(strndup, R | O, 3, BLOCK, CONTEXT, SIZE, SIZE)                                    \
+    OP(memdup, R | O, 3, BLOCK, CONTEXT, SIZE)                                           \
     OP(printf, R | O, 4, BLOCK, CONTEXT, SIZE)                                       \
     OP(free, ALL | T, 40, BLOCK)                                                     \
     OP(resize, A | H | R | O, 20, BLOCK, SIZE)                                       \
     OP(collect, P | H | R | O, 4, NUMBER)                                            \
-    OP(store, R | H | A | S, 6, BLOCK, BLOCK)                                        \
+    OP(store, R | H | A | S | O, 6, BLOCK, BLOCK)                                        \
     /* the heap */                                                                   \
     OP(alloc, H | R | O, 30, BLOCK, SIZE)                                            \
     OP(alloc_aligned, H | R | O, 8, BLOCK, SIZE, ALIGN)                              \
     OP(malloc, H | R | O, 20, BLOCK, SIZE)                                           \
     OP(malloc_aligned, H | R | O, 6, BLOCK, SIZE, ALIGN)                             \
-    OP(calloc, H | R, 4, BLOCK, NUMBER, SIZE)                                        \
+    OP(calloc, H | R | O, 4, BLOCK, NUMBER, SIZE)                                        \
     OP(churn, H | R, 2, NUMBER, SIZE)                                                \
     /* arenas: a0 is the vm's, a1 the units', a2 the frame stack; a3 .. a6, stack a7: ours */ \
     OP(arena_open, A | S | R | O, 6, HOME, NUMBER)                                   \
     OP(arena_close, A | S | R | O, 2, HOME)                                          \
     OP(arena_alloc, A | R | O, 40, BLOCK, HOME, SIZE, ALIGN)                         \
-    OP(arena_array, A | R, 5, BLOCK, HOME, NUMBER, SIZE)                             \
-    OP(arena_strdup, A | R, 3, BLOCK, HOME, SIZE)                                    \
-    OP(arena_printf, A | R, 3, BLOCK, HOME, SIZE)                                    \
+    OP(arena_array, A | R | O, 5, BLOCK, HOME, NUMBER, SIZE)                             \
+    OP(arena_strdup, A | R | O, 3, BLOCK, HOME, SIZE)                                    \
+    OP(arena_printf, A | R | O, 3, BLOCK, HOME, SIZE)                                    \
     OP(arena_cleanup, A | S | R | O, 6, HOME)                                        \
     OP(arena_reset, A | S | R | O, 3, HOME)                                          \
     OP(mark, A | S | R | O, 10, MARK, HOME)                                          \
@@ -83,7 +83,7 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(pool_open, P | R | O, 5, POOL, SIZE)                                          \
     OP(pool_close, P | R | O, 1, POOL)                                               \
     OP(take, P | R | O, 40, BLOCK, POOL)                                             \
-    OP(walk, P | R, 4, POOL, NUMBER)                                                 \
+    OP(walk, P | R | O, 4, POOL, NUMBER)                                                 \
     OP(pool_trim, P | R | O, 3, POOL)                                                \
     /* misuse: made where a guard can notice it; elsewhere only what is right in it is done */ \
     OP(double_free, P | H | R, 2, BLOCK)                                             \
@@ -126,14 +126,17 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(cross_fence, R, 1, BLOCK, NUMBER)                                             \
     OP(use_fenced, R, 1, BLOCK, NUMBER)                                              \
     OP(give_uncarved, P | R, 1, SIZE)                                                \
-    OP(root_add, A | R, 3, NUMBER)                                                   \
-    OP(root_remove, A | R, 2, NUMBER)                                                \
+    OP(root_add, A | R | O, 3, NUMBER)                                                   \
+    OP(root_remove, A | R | O, 2, NUMBER)                                                \
     OP(dangling_root, A | R, 2, NUMBER, BLOCK)                                       \
-    OP(weak_store, R, 3, BLOCK, BLOCK)                                               \
+    OP(weak_store, R | O, 3, BLOCK, BLOCK)                                               \
     OP(seal, A | S | R, 2, HOME, NUMBER)                                             \
     /* what a window has left, a few bytes more or less; a cleanup that uses its arena */ \
     OP(fill_window, A | S | R | O, 6, BLOCK, HOME, NUMBER)                           \
-    OP(busy_cleanup, A | S | R | O, 3, HOME, NUMBER)
+    OP(busy_cleanup, A | S | R | O, 3, HOME, NUMBER)                                 \
+    OP(dangling_rewind, A | R, 2, MARK, BLOCK)                                       \
+    OP(dangling_pop, R, 2, HOME, BLOCK)                                              \
+    OP(dangling_close, A | R, 1, HOME, BLOCK)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

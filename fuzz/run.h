@@ -13,6 +13,7 @@
 typedef struct faults {
     void (*fail_at)(size_t n);
     size_t (*calls)(void);
+    size_t (*reserves)(void); /* that are not given back */
 } faults;
 
 typedef struct result {
@@ -49,6 +50,7 @@ typedef struct run {
     const faults *os;
     size_t calls_before, fail_number;
     bool os_failed; /* a call of this operation did */
+    bool refused;   /* this operation's: all is to be as it was */
     FILE *c, *c_end, *c_now;
     fief_kind rows[CUSTOM_ROWS_MAX];
     unsigned row_count;
@@ -99,6 +101,8 @@ bool null_is_fine(run *r);
 
 /* The present runtime, opened if it is not, and owned by this thread. */
 life *open_life(run *r);
+/* Ranges that stay for the next program; each is opened when it is first needed. */
+size_t kept_ranges(void);
 bool on_misuse(const fief_misuse *m, void *user);
 void close_life(run *r, life *l);
 void run_until(run *r, size_t end);
