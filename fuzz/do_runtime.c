@@ -168,14 +168,20 @@ static void find_place(run *r, life *l, config_id id, fief_config *c)
 
 static void say_custom(run *r, const fief_config *c)
 {
+    for (unsigned i = 0; i < c->kind_count; i++) {
+        SAY(r, "static const size_t offsets_%zu_%u[] = {%zu, %zu};", r->at, i, r->offsets[i][0],
+            r->offsets[i][1]);
+    }
     SAY(r, "static const fief_kind custom_%zu[] = {", r->at);
     for (unsigned i = 0; i < c->kind_count; i++) {
         const fief_kind *k = &c->kinds[i];
-        SAY(r, "    {%s%s%s, %zu, %d, {%d, %d, %d, %d, %d, %d, %d, %d}, %u, 0, 0},",
+        SAY(r,
+            "    {%s%s%s, %zu, %d, {%d, %d, %d, %d, %d, %d, %d, %d}, %u, NULL, 0, %u, "
+            "offsets_%zu_%u, NULL},",
             k->name != NULL ? "\"" : "", k->name != NULL ? k->name : "NULL",
             k->name != NULL ? "\"" : "", k->size, (int)k->any, (int)k->in[0], (int)k->in[1],
             (int)k->in[2], (int)k->in[3], (int)k->in[4], (int)k->in[5], (int)k->in[6],
-            (int)k->in[7], k->traits);
+            (int)k->in[7], k->traits, k->pointer_count, r->at, i);
     }
     SAY(r, "};\n    config.kinds = custom_%zu, config.kind_count = %u;", r->at, c->kind_count);
     SAY(r, "config.limit_bytes = %zu, config.align = %u, config.retain_bytes = %zu;",
@@ -194,6 +200,11 @@ static bool row_is_sound(const fief_kind *rows, unsigned row)
                                         (FIEF_FENCE_BACK | FIEF_FENCE_FRONT);
     for (unsigned i = 0; sound && i < row; i++) {
         sound = strcmp(rows[i].name, k->name) != 0;
+    }
+    for (unsigned i = 0; sound && i < k->pointer_count; i++) {
+        size_t at = k->pointers[i];
+        sound = (k->traits & FIEF_NO_POINTERS) == 0 && at % sizeof(void *) == 0 &&
+                (k->size == 0 || (k->size >= sizeof(void *) && at <= k->size - sizeof(void *)));
     }
     for (unsigned i = 0; sound && i < FIEF_CONTEXTS; i++) {
         fief_strategy s = k->in[i] != FIEF_NO_STRATEGY ? k->in[i] : k->any;
@@ -564,17 +575,22 @@ void do_fail(run *r, const uint64_t *at)
 
 /* ---- the custom configuration ---- */
 
+/* A table must outlive its runtimes. */
+static bool table_is_in_use(const run *r)
+{
+    bool in_use = false;
+    for (unsigned i = 0; i < RUNTIMES; i++) {
+        in_use = in_use || (r->lives[i]->rt != NULL && r->lives[i]->config == CONFIG_CUSTOM);
+    }
+    return in_use;
+}
+
 void do_row(run *r, const uint64_t *at)
 {
     static const char *const names[] = {"row a", "row b", "row c", "row d", "row e", "row f",
                                         "row g", "row h", "row i", "row j", "row k", ""};
     enum { NAMES = sizeof names / sizeof names[0], NAMELESS = 254 };
-    for (unsigned i = 0; i < RUNTIMES; i++) { /* a table must outlive its runtimes */
-        if (r->lives[i]->rt != NULL && r->lives[i]->config == CONFIG_CUSTOM) {
-            return;
-        }
-    }
-    if (r->row_count < CUSTOM_ROWS_MAX) {
+    if (!table_is_in_use(r) && r->row_count < CUSTOM_ROWS_MAX) {
         const char *own = names[at[0] % NAMES];
         r->rows[r->row_count++] = (fief_kind){.name = at[0] >= NAMELESS ? NULL : own,
                                               .size = (size_t)at[1],
@@ -585,12 +601,19 @@ void do_row(run *r, const uint64_t *at)
 
 void do_cell(run *r, const uint64_t *at)
 {
-    bool in_use = false;
-    for (unsigned i = 0; i < RUNTIMES; i++) {
-        in_use = in_use || (r->lives[i]->rt != NULL && r->lives[i]->config == CONFIG_CUSTOM);
-    }
-    if (!in_use && r->row_count > 0) {
+    if (!table_is_in_use(r) && r->row_count > 0) {
         r->rows[r->row_count - 1].in[at[0]] = (fief_strategy)at[1];
+    }
+}
+
+/* The last row has up to two pointers: at its start, and wherever. */
+void do_row_pointers(run *r, const uint64_t *at)
+{
+    if (!table_is_in_use(r) && r->row_count > 0) {
+        unsigned row = r->row_count - 1;
+        r->offsets[row][1] = (size_t)at[1];
+        r->rows[row].pointers = r->offsets[row];
+        r->rows[row].pointer_count = (unsigned)at[0] % 3;
     }
 }
 

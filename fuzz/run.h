@@ -53,6 +53,7 @@ typedef struct run {
     bool refused;   /* this operation's: all is to be as it was */
     FILE *c, *c_end, *c_now;
     fief_kind rows[CUSTOM_ROWS_MAX];
+    size_t offsets[CUSTOM_ROWS_MAX][2]; /* of their pointers */
     unsigned row_count;
     fief_config custom;
     unsigned hand_depth;
