@@ -21,8 +21,8 @@ __attribute__((weak)) int __asan_address_is_poisoned(void const volatile *addres
 
 enum { NOTHING = 0, SMALL = 64, WIDE = 20000, DEEP = 15000 };
 
-/* Shared with the child: the class and 1. */
-static volatile unsigned *witness;
+/* Shared with the child, by each thread with its own: the class and 1. */
+static _Thread_local volatile unsigned *witness;
 static bool is_witness;
 
 void access_was_noticed(const fief_misuse *m)

@@ -4,9 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { ARRAY_LARGEST = 4096, OWN = HOMES - HOME_OWN, ARENA_BUFFER = 5000 };
-
-static _Alignas(16) unsigned char arena_buffers[RUNTIMES][HOMES][ARENA_BUFFER];
+enum { ARRAY_LARGEST = 4096, OWN = HOMES - HOME_OWN };
 
 const char *c_home(const life *l, int home_index)
 {
@@ -58,7 +56,8 @@ void do_arena_open(run *r, const uint64_t *at)
         variant = 0;
     }
     fief_arena_config c = arena_configs[variant];
-    c.buffer = c.buffer_size != 0 ? arena_buffers[l->index][index] + variant % 2 * 3 : NULL;
+    unsigned char *buffer = r->ground->arena_buffers[l->index][index] + variant % 2 * 3;
+    c.buffer = c.buffer_size != 0 ? buffer : NULL;
     bool is_stack = index == HOME_OWN_STACK;
     SAY(r, "arena_config = (fief_arena_config){%s};", arena_config_texts[variant]);
     if (c.buffer != NULL) {
@@ -844,8 +843,6 @@ void do_dangling_close(run *r, const uint64_t *at)
 
 /* ---- roots: words of the host's own ---- */
 
-static void *root_words[RUNTIMES][ROOTS];
-
 void do_root_add(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
@@ -853,7 +850,7 @@ void do_root_add(run *r, const uint64_t *at)
     if (l != NULL && !l->has_root[root]) {
         SAY(r, "(void)fief_root_add(rt[%u], &roots[%u][%u], 8, \"a root\");", l->index, l->index,
             root);
-        void **word = &root_words[l->index][root];
+        void **word = &r->ground->roots[l->index][root];
         l->has_root[root] = fief_root_add(l->rt, word, sizeof *word, "a root");
         MUST(r, l->has_root[root] || !r->guards || null_is_fine(r),
              "expected the root to be kept, found it refused");
@@ -876,7 +873,7 @@ void do_root_remove(run *r, const uint64_t *at)
     int root = l != NULL ? find_root(l, at[0]) : -1;
     if (root >= 0) {
         SAY(r, "fief_root_remove(rt[%u], &roots[%u][%d]);", l->index, l->index, root);
-        fief_root_remove(l->rt, &root_words[l->index][root]);
+        fief_root_remove(l->rt, &r->ground->roots[l->index][root]);
         l->has_root[root] = false;
     }
 }
@@ -892,10 +889,10 @@ void do_dangling_root(run *r, const uint64_t *at)
         return;
     }
     SAY(r, "roots[%u][%d] = %s;", l->index, root, c_block(l, target));
-    root_words[l->index][root] = l->blocks[target].start;
+    r->ground->roots[l->index][root] = l->blocks[target].start;
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count - 1);
     fief_unit_end(l->rt, l->units[l->unit_count - 1].unit);
-    root_words[l->index][root] = NULL;
+    r->ground->roots[l->index][root] = NULL;
     SAY(r, "roots[%u][%d] = NULL;", l->index, root);
     end_misuse(r);
     check_blocks(r, l);

@@ -2,6 +2,7 @@
  * resizes; pools. */
 #include "run.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* A larger request is not refused by anybody: it cannot be meant. */
@@ -228,13 +229,18 @@ void do_new(run *r, const uint64_t *at)
 
 /* ---- strings ---- */
 
+static char all_x[TEXT_LARGEST + 1];
+
+static void write_x(void)
+{
+    memset(all_x, 'x', TEXT_LARGEST);
+}
+
 static const char *many_x(void)
 {
-    static char text[TEXT_LARGEST + 1];
-    if (text[0] == '\0') {
-        memset(text, 'x', TEXT_LARGEST);
-    }
-    return text;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, write_x);
+    return all_x;
 }
 
 /* -1: no place for it now. */

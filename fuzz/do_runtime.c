@@ -6,14 +6,8 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { BUFFER_SIZE = 1 << 21 };
 static const size_t range_bytes = (size_t)1 << 30, fake_range_bytes = (size_t)48 << 20;
 static const size_t fake_reserve_bytes = (size_t)5 << 20;
-
-/* Kept ranges: opening a runtime takes no system call. They last as long as the process. Buffers
- * are aligned as in the C form, so that they hold the same there. */
-static fief_range *ranges[RUNTIMES];
-static _Alignas(65536) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
 
 /* ---- what the library calls ---- */
 
@@ -139,11 +133,11 @@ static void begin_life(run *r, life *l, config_id id, const fief_config *c)
     home_is(l, HOME_FRAMES, &fief_frame_stack(l->rt)->arena, FIEF_STACK, c->frame_stack);
 }
 
-size_t kept_ranges(void)
+size_t kept_ranges(const ground *g)
 {
     size_t count = 0;
     for (unsigned i = 0; i < RUNTIMES; i++) {
-        count += ranges[i] != NULL;
+        count += g->ranges[i] != NULL;
     }
     return count;
 }
@@ -152,16 +146,17 @@ size_t kept_ranges(void)
 static void find_place(run *r, life *l, config_id id, fief_config *c)
 {
     if (id == CONFIG_BUFFER || (id == CONFIG_CUSTOM && c->buffer_size != 0)) {
-        c->buffer = buffers[l->index];
+        c->buffer = r->ground->buffers[l->index];
         c->buffer_size = c->buffer_size != 0 ? c->buffer_size : BUFFER_SIZE;
         SAY(r, "config.buffer = buffer[%u], config.buffer_size = %zu;", l->index, c->buffer_size);
     } else if (r->os != NULL && id != CONFIG_USUAL) {
         c->reserve_bytes = fake_reserve_bytes; /* each is zeroed: so it is small */
     } else if (c->reserve_bytes == 0) {
-        if (ranges[l->index] == NULL) {
-            ranges[l->index] = fief_range_open(r->os != NULL ? fake_range_bytes : range_bytes);
+        fief_range **range = &r->ground->ranges[l->index];
+        if (*range == NULL) {
+            *range = fief_range_open(r->os != NULL ? fake_range_bytes : range_bytes);
         }
-        c->range = ranges[l->index];
+        c->range = *range;
         SAY(r, "config.range = range_of(%u);", l->index);
     }
 }
@@ -524,7 +519,7 @@ void do_stats(run *r, const uint64_t *at)
 /* Any room will do for the text, and it is cut there. */
 void do_stats_text(run *r, const uint64_t *at)
 {
-    static char text[20000];
+    static _Thread_local char text[20000];
     life *l = open_life(r);
     if (l == NULL) {
         return;
@@ -549,7 +544,7 @@ void do_owner(run *r, const uint64_t *at)
     if (l == NULL) {
         return;
     }
-    const void *foreign[] = {NULL, &l, ranges};
+    const void *foreign[] = {NULL, &l, r->ground};
     for (unsigned i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         MUST(r, fief_owner(l->rt, foreign[i]) == FIEF_NO_STRATEGY,
              "expected nobody to own a foreign pointer");

@@ -33,7 +33,9 @@ static bool fills_whole;
 
 void model_fills_whole(bool whole)
 {
-    fills_whole = whole;
+    if (fills_whole != whole) { /* runs beside each other agree, and look only */
+        fills_whole = whole;
+    }
 }
 
 /* Large blocks: both ends, and a byte now and then. */

@@ -286,43 +286,54 @@ static void end_lives(run *r)
     }
 }
 
-/* Lives are large, and are used again; one program at a time. */
-static life all_lives[RUNTIMES];
+static void begin(ground *g, const program *p, const faults *os, FILE *c, FILE *c_end)
+{
+    run *r = &g->run;
+    *r = (run){.ground = g, .program = p, .os = os, .c = c, .c_now = c, .c_end = c_end};
+    r->digest = 0xF1EF;
+    r->thread = 1;
+    r->guards = fief_mode()[0] != 'r'; /* an engine makes notes of each strcmp */
+    r->poisons = fief_mode()[0] == 'd';
+    model_fills_whole(r->guards && !r->poisons);
+    for (unsigned i = 0; i < RUNTIMES; i++) {
+        life *l = r->lives[i] = &g->lives[i];
+        l->rt = NULL;
+        l->is_loose = l->sizes_vary = false;
+        l->index = i;
+        l->run = r;
+    }
+    r->now = r->lives[0];
+}
+
+result run_program_on(ground *g, const program *p, const faults *os, FILE *c, FILE *c_end)
+{
+    run *r = &g->run;
+    begin(g, p, os, c, c_end);
+    size_t kept = kept_ranges(g), reserves = os != NULL ? os->reserves() : 0;
+    if (os != NULL) {
+        os->fail_at(0);
+    }
+    run_until(r, p->count);
+    if (os != NULL) {
+        os->fail_at(0);
+        r->fail_number = 0;
+    }
+    end_lives(r);
+    (void)fief_trim_idle(); /* the next program begins as the first did */
+    bool all_left = !r->guards && kept_ranges(g) == kept; /* there, closed runtimes stay a while */
+    MUST(r, os == NULL || !all_left || os->reserves() <= reserves,
+         "expected %zu reserves at the end, as at the start, found %zu", reserves, os->reserves());
+    return (result){r->digest, p->count};
+}
+
+ground *ground_new(void)
+{
+    ground *g = aligned_alloc(_Alignof(ground), sizeof *g);
+    return g != NULL ? memset(g, 0, sizeof *g) : NULL;
+}
 
 result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
 {
-    static run r;
-    memset(&r, 0, sizeof r);
-    r.program = p;
-    r.os = os;
-    r.c = r.c_now = c;
-    r.c_end = c_end;
-    r.digest = 0xF1EF;
-    r.thread = 1;
-    r.guards = fief_mode()[0] != 'r'; /* an engine makes notes of each strcmp */
-    r.poisons = fief_mode()[0] == 'd';
-    model_fills_whole(r.guards && !r.poisons);
-    for (unsigned i = 0; i < RUNTIMES; i++) {
-        r.lives[i] = &all_lives[i];
-        r.lives[i]->rt = NULL;
-        r.lives[i]->is_loose = r.lives[i]->sizes_vary = false;
-        r.lives[i]->index = i;
-        r.lives[i]->run = &r;
-    }
-    r.now = r.lives[0];
-    size_t kept = kept_ranges(), reserves = os != NULL ? os->reserves() : 0;
-    if (os != NULL) {
-        os->fail_at(0);
-    }
-    run_until(&r, p->count);
-    if (os != NULL) {
-        os->fail_at(0);
-        r.fail_number = 0;
-    }
-    end_lives(&r);
-    (void)fief_trim_idle(); /* the next program begins as the first did */
-    bool all_left = !r.guards && kept_ranges() == kept; /* there, closed runtimes stay a while */
-    MUST(&r, os == NULL || !all_left || os->reserves() <= reserves,
-         "expected %zu reserves at the end, as at the start, found %zu", reserves, os->reserves());
-    return (result){r.digest, p->count};
+    static ground usual;
+    return run_program_on(&usual, p, os, c, c_end);
 }

@@ -24,6 +24,12 @@ typedef struct result {
 /* `os` and `c` may be NULL. `c`: where to write the program as C, `c_end` what belongs behind. */
 result run_program(const program *p, const faults *os, FILE *c, FILE *c_end);
 
+/* What runs work on, one at a time: large, and used again by the next. A run beside others has one
+ * of its own; NULL when memory is short. It stays for as long as the process. */
+typedef struct ground ground;
+ground *ground_new(void);
+result run_program_on(ground *g, const program *p, const faults *os, FILE *c, FILE *c_end);
+
 /* Each misuse leaves a file <number>-<class>.ops in that directory: what config.record_ops does. */
 void run_records_in(const char *directory);
 const char *record_file(void);
@@ -32,6 +38,7 @@ void keep_record(const fief_misuse *m);
 /* ---- for the operations, do_*.c ---- */
 
 typedef struct run {
+    ground *ground;
     const program *program;
     size_t at; /* the operation */
     life *lives[RUNTIMES];
@@ -59,6 +66,19 @@ typedef struct run {
     unsigned hand_depth;
     unsigned seeds, fulls;
 } run;
+
+enum { BUFFER_SIZE = 1 << 21, ARENA_BUFFER = 5000 };
+
+/* Kept ranges: opening a runtime takes no system call. Buffers are aligned as in the C form, so that
+ * they hold the same there. */
+struct ground {
+    _Alignas(65536) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
+    _Alignas(16) unsigned char arena_buffers[RUNTIMES][HOMES][ARENA_BUFFER];
+    life lives[RUNTIMES];
+    fief_range *ranges[RUNTIMES];
+    void *roots[RUNTIMES][ROOTS];
+    run run;
+};
 
 typedef void verb(run *r, const uint64_t *at);
 #define OP(name, targets, weight, ...) verb do_##name;
@@ -103,7 +123,7 @@ bool null_is_fine(run *r);
 /* The present runtime, opened if it is not, and owned by this thread. */
 life *open_life(run *r);
 /* Ranges that stay for the next program; each is opened when it is first needed. */
-size_t kept_ranges(void);
+size_t kept_ranges(const ground *g);
 bool on_misuse(const fief_misuse *m, void *user);
 void close_life(run *r, life *l);
 void run_until(run *r, size_t end);
