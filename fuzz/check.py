@@ -7,6 +7,8 @@ The corpus is replayed and its digests compared with corpus/digests.txt, which e
 Programs go from one form to another and come back; some, as C, are compiled and run. Bad input is
 refused in one line. The flags are for compiling C; the last may be the library.
 """
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -76,7 +78,7 @@ def check_forms(scratch):
         kind = ["--target", target]
         raw, again = os.path.join(scratch, "raw"), os.path.join(scratch, "again.ops")
         _, first, error = run(DRIVER, *kind, "--text", path)
-        _, data, _ = run(DRIVER, *kind, "--bytes", path)
+        _, data, why = run(DRIVER, *kind, "--bytes", path)
         with open(raw, "wb") as file:
             file.write(data)
         _, second, _ = run(DRIVER, *kind, "--text", raw)
@@ -85,7 +87,7 @@ def check_forms(scratch):
         _, last, _ = run(DRIVER, *kind, "--bytes", again)
         report(first != b"" and first == second and data == last,
                f"forms of {os.path.relpath(path, CORPUS)}",
-               error or "the text or the bytes differ: is an operation not one of the target's?")
+               error or why or "the text or the bytes differ")
 
 
 def check_c(scratch):
@@ -147,6 +149,31 @@ def check_bad_input(scratch):
     refused("a file that is too large", "larger than 1 MiB", large)
     status, _, error = run(DRIVER, "--target", "nothing", "--seconds", "1")
     report(status == 2 and "usage:" in error, "refused: an unknown target", error)
+
+
+def put(path, text):
+    """Writes a file, with its folders; returns its path."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def check_planted():
+    """A tree that breaks later leaves the table of what was found before."""
+    sys.path.insert(0, os.path.join(ROOT, "tools"))
+    sys.dont_write_bytecode = True
+    import planted
+    planted.results_of = lambda *_: iter([("first-bug", {"tests": True}, None),
+                                          ("second-bug", None, "it does not compile")])
+    out, status = io.StringIO(), None
+    try:
+        with contextlib.redirect_stdout(out):
+            planted.main(["--root", ROOT, "--with", "tests"])
+    except SystemExit as end:
+        status = end.code
+    report("first-bug" in out.getvalue() and status == "planted: it does not compile",
+           "./dev planted prints what it found before it broke", f"{status}\n{out.getvalue()}")
 
 
 def check_truncated(scratch):
@@ -214,6 +241,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_forms(scratch_folder)
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
+    check_planted()
     check_dictionaries(scratch_folder)
     check_records(scratch_folder)
     check_random()
