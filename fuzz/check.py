@@ -159,6 +159,18 @@ def put(path, text):
     return path
 
 
+def check_c_of_failures(scratch):
+    """No call of the API makes the OS fail, which the C form says."""
+    path = put(os.path.join(scratch, "oom", "fails.ops"), "open usual\nfail 0\nalloc b0 12\n")
+    _, with_fail, error = run(DRIVER_OOM, "--c", path)
+    with open(path, "w") as file:
+        file.write("open usual\nalloc b0 12\n")
+    _, without, _ = run(DRIVER_OOM, "--c", path)
+    told = f"With them: ./dev replay {path}".encode()
+    report(told in with_fail and b"int main" in with_fail and told not in without,
+           "the C form says that the OS's failures are not in it", error)
+
+
 def check_planted():
     """A tree that breaks later leaves the table of what was found before."""
     sys.path.insert(0, os.path.join(ROOT, "tools"))
@@ -241,6 +253,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_forms(scratch_folder)
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
+    check_c_of_failures(scratch_folder)
     check_planted()
     check_dictionaries(scratch_folder)
     check_records(scratch_folder)

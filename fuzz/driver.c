@@ -129,6 +129,15 @@ static void copy(FILE *from, FILE *to)
     }
 }
 
+static bool makes_fail(void)
+{
+    size_t at = 0;
+    while (at < present.count && present.ops[at].id != OP_fail) {
+        at++;
+    }
+    return at < present.count;
+}
+
 /* The program runs in a child, which may crash: what it wrote until then is in two files. */
 static int print_c(const char *path)
 {
@@ -151,7 +160,7 @@ static int print_c(const char *path)
     }
     rewind(tail);
     end[fread(end, 1, sizeof end - 1, tail)] = '\0';
-    emit_head(stdout, path);
+    emit_head(stdout, path, makes_fail());
     copy(body, stdout);
     if (status != 0) {
         printf("    /* here the program ended, in the build that wrote this (%s) */\n",
