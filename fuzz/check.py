@@ -159,6 +159,16 @@ def put(path, text):
     return path
 
 
+def check_nearest_target(scratch):
+    """The last folder that has a target's name says the target."""
+    path = put(os.path.join(scratch, "arena", "checkout", "corpus", "heap", "seed"),
+               "".join(map(chr, range(1, 100))))
+    texts = [run(DRIVER, *kind, "--text", path)[1]
+             for kind in ([], ["--target", "heap"], ["--target", "arena"])]
+    report(texts[0] == texts[1] and texts[1] != texts[2],
+           "a target's name above the checkout says nothing")
+
+
 def check_c_of_failures(scratch):
     """No call of the API makes the OS fail, which the C form says."""
     path = put(os.path.join(scratch, "oom", "fails.ops"), "open usual\nfail 0\nalloc b0 12\n")
@@ -253,6 +263,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_forms(scratch_folder)
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
+    check_nearest_target(scratch_folder)
     check_c_of_failures(scratch_folder)
     check_planted()
     check_dictionaries(scratch_folder)

@@ -76,17 +76,18 @@ static long read_file(const char *path)
     return (long)size;
 }
 
-/* corpus/<target>/file. */
+/* corpus/<target>/file: the last folder that has a target's name, since the checkout may lie in
+ * another. */
 static const target *target_of(const char *path)
 {
-    for (const target *t = targets; options.target == NULL && t->name != NULL; t++) {
+    const target *found = find_target("runtime");
+    for (const char *at = path, *end; (end = strchr(at, '/')) != NULL; at = end + 1) {
         char part[40];
-        (void)snprintf(part, sizeof part, "/%s/", t->name);
-        if (strstr(path, part) != NULL || strncmp(path, part + 1, strlen(part + 1)) == 0) {
-            return t;
-        }
+        (void)snprintf(part, sizeof part, "%.*s", (int)(end - at), at);
+        const target *named = find_target(part);
+        found = named != NULL ? named : found;
     }
-    return options.target != NULL ? options.target : find_target("runtime");
+    return options.target != NULL ? options.target : found;
 }
 
 static int load(const char *path, const target *t)
