@@ -107,8 +107,8 @@ def check_c(scratch):
         report(status == 0, f"C form of {os.path.relpath(path, CORPUS)}", error)
 
 
-def refused(name, expected, *words):
-    status, out, error = run(DRIVER, *words)
+def refused(name, expected, *words, driver=DRIVER):
+    status, out, error = run(driver, *words)
     lines = error.strip().splitlines()
     sound = status == 1 and len(lines) == 1 and expected in lines[0]
     report(sound, f"refused: {name}", f"expected '{expected}', status {status}: {error}")
@@ -159,6 +159,42 @@ def put(path, text):
     return path
 
 
+def check_texts(scratch):
+    """An input of the parser or of Lox is a text and nothing else, an image not even that."""
+    sound = put(os.path.join(scratch, "ops_text", "sound"), "alloc b0   12 # a block\n")
+    wrong = put(os.path.join(scratch, "ops_text", "wrong"), "open usual\nallocate b0 12\n")
+    lox = put(os.path.join(scratch, "lox", "x.lox"), "print 1;\n")
+    image = put(os.path.join(scratch, "image", "cut"), "x")
+    status, out, error = run(DRIVER, "--text", sound)
+    report(status == 0 and out == b"alloc b0 12\n", "--text of ops_text is what was parsed", error)
+    refused("--text of ops_text that does not parse", f"{wrong}:2: expected an operation", "--text",
+            wrong)
+    status, out, error = run(DRIVER, "--text", lox)
+    report(status == 0 and out == b"print 1;\n", "--text of lox is its text", error)
+    for form, name in (("--c", "C form"), ("--bytes", "bytes")):
+        for path in (sound, lox):
+            refused(f"{form} of {os.path.relpath(path, scratch)}", f"has no {name}", form, path)
+    for form in ("--text", "--c", "--bytes"):
+        refused(f"{form} of an image", "input of image", form, image)
+
+
+def check_other_programs(scratch):
+    """What another program runs is refused where it is named, and counted in a directory."""
+    oom = put(os.path.join(scratch, "others", "oom", "x.ops"), "open usual\n")
+    image = put(os.path.join(scratch, "others", "image", "x"), "x")
+    heap = put(os.path.join(scratch, "others", "heap", "x.ops"), "open usual\n")
+    refused("a file of oom", "is an input of oom: fief-fuzz-oom runs it", heap, oom)
+    refused("a file of image", "is an input of image: fief-fuzz-image runs it", image)
+    refused("a file of heap, by fief-fuzz-oom", "heap: fief-fuzz runs it", heap, driver=DRIVER_OOM)
+    refused("a directory of oom", "left out: 1, and no input was its own",
+            os.path.dirname(oom))
+    status, out, error = run(DRIVER, os.path.join(scratch, "others"))
+    report(status == 0 and "left out: 2" in error and out.count(b": ok, ") == 1,
+           "a directory's inputs of other programs are counted", error)
+    status, _, error = run(DRIVER, "--target", "image", "--runs", "1")
+    report(status == 2 and "no target of this program" in error, "refused: random images", error)
+
+
 def check_nearest_target(scratch):
     """The last folder that has a target's name says the target."""
     path = put(os.path.join(scratch, "arena", "checkout", "corpus", "heap", "seed"),
@@ -179,6 +215,47 @@ def check_c_of_failures(scratch):
     told = f"With them: ./dev replay {path}".encode()
     report(told in with_fail and b"int main" in with_fail and told not in without,
            "the C form says that the OS's failures are not in it", error)
+
+
+STUB = """#!/bin/sh
+case $0 in
+*/fuzz/fief-fuzz*) for word; do echo "${0##*/} $word"; done ;;
+esac
+exit 0
+"""
+
+
+def check_dev(scratch):
+    """./dev, in a tree of its own whose programs say what they are given."""
+    root, made = os.path.join(scratch, "arena", "tree"), []
+    shutil.copytree(os.path.join(ROOT, "sanitizers"), os.path.join(root, "sanitizers"))
+    shutil.copy(os.path.join(ROOT, "dev"), root)
+    put(os.path.join(root, "corpus", "digests.txt"), "no input\n")
+    put(os.path.join(root, "build", "debug", "build.ninja"), "")
+    for name in ("fief-fuzz", "fief-fuzz-oom", "fief-fuzz-image"):
+        made.append(put(os.path.join(root, "build", "debug", "fuzz", name), STUB))
+    made += [put(os.path.join(scratch, "bin", name), STUB) for name in ("ninja", "meson")]
+    for program in made:
+        os.chmod(program, 0o755)
+    for target in ("heap", "image", "lox", "oom"):
+        put(os.path.join(root, "corpus", target, "x y"), "x")
+
+    def dev(*words):
+        path = os.path.join(scratch, "bin") + os.pathsep + os.environ["PATH"]
+        done = subprocess.run([os.path.join(root, "dev"), *words], capture_output=True, text=True,
+                              env={**os.environ, "PATH": path})
+        return done.stdout.splitlines(), done.stderr
+
+    expected = ["fief-fuzz corpus/heap/x y", "fief-fuzz corpus/lox/x y",
+                "fief-fuzz-oom corpus/oom/x y", "fief-fuzz-image corpus/image/x y"]
+    found, error = dev("replay", "corpus")
+    report(found == expected, "./dev replay takes each file to its program", f"{found}\n{error}")
+    found, error = dev("replay", os.path.join(scratch, "oom", "a/heap/none"), "corpus/oom")
+    report(found == [f"fief-fuzz {scratch}/oom/a/heap/none", "fief-fuzz-oom corpus/oom/x y"],
+           "./dev replay looks at the last folder", f"{found}\n{error}")
+    found, error = dev("show", "corpus/oom/x y", "--c")
+    report(found == ["fief-fuzz-oom --c", "fief-fuzz-oom corpus/oom/x y"],
+           "./dev show asks the file's program", f"{found}\n{error}")
 
 
 def check_planted():
@@ -263,8 +340,11 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_forms(scratch_folder)
     check_truncated(scratch_folder)
     check_bad_input(scratch_folder)
+    check_texts(scratch_folder)
+    check_other_programs(scratch_folder)
     check_nearest_target(scratch_folder)
     check_c_of_failures(scratch_folder)
+    check_dev(scratch_folder)
     check_planted()
     check_dictionaries(scratch_folder)
     check_records(scratch_folder)
