@@ -205,6 +205,15 @@ def check_nearest_target(scratch):
            "a target's name above the checkout says nothing")
 
 
+def check_alien_operations(scratch):
+    """Bytes are read as the target's operations."""
+    path = put(os.path.join(scratch, "alien.ops"), "open usual\nunit_begin\nalloc b0 12\n")
+    refused("bytes of another target's operation",
+            f"{path}: operation 2, unit_begin, is none of heap's", "--target", "heap", "--bytes", path)
+    status, out, error = run(DRIVER, "--target", "runtime", "--bytes", path)
+    report(status == 0 and out != b"", "bytes of the target's own operations", error)
+
+
 def check_c_of_failures(scratch):
     """No call of the API makes the OS fail, which the C form says."""
     path = put(os.path.join(scratch, "oom", "fails.ops"), "open usual\nfail 0\nalloc b0 12\n")
@@ -343,6 +352,7 @@ with tempfile.TemporaryDirectory() as scratch_folder:
     check_texts(scratch_folder)
     check_other_programs(scratch_folder)
     check_nearest_target(scratch_folder)
+    check_alien_operations(scratch_folder)
     check_c_of_failures(scratch_folder)
     check_dev(scratch_folder)
     check_planted()

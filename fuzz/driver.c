@@ -142,8 +142,16 @@ static void print_text(void)
     (void)fputs(text, stdout);
 }
 
-static int print_bytes(void)
+/* An operation that is none of the target's would be read as another. */
+static int print_bytes(const char *path, const target *t)
 {
+    for (size_t i = 0; i < present.count; i++) {
+        const op_row *row = &op_rows[present.ops[i].id];
+        if ((row->targets & t->operations) == 0) {
+            return complain(path, "operation %zu, %s, is none of %s's: it has no bytes", i + 1,
+                            row->name, t->name);
+        }
+    }
     size_t size = program_to_bytes(&present, input, sizeof input);
     return fwrite(input, 1, size, stdout) == size ? DONE : BAD;
 }
@@ -221,7 +229,7 @@ static int show(const char *path, const target *t)
     if (status == DONE && options.action == TEXT_FORM) {
         print_text();
     } else if (status == DONE) {
-        status = options.action == C_FORM ? print_c(path) : print_bytes();
+        status = options.action == C_FORM ? print_c(path) : print_bytes(path, t);
     }
     return status;
 }
