@@ -5,7 +5,8 @@
 
 The corpus is replayed and its digests compared with corpus/digests.txt, which every mode must match.
 Programs go from one form to another and come back; some, as C, are compiled and run. Bad input is
-refused in one line. The flags are for compiling C; the last may be the library.
+refused in one line. The flags are for compiling C; the last may be the library. The reader of images
+stands beside the drivers.
 """
 import contextlib
 import io
@@ -16,6 +17,7 @@ import sys
 import tempfile
 
 DRIVER, DRIVER_OOM, ROOT = map(os.path.abspath, sys.argv[1:4])
+DRIVER_IMAGE = DRIVER + "-image"
 COMPILE = sys.argv[4:]
 CORPUS = os.path.join(ROOT, "corpus")
 TARGETS = ["arena", "stack", "pool", "heap", "runtime", "table", "ops_text", "lox"]
@@ -42,7 +44,7 @@ def programs():
     """The corpus's texts that are programs, the parser's own inputs left out."""
     for target in sorted(os.listdir(CORPUS)):
         folder = os.path.join(CORPUS, target)
-        if os.path.isdir(folder) and target not in ("ops_text", "lox"):
+        if os.path.isdir(folder) and target not in ("ops_text", "lox", "image"):
             for name in sorted(os.listdir(folder)):
                 if name.endswith(".ops"):
                     yield target, os.path.join(folder, name)
@@ -52,6 +54,8 @@ def check_replay():
     for driver in (DRIVER, DRIVER_OOM):
         status, out, error = run(driver, CORPUS_FILES)
         report(status == 0, f"{os.path.basename(driver)} replays the corpus", error)
+    status, out, error = run(DRIVER_IMAGE, os.path.join(CORPUS, "image"))
+    report(status == 0 and b": ok, " in out, "fief-fuzz-image replays its corpus", error)
 
 
 def check_digests():
@@ -176,6 +180,8 @@ def check_texts(scratch):
             refused(f"{form} of {os.path.relpath(path, scratch)}", f"has no {name}", form, path)
     for form in ("--text", "--c", "--bytes"):
         refused(f"{form} of an image", "input of image", form, image)
+        refused(f"{form} of an image, by its own program", f"{image}: an image is no program", form,
+                image, driver=DRIVER_IMAGE)
 
 
 def check_other_programs(scratch):
