@@ -72,8 +72,11 @@ pack_image() {
     local maker=$work/image-maker
     "$CC" -O1 -std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -Isrc/guard/none fuzz/image.c \
         "${library[@]}" src/os/fake.c -pthread -o "$maker"
-    "$maker" --make "$work/sound"
-    (cd "$work" && python3 -m zipfile -c "$OUT/image_seed_corpus.zip" sound)
+    rm -rf "$work/seeds-image"
+    mkdir -p "$work/seeds-image"
+    find corpus/image -type f -exec cp {} "$work/seeds-image/" \;
+    "$maker" --make "$work/seeds-image/sound"
+    (cd "$work/seeds-image" && python3 -m zipfile -c "$OUT/image_seed_corpus.zip" ./*)
     cp fuzz/dict/image.dict "$OUT/image.dict"
 }
 

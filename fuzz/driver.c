@@ -8,8 +8,9 @@
  *     fief-fuzz --text FILE | --c FILE | --bytes FILE     the program, on stdout
  *
  * A file in corpus/NAME/ is of that target, which --target overrides; without either it is of
- * `runtime`. A file that ends in .ops is text. Exit status: 0 done, 1 bad input, 2 usage; what
- * differs from the model aborts. */
+ * `runtime`. A file that ends in .ops is text. What another program runs is refused where it is
+ * named, and left out of a directory. Exit status: 0 done, 1 bad input, 2 usage; what differs from
+ * the model aborts. */
 #include "emit.h"
 #include "lox.h"
 #include "target.h"
@@ -17,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,7 +42,7 @@ static struct {
     action action;
     double seconds;
     unsigned long long runs, seed;
-    size_t files;
+    size_t files, others; /* that ran; that another program runs */
 } options = {.seed = 1};
 
 static uint8_t input[INPUT_MOST + 1];
@@ -48,45 +50,70 @@ static program present; /* what runs now, for whoever looks into a crash */
 static bool present_is_random;
 static size_t input_size; /* of a random text of Lox, which stands in `input` */
 
-/* ---- one file ---- */
+/* ---- which program ---- */
 
-static int complain(const char *path, const char *what)
+static const char *own_name(void)
 {
-    fprintf(stderr, "fief-fuzz: %s: %s\n", path, what);
+    return target_faults() != NULL ? "fief-fuzz-oom" : "fief-fuzz";
+}
+
+/* oom needs the OS that fails, images that whose files are in memory, the others the real one. */
+static const char *driver_of(const target *t)
+{
+    return t->is_image ? "fief-fuzz-image" : t->fails ? "fief-fuzz-oom" : "fief-fuzz";
+}
+
+static bool is_ours(const target *t)
+{
+    return strcmp(driver_of(t), own_name()) == 0;
+}
+
+__attribute__((format(printf, 2, 3))) static int complain(const char *path, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s: %s: ", own_name(), path);
+    vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
+    va_end(args);
     return BAD;
 }
+
+/* ---- one file ---- */
 
 /* The bytes of the file; -1: said why not. */
 static long read_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        (void)complain(path, strerror(errno));
+        (void)complain(path, "%s", strerror(errno));
         return -1;
     }
     size_t size = fread(input, 1, sizeof input, file);
     bool failed = ferror(file) != 0;
     (void)fclose(file);
     if (failed || size == 0 || size > INPUT_MOST) {
-        (void)complain(path, failed      ? "cannot be read"
-                             : size == 0 ? "is empty: no program is"
-                                         : "is larger than 1 MiB");
+        (void)complain(path, "%s",
+                       failed      ? "cannot be read"
+                       : size == 0 ? "is empty: no program is"
+                                   : "is larger than 1 MiB");
         return -1;
     }
     return (long)size;
 }
 
-/* corpus/<target>/file. */
+/* corpus/<target>/file: the last folder that has a target's name, since the checkout may lie in
+ * another. */
 static const target *target_of(const char *path)
 {
-    for (const target *t = targets; options.target == NULL && t->name != NULL; t++) {
+    const target *found = find_target("runtime");
+    for (const char *at = path, *end; (end = strchr(at, '/')) != NULL; at = end + 1) {
         char part[40];
-        (void)snprintf(part, sizeof part, "/%s/", t->name);
-        if (strstr(path, part) != NULL || strncmp(path, part + 1, strlen(part + 1)) == 0) {
-            return t;
-        }
+        (void)snprintf(part, sizeof part, "%.*s", (int)(end - at), at);
+        const target *named = find_target(part);
+        found = named != NULL ? named : found;
     }
-    return options.target != NULL ? options.target : find_target("runtime");
+    return options.target != NULL ? options.target : found;
 }
 
 static int load(const char *path, const target *t)
@@ -96,7 +123,7 @@ static int load(const char *path, const target *t)
     if (size < 0) {
         return BAD;
     }
-    if (!is_text_file(path)) {
+    if (!t->is_text && !is_text_file(path)) {
         program_from_bytes(&present, input, (size_t)size, t->operations);
         return DONE;
     }
@@ -115,8 +142,16 @@ static void print_text(void)
     (void)fputs(text, stdout);
 }
 
-static int print_bytes(void)
+/* An operation that is none of the target's would be read as another. */
+static int print_bytes(const char *path, const target *t)
 {
+    for (size_t i = 0; i < present.count; i++) {
+        const op_row *row = &op_rows[present.ops[i].id];
+        if ((row->targets & t->operations) == 0) {
+            return complain(path, "operation %zu, %s, is none of %s's: it has no bytes", i + 1,
+                            row->name, t->name);
+        }
+    }
     size_t size = program_to_bytes(&present, input, sizeof input);
     return fwrite(input, 1, size, stdout) == size ? DONE : BAD;
 }
@@ -129,13 +164,22 @@ static void copy(FILE *from, FILE *to)
     }
 }
 
+static bool makes_fail(void)
+{
+    size_t at = 0;
+    while (at < present.count && present.ops[at].id != OP_fail) {
+        at++;
+    }
+    return at < present.count;
+}
+
 /* The program runs in a child, which may crash: what it wrote until then is in two files. */
 static int print_c(const char *path)
 {
     static char end[1 << 16];
     FILE *body = tmpfile(), *tail = tmpfile();
     if (body == NULL || tail == NULL) {
-        return complain("a temporary file", strerror(errno));
+        return complain("a temporary file", "%s", strerror(errno));
     }
     (void)fflush(stdout);
     pid_t child = fork();
@@ -147,11 +191,11 @@ static int print_c(const char *path)
     }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) < 0) {
-        return complain(path, strerror(errno));
+        return complain(path, "%s", strerror(errno));
     }
     rewind(tail);
     end[fread(end, 1, sizeof end - 1, tail)] = '\0';
-    emit_head(stdout, path);
+    emit_head(stdout, path, makes_fail());
     copy(body, stdout);
     if (status != 0) {
         printf("    /* here the program ended, in the build that wrote this (%s) */\n",
@@ -161,6 +205,33 @@ static int print_c(const char *path)
     (void)fclose(body);
     (void)fclose(tail);
     return DONE;
+}
+
+static int print_file(const char *path)
+{
+    long size = read_file(path);
+    bool printed = size >= 0 && fwrite(input, 1, (size_t)size, stdout) == (size_t)size;
+    return printed ? DONE : BAD;
+}
+
+/* An input of the parser or of Lox is a text, and has no other form; an image has none. */
+static int show(const char *path, const target *t)
+{
+    static const char *const names[] = {
+        [TEXT_FORM] = "text", [C_FORM] = "C form", [BYTES_FORM] = "bytes"};
+    if (t->is_image || (t->is_text && options.action != TEXT_FORM)) {
+        return complain(path, "has no %s: it is an input of %s", names[options.action], t->name);
+    }
+    if (t->is_lox) {
+        return print_file(path);
+    }
+    int status = load(path, t);
+    if (status == DONE && options.action == TEXT_FORM) {
+        print_text();
+    } else if (status == DONE) {
+        status = options.action == C_FORM ? print_c(path) : print_bytes(path, t);
+    }
+    return status;
 }
 
 static int replay(const char *path, const target *t)
@@ -177,13 +248,6 @@ static int replay(const char *path, const target *t)
         if (status != DONE) {
             return status;
         }
-        if (options.action == TEXT_FORM) {
-            print_text();
-            return DONE;
-        }
-        if (options.action != REPLAY && options.action != DIGEST) {
-            return options.action == C_FORM ? print_c(path) : print_bytes();
-        }
         r = run_program(&present, target_faults(), NULL, NULL);
     }
     if (options.action == DIGEST) {
@@ -196,13 +260,7 @@ static int replay(const char *path, const target *t)
 
 /* ---- files and directories ---- */
 
-/* oom needs the OS that fails, and the others the real one. */
-static bool is_ours(const target *t)
-{
-    return t->fails == (target_faults() != NULL) || options.action >= TEXT_FORM;
-}
-
-static int visit(const char *path);
+static int visit(const char *path, bool is_named);
 
 static int is_visible(const struct dirent *file)
 {
@@ -214,33 +272,56 @@ static int visit_directory(const char *path)
     struct dirent **names;
     int count = scandir(path, &names, is_visible, alphasort), status = DONE;
     if (count < 0) {
-        return complain(path, strerror(errno));
+        return complain(path, "%s", strerror(errno));
     }
     for (int i = 0; i < count; i++) {
         char inner[PATH_MOST];
         (void)snprintf(inner, sizeof inner, "%s/%s", path, names[i]->d_name);
-        status |= visit(inner);
+        status |= visit(inner, false);
         free(names[i]);
     }
     free(names);
     return status;
 }
 
-static int visit(const char *path)
+/* What was named is not passed over. */
+static int leave_out(const char *path, const target *t, bool is_named)
+{
+    options.others++;
+    return is_named ? complain(path, "is an input of %s: %s runs it", t->name, driver_of(t)) : DONE;
+}
+
+static int visit(const char *path, bool is_named)
 {
     struct stat about = {0}; /* MemorySanitizer does not see what stat writes */
     if (stat(path, &about) != 0) {
-        return complain(path, strerror(errno));
+        return complain(path, "%s", strerror(errno));
     }
     if (S_ISDIR(about.st_mode)) {
         return visit_directory(path);
     }
     const target *t = target_of(path);
-    if (!is_ours(t)) {
-        return DONE;
+    if (options.action < TEXT_FORM && !is_ours(t)) {
+        return leave_out(path, t, is_named);
     }
     options.files++;
-    return replay(path, t);
+    return options.action < TEXT_FORM ? replay(path, t) : show(path, t);
+}
+
+static int visit_all(char **paths, int count)
+{
+    int status = DONE;
+    for (int i = 0; i < count; i++) {
+        status |= visit(paths[i], true);
+    }
+    if (status != DONE || options.files + options.others == 0) {
+        return status != DONE ? status : complain("no input there", "the corpus is empty");
+    }
+    if (options.others != 0) {
+        fprintf(stderr, "%s: inputs of other programs left out: %zu%s\n", own_name(),
+                options.others, options.files != 0 ? "" : ", and no input was its own");
+    }
+    return options.files != 0 ? DONE : BAD;
 }
 
 /* ---- random programs ---- */
@@ -332,11 +413,11 @@ static int run_random(const target *t)
 static int refuse(const char *what, const char *given)
 {
     fprintf(stderr,
-            "fief-fuzz: %s '%s'\n"
+            "%s: %s '%s'\n"
             "usage: fief-fuzz [--target NAME] [--digest|--text|--c|--bytes] FILE...\n"
             "       fief-fuzz --record DIRECTORY FILE...\n"
             "       fief-fuzz --target NAME --seconds N|--runs N [--seed S]\n",
-            what, given);
+            own_name(), what, given);
     return USAGE;
 }
 
@@ -378,7 +459,7 @@ static int parse_option(char **words)
 
 int main(int argc, char **argv)
 {
-    int at = 1, status = DONE;
+    int at = 1;
     while (at < argc && strncmp(argv[at], "--", 2) == 0) {
         int taken = parse_option(argv + at);
         if (taken == 0) {
@@ -396,12 +477,5 @@ int main(int argc, char **argv)
     if (at == argc) {
         return refuse("no file after", argv[at - 1]);
     }
-    for (; at < argc; at++) {
-        status |= visit(argv[at]);
-    }
-    if (status == DONE && options.files == 0) {
-        fprintf(stderr, "fief-fuzz: no input there: the corpus is empty\n");
-        status = BAD;
-    }
-    return status;
+    return visit_all(argv + at, argc - at);
 }

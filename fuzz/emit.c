@@ -156,13 +156,19 @@ static const char head_main[] = "int main(void)\n{\n    char here[48] = {0};\n"
                                 "(void)here_taken, (void)slots_of_ours, (void)b;\n"
                                 "    (void)arenas_of;\n";
 
-void emit_head(FILE *c, const char *name)
+void emit_head(FILE *c, const char *name, bool os_fails)
 {
     fprintf(
         c,
         "/* cc -g repro.c $(pkg-config --cflags --libs fief) -pthread && ./a.out\n *\n"
         " * %s, as C: the same calls, and what each block must hold. Made by ./dev show --c. */\n",
         name);
+    if (os_fails) {
+        fprintf(c,
+                "/* The OS's failures (`fail`) are not in the C form: what needs one may go well "
+                "here.\n * With them: ./dev replay %s */\n",
+                name);
+    }
     fputs(head_includes, c);
     fputs(config_declarations, c);
     fputs("\n\n", c);

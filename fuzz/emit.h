@@ -2,9 +2,11 @@
 #ifndef FIEF_FUZZ_EMIT_H
 #define FIEF_FUZZ_EMIT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
-void emit_head(FILE *c, const char *name);
+/* os_fails: the program makes the OS fail, which no call of the API can. */
+void emit_head(FILE *c, const char *name, bool os_fails);
 /* `end`: what the run wrote for the program's end; fewer where it did not come so far. */
 void emit_tail(FILE *c, const char *end);
 

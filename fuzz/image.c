@@ -2,9 +2,10 @@
  * files are in memory. Any bytes are a file; then once more with each hash made good, so that no
  * hash stands before the checks of the numbers. What is opened is walked as a report and a host
  * would. With an engine it is LLVMFuzzerTestOneInput; without it, a program that makes an image and
- * changes it:
+ * changes it, or opens what it is given:
  *
- *     fief-fuzz-image [--runs N] [--make FILE] [FILE...]     make: a sound one, for an engine */
+ *     fief-fuzz-image [--runs N] [FILE|DIRECTORY...]     N changes; 20000, or where files are 0
+ *     fief-fuzz-image --make FILE                        a sound image, for an engine */
 #include "manager/image.h"
 #include "base/xxh64.h"
 #include "os/fake.h"
@@ -12,9 +13,12 @@
 
 #include "words.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -212,41 +216,115 @@ static void change_all(const unsigned char *bytes, size_t size, unsigned runs)
     }
 }
 
+/* ---- the command line ---- */
+
+_Noreturn static void refuse_file(const char *name, const char *what)
+{
+    fprintf(stderr, "fief-fuzz-image: %s: %s\n", name, what);
+    exit(1);
+}
+
 static size_t transfer(const char *name, unsigned char *bytes, size_t size)
 {
     FILE *file = fopen(name, size != 0 ? "wb" : "rb");
     size_t done = file == NULL ? 0
                   : size != 0  ? fwrite(bytes, 1, size, file)
                                : fread(bytes, 1, BYTES_MOST, file);
-    if (file == NULL || done == 0 || fclose(file) != 0) {
-        fprintf(stderr, "fuzz image: %s: cannot be %s\n", name, size != 0 ? "written" : "read");
-        exit(1);
+    if (file == NULL) {
+        refuse_file(name, strerror(errno));
+    }
+    if (fclose(file) != 0 || done == 0) {
+        refuse_file(name, size != 0 ? "cannot be written" : "is empty: no image is");
     }
     return done;
 }
 
-int main(int count, char **words)
+static void visit_file(const char *name)
+{
+    static unsigned char given[BYTES_MOST];
+    size_t size = transfer(name, given, 0);
+    opened = 0;
+    (void)LLVMFuzzerTestOneInput(given, size);
+    printf("%s: ok, %zu bytes, opened %zu times (%s)\n", name, size, opened, fief_mode());
+}
+
+static int is_visible(const struct dirent *file)
+{
+    return file->d_name[0] != '.';
+}
+
+static void visit(const char *name)
+{
+    struct stat about = {0};
+    struct dirent **names;
+    if (stat(name, &about) != 0) {
+        refuse_file(name, strerror(errno));
+    }
+    if (!S_ISDIR(about.st_mode)) {
+        visit_file(name);
+        return;
+    }
+    int count = scandir(name, &names, is_visible, alphasort);
+    for (int i = 0; i < count; i++) {
+        char inner[1024];
+        (void)snprintf(inner, sizeof inner, "%s/%s", name, names[i]->d_name);
+        visit(inner);
+        free(names[i]);
+    }
+    if (count < 0) {
+        refuse_file(name, strerror(errno));
+    }
+    free(names);
+}
+
+static void make_and_change(unsigned runs)
 {
     static unsigned char bytes[BYTES_MOST];
-    unsigned runs = count > 1 ? 0 : RUNS; /* what reads files changes none */
-    open_runtime();
     size_t size = make_image(bytes);
-    for (int i = 1; i < count; i++) {
-        if (strcmp(words[i], "--runs") == 0 && i + 1 < count) {
-            runs = (unsigned)strtoul(words[++i], NULL, 10);
-        } else if (strcmp(words[i], "--make") == 0 && i + 1 < count) {
-            (void)transfer(words[++i], bytes, size);
-            return 0;
-        } else {
-            static unsigned char given[BYTES_MOST];
-            (void)LLVMFuzzerTestOneInput(given, transfer(words[i], given, 0));
-        }
-    }
     opened = 0;
     tell_lies(bytes, size);
     change_all(bytes, size, runs);
     printf("%u changes of an image, %zu of them opened and walked\n", runs, opened);
     must(runs < 100 || (opened > runs / 50 && opened < 2 * (size_t)runs), "some to be opened");
+}
+
+static void make_file(const char *name)
+{
+    static unsigned char bytes[BYTES_MOST];
+    (void)transfer(name, bytes, make_image(bytes));
+}
+
+static void refuse_forms(char **words)
+{
+    const char *word = words[1], *name = words[2] != NULL ? words[2] : "no file";
+    if (strcmp(word, "--text") == 0 || strcmp(word, "--bytes") == 0 || strcmp(word, "--c") == 0) {
+        refuse_file(name, "an image is no program: it has no text and no C form");
+    }
+}
+
+int main(int count, char **words)
+{
+    bool has_option = count > 2 && strncmp(words[1], "--", 2) == 0;
+    unsigned runs = count > 1 ? 0 : RUNS; /* what reads files changes none */
+    int at = 1;
+    open_runtime();
+    if (count > 1) {
+        refuse_forms(words);
+    }
+    if (has_option && strcmp(words[1], "--make") == 0) {
+        make_file(words[2]);
+        return 0;
+    }
+    if (has_option && strcmp(words[1], "--runs") == 0) {
+        runs = (unsigned)strtoul(words[2], NULL, 10);
+        at = 3;
+    }
+    for (; at < count; at++) {
+        visit(words[at]);
+    }
+    if (runs != 0) {
+        make_and_change(runs);
+    }
     must(fief_close(rt) == 0, "no leak");
     return 0;
 }

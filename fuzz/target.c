@@ -16,6 +16,7 @@ const target targets[] = {
     {.name = "oom", .operations = O, .fails = true},
     {.name = "ops_text", .operations = ALL | T, .is_text = true},
     {.name = "lox", .is_text = true, .is_lox = true},
+    {.name = "image", .is_image = true},
     {.name = NULL},
 };
 

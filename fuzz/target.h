@@ -10,6 +10,7 @@ typedef struct target {
     unsigned operations; /* A .. O, or'ed */
     bool is_text;        /* its input is a text, for the parser */
     bool is_lox;         /* that of Lox (lox.h), and not ours */
+    bool is_image;       /* its input is a file for the reader of images: image.c runs it */
     bool fails;          /* it needs the OS that fails on demand */
 } target;
 

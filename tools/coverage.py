@@ -65,6 +65,8 @@ class Builds:
             left.mkdir(parents=True, exist_ok=True)
             self.profiled("corpus", [self.folder(mode) / "fuzz" / program, "--record", left,
                                      *folders])
+        images = [path for path in folders if path.name == "image"] # the drivers leave it out
+        self.profiled("corpus", [self.folder(mode) / "fuzz/fief-fuzz-image", "--runs", "0", *images])
 
     def tests(self, mode):
         command = ["meson", "test", "-C", self.folder(mode), "--no-rebuild",

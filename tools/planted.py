@@ -164,7 +164,8 @@ def by_tests(copy, _bug, _seconds):
 
 
 def digests(copy, mode):
-    """The digests of the corpus, as the committed file has them; None: the driver failed."""
+    """The digests of the corpus, as the committed file has them; None: the driver failed. The driver
+    leaves oom and image out."""
     corpus = copy.root / "corpus"
     folders = [str(path) for path in sorted(corpus.iterdir()) if path.is_dir()]
     driver = copy.folder(mode) / "fuzz/fief-fuzz"
@@ -499,11 +500,12 @@ def main(words):
         shutil.rmtree(args.check, ignore_errors=True)
         return check_patches(source, args.check, bugs)
     root = args.scratch.resolve() if args.scratch else source / "build/planted"
-    results = {}
+    results, broken = {}, None
     try:
         for name, found, error in results_of(source, root, bugs, args):
             if error is not None:
-                sys.exit(f"planted: {error}")
+                broken = error
+                break
             results[name] = found
             if args.json:
                 found = {finder: found.get(finder) for finder in FINDERS}
@@ -512,6 +514,8 @@ def main(words):
         say(f"planted: interrupted after {len(results)} of {len(bugs)} bugs")
     if not args.json and results:
         print_table(dict(sorted(results.items())), args.finders)
+    if broken is not None:
+        sys.exit(f"planted: {broken}")
     if len(results) < len(bugs):
         return 130
     return 0 if all(any(found.values()) for found in results.values()) else 1
