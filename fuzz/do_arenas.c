@@ -10,6 +10,9 @@ const char *c_home(const life *l, int home_index)
 {
     static char names[2][24];
     static unsigned next;
+    if (l->run->c == NULL) {
+        return "";
+    }
     char *name = names[next++ % 2];
     (void)snprintf(name, sizeof names[0], "a[%u][%d]", l->index, home_index);
     return name;

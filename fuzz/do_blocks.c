@@ -17,6 +17,9 @@ const char *c_block(const life *l, int index)
 {
     static char names[4][24];
     static unsigned next;
+    if (l->run->c == NULL) { /* mostly nobody reads it */
+        return "";
+    }
     char *name = names[next++ % 4];
     (void)snprintf(name, sizeof names[0], "b[%u][%d]", l->index, index);
     return name;

@@ -373,8 +373,8 @@ void do_leak(run *r, const uint64_t *at)
     (void)at;
     size_t dynamic = 0;
     life *l = r->now->rt != NULL ? open_life(r) : NULL;
-    if (l == NULL || l->live == 0 || r->os != NULL) {
-        return;
+    if (l == NULL || l->live == 0 || r->os != NULL || r->beside_others) {
+        return; /* stderr would be everybody's */
     }
     for (unsigned i = 0; i < l->top; i++) {
         dynamic += l->blocks[i].origin != EMPTY && is_dynamic(l, &l->blocks[i]);

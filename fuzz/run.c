@@ -305,15 +305,15 @@ static void begin(ground *g, const program *p, const faults *os, FILE *c, FILE *
     r->now = r->lives[0];
 }
 
-result run_program_on(ground *g, const program *p, const faults *os, FILE *c, FILE *c_end)
+static result go(ground *g)
 {
     run *r = &g->run;
-    begin(g, p, os, c, c_end);
+    const faults *os = r->os;
     size_t kept = kept_ranges(g), reserves = os != NULL ? os->reserves() : 0;
     if (os != NULL) {
         os->fail_at(0);
     }
-    run_until(r, p->count);
+    run_until(r, r->program->count);
     if (os != NULL) {
         os->fail_at(0);
         r->fail_number = 0;
@@ -323,7 +323,14 @@ result run_program_on(ground *g, const program *p, const faults *os, FILE *c, FI
     bool all_left = !r->guards && kept_ranges(g) == kept; /* there, closed runtimes stay a while */
     MUST(r, os == NULL || !all_left || os->reserves() <= reserves,
          "expected %zu reserves at the end, as at the start, found %zu", reserves, os->reserves());
-    return (result){r->digest, p->count};
+    return (result){r->digest, r->program->count};
+}
+
+result run_beside_others(ground *g, const program *p)
+{
+    begin(g, p, NULL, NULL, NULL);
+    g->run.beside_others = true;
+    return go(g);
 }
 
 ground *ground_new(void)
@@ -335,5 +342,6 @@ ground *ground_new(void)
 result run_program(const program *p, const faults *os, FILE *c, FILE *c_end)
 {
     static ground usual;
-    return run_program_on(&usual, p, os, c, c_end);
+    begin(&usual, p, os, c, c_end);
+    return go(&usual);
 }

@@ -28,7 +28,7 @@ result run_program(const program *p, const faults *os, FILE *c, FILE *c_end);
  * of its own; NULL when memory is short. It stays for as long as the process. */
 typedef struct ground ground;
 ground *ground_new(void);
-result run_program_on(ground *g, const program *p, const faults *os, FILE *c, FILE *c_end);
+result run_beside_others(ground *g, const program *p);
 
 /* Each misuse leaves a file <number>-<class>.ops in that directory: what config.record_ops does. */
 void run_records_in(const char *directory);
@@ -39,6 +39,7 @@ void keep_record(const fief_misuse *m);
 
 typedef struct run {
     ground *ground;
+    bool beside_others; /* nothing is done to what the whole process has */
     const program *program;
     size_t at; /* the operation */
     life *lives[RUNTIMES];
@@ -69,8 +70,8 @@ typedef struct run {
 
 enum { BUFFER_SIZE = 1 << 21, ARENA_BUFFER = 5000 };
 
-/* Kept ranges: opening a runtime takes no system call. Buffers are aligned as in the C form, so that
- * they hold the same there. */
+/* Kept ranges: opening a runtime takes no system call. Buffers are aligned as in the C form, so
+ * that they hold the same there. */
 struct ground {
     _Alignas(65536) unsigned char buffers[RUNTIMES][BUFFER_SIZE];
     _Alignas(16) unsigned char arena_buffers[RUNTIMES][HOMES][ARENA_BUFFER];

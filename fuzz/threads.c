@@ -1,6 +1,6 @@
-/* threads: random programs on several threads at once, each with runtimes of its own: they share what
- * the library keeps for the whole process, and nothing else. For ThreadSanitizer, which sees no
- * threads that run at the same time in one program alone.
+/* threads: random programs on several threads at once, each with runtimes of its own: they share
+ * what the library keeps for the whole process, and nothing else. For ThreadSanitizer, which sees
+ * no threads that run at the same time in one program alone.
  *
  *     fief-fuzz-threads [--threads N] [--runs N] [--seed S] */
 #include "run.h"
@@ -28,7 +28,7 @@ static void *work(void *argument)
     unsigned operations = find_target("runtime")->operations;
     for (unsigned long long i = 0; i < w->runs; i++) {
         program_make(&w->program, operations, SHORTEST + roll(&w->dice, LONGEST), &w->dice);
-        (void)run_program_on(w->ground, &w->program, NULL, NULL, NULL);
+        (void)run_beside_others(w->ground, &w->program);
     }
     return NULL;
 }

@@ -3,6 +3,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@ static const int fault_signals[2] = {SIGSEGV, SIGBUS};
 static struct sigaction first[2];  /* before ours was ever installed */
 static struct sigaction latest[2]; /* whom ours has replaced since */
 static bool installed[2];
+static bool is_installing; /* somebody writes those three */
 
 /* A thread's own; initial-exec, because a handler may not allocate. */
 #define OF_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
@@ -131,14 +133,14 @@ static void handle_fault(int number, siginfo_t *info, void *context)
     }
     os_fault fault = describe(info, context);
     if (from_machine && is_new(&fault)) {
-        on_fault(&fault);
+        __atomic_load_n(&on_fault, __ATOMIC_ACQUIRE)(&fault);
     }
     pass_on(number, info, context);
     returned = from_machine ? fault : returned;
     errno = error;
 }
 
-static bool install(int i)
+static bool put_ours_first(int i)
 {
     struct sigaction ours = {.sa_sigaction = handle_fault,
                              .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
@@ -155,16 +157,39 @@ static bool install(int i)
     return sigaction(fault_signals[i], &ours, NULL) == 0;
 }
 
+static bool is_ours(int i)
+{
+    struct sigaction present;
+    return sigaction(fault_signals[i], NULL, &present) == 0 && present.sa_sigaction == handle_fault;
+}
+
+/* Runtimes on several threads may need it at the same time. A child that was forked in between
+ * finds somebody at it who is not there: it does not wait for ever. */
+static bool install(int i)
+{
+    enum { PATIENCE = 1000 };
+    if (is_ours(i)) {
+        return true;
+    }
+    for (unsigned n = 0; __atomic_exchange_n(&is_installing, true, __ATOMIC_ACQUIRE) &&
+                         n < PATIENCE; n++) {
+        (void)sched_yield();
+    }
+    bool is_first = put_ours_first(i);
+    __atomic_store_n(&is_installing, false, __ATOMIC_RELEASE);
+    return is_first;
+}
+
 bool os_on_fault(os_fault_handler *handler)
 {
-    on_fault = handler;
+    __atomic_store_n(&on_fault, handler, __ATOMIC_RELEASE);
     return install(0) && install(1);
 }
 
 /* Pages that are shut away raise the first of them; it is asked for at the end of every unit. */
 void os_look_again(void)
 {
-    if (on_fault != NULL) {
+    if (__atomic_load_n(&on_fault, __ATOMIC_ACQUIRE) != NULL) {
         (void)install(0);
     }
 }
