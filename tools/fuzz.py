@@ -308,31 +308,121 @@ def short_name(path):
         return hashlib.sha1(file.read()).hexdigest()[:12]
 
 
-def merge(root, target):
-    """New inputs with edges that the committed corpus lacks, of the debug build, which has the most of
-    them; the smallest, and not too many."""
-    place = Place(root, target)
-    committed = place.write_seeds()
-    have = set(os.listdir(place.seeds))
-    engine = place.binary("fuzz-debug")
-    done = subprocess.run([engine, "-merge=1", "-use_counters=0",
-                           f"-max_len={INPUT_MOST.get(target, 1024)}", place.seeds,
+def features_of(path):
+    """{input: its edges} from the file by which a merge survives crashes; None for those that have
+    none since they crashed."""
+    with open(path, errors="surrogateescape") as file:
+        lines = file.read().split("\n")
+    names = lines[2:2 + int(lines[0])]
+    edges = dict.fromkeys(names)
+    for words in (line.split() for line in lines[2 + len(names):]):
+        if words and words[0] == "FT":
+            edges[names[int(words[1])]] = set(words[2:])
+    return edges
+
+
+def union(sets):
+    return set().union(*sets)
+
+
+def choose(edges, base, most):
+    """The smallest first, each that brings an edge. Where those are too many, those that bring the
+    most: the large ones that bring little are left out. Returns also how many are."""
+    chosen, seen = [], set(base)
+    for path in sorted(edges, key=lambda path: (os.path.getsize(path), path)):
+        if edges[path] - seen:
+            chosen.append(path)
+            seen |= edges[path]
+    left, chosen, seen = chosen, [], set(base)
+    if len(left) <= most:
+        return left, 0
+    while len(chosen) < most:
+        best = max(left, key=lambda path: (len(edges[path] - seen), -os.path.getsize(path)))
+        left.remove(best)
+        chosen.append(best)
+        seen |= edges[best]
+    return chosen, len(left)
+
+
+def edges_by_engine(place, named, kept):
+    """The edges of each input, of the debug build, which has the most of them."""
+    control, out = os.path.join(place.scratch, "control"), os.path.join(place.scratch, "out")
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out)
+    pathlib.Path(control).unlink(missing_ok=True)
+    done = subprocess.run([place.binary("fuzz-debug"), "-merge=1", "-use_counters=0",
+                           f"-merge_control_file={control}",
+                           f"-max_len={INPUT_MOST.get(place.target, 1024)}", out, named, kept,
                            place.work], capture_output=True)
     if done.returncode != 0:
-        print(f"fuzz: the merge of {target} failed:\n{done.stderr.decode(errors='replace')[-400:]}",
-              file=sys.stderr)
-        return 1
-    added = [os.path.join(place.seeds, n) for n in os.listdir(place.seeds) if n not in have]
-    added.sort(key=lambda path: (os.path.getsize(path), path))
+        raise RuntimeError(f"the merge failed:\n{done.stderr.decode(errors='replace')[-400:]}")
+    return features_of(control)
+
+
+def replace_seeds(place, chosen):
+    """The new folder is whole before the old one goes."""
     folder = os.path.join(place.committed, "seeds")
-    most = LOX_SEEDS_MOST if target == "lox" else SEEDS_MOST
-    room = most - (len(os.listdir(folder)) if os.path.isdir(folder) else 0)
-    for path in added[:max(room, 0)]:
-        os.makedirs(folder, exist_ok=True)
-        shutil.copy(path, os.path.join(folder, short_name(path)))
-    left = f", {len(added) - room} larger ones left out" if len(added) > room else ""
-    print(f"{target}: corpus {committed} -> {committed + min(len(added), max(room, 0))}{left}")
-    return 0
+    fresh = folder + ".new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    os.makedirs(fresh)
+    for path in chosen:
+        shutil.copy(path, os.path.join(fresh, short_name(path)))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.rename(fresh, folder)
+
+
+def merge(root, target):
+    """corpus/<target>/seeds anew, from what it holds and what campaigns found: few and small inputs
+    with all edges. What somebody named stays, and its edges need no other input."""
+    place = Place(root, target)
+    named, kept = os.path.join(place.scratch, "named"), os.path.join(place.scratch, "kept")
+    for folder in (named, kept):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+    place.write_named(named)
+    before = place.write_kept(kept)
+    edges = edges_by_engine(place, named, kept)
+    fail = sum(found is None for found in edges.values())
+    edges = {path: found for path, found in edges.items() if found is not None}
+    base = union(found for path, found in edges.items() if os.path.dirname(path) == named)
+    had = base | union(found for path, found in edges.items() if os.path.dirname(path) == kept)
+    edges = {path: found for path, found in edges.items() if os.path.dirname(path) != named}
+    chosen, left = choose(edges, base, LOX_SEEDS_MOST if target == "lox" else SEEDS_MOST)
+    have = base | union(edges[path] for path in chosen)
+    more = (f", {left} that bring the least left out" if left else "") + \
+        (f", {fail} fail: ./dev fuzz {target} finds them again" if fail else "")
+    if not have or len(have) < len(had):
+        print(f"{target}: the seeds stay as they are: a merge would have fewer edges{more}")
+        return
+    replace_seeds(place, chosen)
+    print(f"{target}: seeds {before} -> {len(chosen)}   edges {len(had):,} -> {len(have):,}{more}")
+
+
+def write_digests(root):
+    """corpus/digests.txt anew, as fuzz/check.py compares it."""
+    corpus = os.path.join(root, "corpus")
+    folders = sorted(entry.path for entry in os.scandir(corpus) if entry.is_dir())
+    done = subprocess.run([driver_of(root, "release", "all"), "--digest", *folders],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"the corpus does not replay: {done.stderr.strip()[-400:]}")
+    rows = [line.split("  ", 1) for line in done.stdout.splitlines()]
+    rows = sorted((os.path.relpath(path, corpus), digest) for digest, path in rows)
+    with open(os.path.join(corpus, "digests.txt"), "w") as file:
+        file.writelines(f"{digest}  {name}\n" for name, digest in rows)
+    print("corpus/digests.txt is written anew")
+
+
+def merge_all(root, targets):
+    for target in targets:
+        try:
+            merge(root, target)
+        except RuntimeError as error:
+            sys.exit(f"fuzz: {target}: {error}")
+    try:
+        write_digests(root)
+    except RuntimeError as error:
+        sys.exit(f"fuzz: {error}")
 
 
 # ---- the command line ----
@@ -377,6 +467,8 @@ def arguments():
     for target in args.targets:
         if target not in TARGETS:
             parser.error(f"unknown target '{target}' ({', '.join(TARGETS)})")
+    if args.merge and "image" in args.targets:
+        parser.error("image has no corpus to merge into: its only seed is made anew each time")
     if args.seconds is None:
         args.seconds = math.inf if args.until_quiet else SECONDS
     return args
@@ -394,7 +486,8 @@ def main():
         if signal.getsignal(number) != signal.SIG_IGN: # nohup's
             signal.signal(number, signal.default_int_handler)
     if args.merge:
-        sys.exit(max(merge(args.root, target) for target in args.targets or TARGETS))
+        merge_all(args.root, args.targets or [name for name in TARGETS if name != "image"])
+        return
     finds = 0
     for target in args.targets or TARGETS:
         try:
