@@ -345,12 +345,13 @@ def choose(edges, base, most):
 
 
 def edges_by_engine(place, named, kept):
-    """The edges of each input, of the debug build, which has the most of them."""
+    """All edges of each input, of the debug build, which has the most of them; -merge=1 would say
+    only those that no input before it has."""
     control, out = os.path.join(place.scratch, "control"), os.path.join(place.scratch, "out")
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
     pathlib.Path(control).unlink(missing_ok=True)
-    done = subprocess.run([place.binary("fuzz-debug"), "-merge=1", "-use_counters=0",
+    done = subprocess.run([place.binary("fuzz-debug"), "-set_cover_merge=1", "-use_counters=0",
                            f"-merge_control_file={control}",
                            f"-max_len={INPUT_MOST.get(place.target, 1024)}", out, named, kept,
                            place.work], capture_output=True)
