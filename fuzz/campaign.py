@@ -168,6 +168,7 @@ def interrupted(tree):
 
 def by_afl(tree, number):
     tree.work.mkdir(parents=True)
+    (tree.work / "other").write_text("other\n")
     words = tree.scratch("afl-release/afl/main/words")
     status, out, error = end_when(tree.start("", "--engine", "afl"), words.exists, number)
     name = signal.Signals(number).name
@@ -176,10 +177,11 @@ def by_afl(tree, number):
     finds = sorted(find["found"] for find in tree.finds().values())
     tap.report(finds == [fuzz_finds.HANG, "fuzz: expected boom, found none"],
                f"afl: a crash and a hang, at {name}", finds)
-    kept = [path.read_text() for path in tree.work.iterdir()]
-    tap.report(kept == ["new\n"], f"afl: its queue, at {name}", kept)
-    tap.report(f"-F {tree.work}" in words.read_text(), "afl: it gets what others found",
-               words.read_text())
+    kept = sorted(path.read_text() for path in tree.work.iterdir())
+    tap.report(kept == ["new\n", "other\n"], f"afl: its queue, at {name}", kept)
+    tap.report(f"-F {tree.work}" in words.read_text() and
+               tree.scratch("afl-release/seeds/found-other").exists(),
+               "afl: it gets what others found", words.read_text())
 
 
 def by_afl_killed(tree):

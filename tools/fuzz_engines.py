@@ -75,6 +75,8 @@ class Engine:
 # Bytes: what is longer has long runs. Lox texts need more for a class and its use; an image has
 # pages.
 INPUT_MOST = {"lox": 600, "image": 1 << 16}
+# AFL++ runs each input several times before it begins.
+NEWEST = 300
 
 
 def libfuzzer_flags(place):
@@ -199,11 +201,18 @@ class Afl(Engine):
         self.left = list(self.pending)
         self.harvest()
         shutil.rmtree(self.out, ignore_errors=True)
+        self.take_newest()
         if not os.listdir(self.place.seeds):
             raise RuntimeError("afl-fuzz needs an input to start with, and "
                                f"corpus/{self.place.target} has none")
         for number in range(self.args.jobs):
             self.processes.append(self.start(number))
+
+    def take_newest(self):
+        """Of what earlier campaigns found; the others come by -F, at the first synchronisation."""
+        found = sorted(os.scandir(self.place.work), key=lambda entry: entry.stat().st_mtime)
+        for entry in found[-NEWEST:]:
+            shutil.copy(entry.path, os.path.join(self.place.seeds, f"found-{entry.name}"))
 
     def build(self):
         return "fuzz-afl" if self.args.mode == "release" else f"fuzz-afl-{self.args.mode}"
@@ -216,13 +225,13 @@ class Afl(Engine):
         own = {} if self.place.target == "image" else {"AFL_CUSTOM_MUTATOR_LIBRARY": mutator}
         return {**os.environ, **own, "FIEF_FUZZ_TARGET": self.place.target, "AFL_NO_UI": "1",
                 "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1",
-                "AFL_NO_AFFINITY": "1", "AFL_IGNORE_PROBLEMS": "1",
+                "AFL_NO_AFFINITY": "1", "AFL_IGNORE_PROBLEMS": "1", "AFL_SYNC_TIME": "1",
                 "ASAN_OPTIONS": asan_for_afl(os.environ)}
 
     def start(self, number):
         role = ["-M", "main"] if number == 0 else ["-S", f"job-{number}"]
         if number == 0:
-            # What earlier campaigns found, and what others find meanwhile, comes by -F.
+            # What earlier campaigns found, and what others find meanwhile.
             role += ["-c", self.place.binary("fuzz-afl-cmplog"), "-F", self.place.work]
         command = ["afl-fuzz", "-i", self.place.seeds, "-o", self.out, "-s",
                    str(self.job_seed(number)), *role, *self.flags(), "--",
