@@ -89,7 +89,7 @@ class Tree:
         environment = {**os.environ, "FAKE": fake, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
         return subprocess.Popen(
             [sys.executable, ROOT / "tools/fuzz.py", self.root, "arena", "--mode", "release",
-             "--seconds", "9h", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+             "--seconds", "10m", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def finds(self):
@@ -110,17 +110,21 @@ class Tree:
 
 def end_when(campaign, there, number=signal.SIGINT):
     """Its status and what it said, ended once that is there."""
-    while campaign.poll() is None and not there():
-        time.sleep(0.05)
-    if campaign.poll() is None:
-        campaign.send_signal(number)
-    out, error = campaign.communicate()
+    try:
+        while campaign.poll() is None and not there():
+            time.sleep(0.05)
+        if campaign.poll() is None:
+            campaign.send_signal(number)
+        out, error = campaign.communicate()
+    finally: # also where the test itself is ended
+        if campaign.poll() is None:
+            campaign.terminate()
     return campaign.returncode, out, error
 
 
 def repeated(tree):
     status, out, error = end_when(tree.start("crash", "--jobs", "2"), lambda: tree.seen() >= 5)
-    tap.report(status == 130 and "finds 1 (seen" in out, "the same crash of two jobs, again and again",
+    tap.report(status == 130 and "finds 1 (seen" in out, "the same crash of two jobs, repeatedly",
                f"{status} {out} {error}")
     folder = next(tree.root.glob("crashes/arena/*"))
     tap.report((folder / "program.ops").read_text() == "boom\n", "it is minimised",
@@ -190,12 +194,17 @@ def by_afl_killed(tree):
         folder = tree.scratch(f"afl-release/afl/job-1/{kind}")
         folder.mkdir(parents=True)
         (folder / "id:000007,src:000001").write_text(text)
+    words = tree.scratch("afl-release/afl/main/words")
+    _, out, error = end_when(tree.start("", "--engine", "afl"), words.exists)
+    kept = sorted(path.read_text() for path in tree.work.iterdir())
+    tap.report(tree.seen() == 4 and kept == ["new\n", "old\n"], "afl: what a killed campaign left",
+               f"{tree.finds()} {kept} {out} {error}")
+
+
+def without_seeds(tree):
     tree.seed.rename(tree.root / "none")
-    status, out, error = end_when(tree.start("", "--engine", "afl"), lambda: False)
+    status, _, error = end_when(tree.start("", "--engine", "afl"), lambda: False)
     (tree.root / "none").rename(tree.seed)
-    kept = [path.read_text() for path in tree.work.iterdir()]
-    tap.report(tree.seen() == 2 and kept == ["old\n"], "afl: what a killed campaign left",
-               f"{kept} {out} {error}")
     tap.report(status == 1 and error.splitlines()[-1].startswith("fuzz: arena: afl-fuzz needs"),
                "afl: no seeds is one line", error)
 
@@ -244,6 +253,7 @@ def merged(folder):
 
 def main():
     print("TAP version 13")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     words_are_read()
     with tempfile.TemporaryDirectory(prefix="fief-campaign-") as folder:
         figures(folder)
@@ -252,7 +262,7 @@ def main():
         tree = Tree(folder)
         for test, more in ((repeated, []), (broken, []), (interrupted, []),
                            (by_afl, [signal.SIGINT]), (by_afl, [signal.SIGTERM]),
-                           (by_afl_killed, []), (mended, [])):
+                           (by_afl_killed, []), (without_seeds, []), (mended, [])):
             test(tree, *more)
             tree.clear()
     return tap.end()
