@@ -74,6 +74,9 @@ static unsigned told_in_child(run *r, volatile unsigned char *byte, bool writes)
 void access_must_be(run *r, fief_misuse_class class_id, unsigned char *byte, bool writes)
 {
     unsigned told = NOTHING;
+    if (r->beside_others) {
+        return; /* a child would have what other threads are in the middle of */
+    }
     if (r->poisons || class_id == FIEF_MISUSE_SEALED_WRITE) {
         told = told_in_child(r, byte, writes);
     } else if (__asan_address_is_poisoned != NULL && __asan_address_is_poisoned(byte)) {
