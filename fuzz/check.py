@@ -315,7 +315,7 @@ def recorded(scratch, name, *files):
 
 def check_records(scratch):
     """What a report leaves behind makes the same misuse again; there is none in a release build."""
-    programs_with_misuse = [path for target, path in programs() if target == "runtime"]
+    programs_with_misuse = [path for target, path in programs() if target in ("runtime", "arena")]
     left = recorded(scratch, "recorded", *programs_with_misuse)
     for number, (misuse, path) in enumerate(left):
         again = [found for found, _ in recorded(scratch, "again", path)]

@@ -827,13 +827,23 @@ void do_dangling_pop(run *r, const uint64_t *at)
     clear_pointer(r, holder, target);
 }
 
+static int find_own(const life *l, uint64_t handle)
+{
+    for (unsigned n = 0; n < HOMES; n++) {
+        int index = (int)((handle + n) % HOMES);
+        if (index >= HOME_OWN && l->homes[index].is_open) {
+            return index;
+        }
+    }
+    return -1;
+}
+
 void do_dangling_close(run *r, const uint64_t *at)
 {
     int holder, target;
     life *l = open_life(r);
-    int index = HOME_OWN + (int)(at[0] % OWN);
-    if (l == NULL || !l->homes[index].is_open ||
-        !finds_pair(r, l, at[1], index, 0, &holder, &target) ||
+    int index = l != NULL ? find_own(l, at[0]) : -1;
+    if (index < 0 || !finds_pair(r, l, at[1], index, 0, &holder, &target) ||
         !begin_misuse(r, FIEF_MISUSE_DANGLING_AT_CLOSE)) {
         return;
     }

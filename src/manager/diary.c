@@ -541,6 +541,31 @@ static void put_sealed_write(scribe *s)
     }
 }
 
+/* What would dangle after a rewind, a pop, a close: the mark of a rewind is not known, so that one
+ * is made of something new. Other than a unit's end these have no form for roots. */
+static void put_dangling(scribe *s, int block)
+{
+    const fief_misuse *m = s->m;
+    int holder = find_block(s, m->dangling->holder);
+    const void *where = block >= 0 ? s->blocks[block].where : NULL;
+    int home = where != NULL ? arena_handle(s, where) : -1;
+    if (holder >= 0 && home >= 0 && m->class_id == FIEF_MISUSE_DANGLING_AT_CLOSE) {
+        put(&s->w, "dangling_close a%d b%d\n", home, holder);
+    } else if (holder >= 0 && home >= 0 && m->class_id == FIEF_MISUSE_DANGLING_AT_REWIND) {
+        if (is_stack(s, where)) {
+            put(&s->w, "dangling_pop a%d b%d\n", home, holder);
+        } else {
+            put(&s->w, "mark m0 a%d\narena_alloc b0 a%d 40 8\n", home, home);
+            put(&s->w, "dangling_rewind m0 b%d\n", holder);
+        }
+    } else if (holder >= 0 && block >= 0) {
+        put(&s->w, "dangling%s b%d b%d\n",
+            m->class_id == FIEF_MISUSE_DANGLING_STORE ? "_store" : "", holder, block);
+    } else if (block >= 0 && m->dangling->holder_strategy == NULL) {
+        put(&s->w, "root_add 0\ndangling_root 0 b%d\n", block);
+    }
+}
+
 static void put_misuse(scribe *s)
 {
     const fief_misuse *m = s->m;
@@ -549,13 +574,7 @@ static void put_misuse(scribe *s)
     put(&s->w, "# misuse[%s], operation %llu: %s\n", fief_misuse_name(m->class_id),
         (unsigned long long)m->operation, m->text);
     if (m->dangling != NULL) {
-        int holder = find_block(s, m->dangling->holder);
-        if (holder >= 0 && block >= 0) {
-            put(&s->w, "dangling%s b%d b%d\n",
-                m->class_id == FIEF_MISUSE_DANGLING_STORE ? "_store" : "", holder, block);
-        } else if (block >= 0 && m->dangling->holder_strategy == NULL) {
-            put(&s->w, "root_add 0\ndangling_root 0 b%d\n", block);
-        }
+        put_dangling(s, block);
     } else if (m->class_id == FIEF_MISUSE_SEALED_WRITE) {
         put_sealed_write(s);
     } else if (m->class_id == FIEF_MISUSE_NOT_LIFO) {
