@@ -943,6 +943,9 @@ static bool can_add_a_root(void)
     return added;
 }
 
+/* How many descriptors there are depends on the pages, and those on where the buffer begins. */
+static _Alignas(65536) char short_buffer[SHORT_BUFFER];
+
 /* Cleanups eat all descriptors but those of `left` more; returns how many they are. */
 static size_t leave_descriptors(size_t registered, size_t left, size_t *called)
 {
@@ -957,10 +960,9 @@ static size_t leave_descriptors(size_t registered, size_t left, size_t *called)
 /* How many descriptors it takes until the verb is served; it may say no and lose nothing. */
 static size_t least_descriptors(bool (*is_served)(void), size_t registered)
 {
-    static _Alignas(16) char bytes[SHORT_BUFFER];
     for (size_t left = 0; left < LEFT_MOST; left++) {
         size_t called = 0;
-        open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes});
+        open_with((fief_config){.buffer = short_buffer, .buffer_size = sizeof short_buffer});
         own_arena = fief_arena_open(rt, NULL);
         own_pool = fief_pool_open(rt, "own", 24);
         size_t count = leave_descriptors(registered, left, &called);
@@ -986,8 +988,7 @@ Test(limits, each_verb_says_no_while_descriptors_are_short)
         can_take_a_slot, can_take_unsized, can_take_medium, can_take_a_run, can_open_an_arena,
         can_open_a_presized_arena, can_open_a_pool, can_open_a_stack, can_add_a_root};
     size_t registered = SIZE_MAX, called = 0;
-    static _Alignas(16) char bytes[SHORT_BUFFER];
-    open_with((fief_config){.buffer = bytes, .buffer_size = sizeof bytes});
+    open_with((fief_config){.buffer = short_buffer, .buffer_size = sizeof short_buffer});
     own_arena = fief_arena_open(rt, NULL);
     own_pool = fief_pool_open(rt, "own", 24);
     registered = leave_descriptors(0, 0, &called);
