@@ -249,7 +249,7 @@ static void calm(program *p, dice *d)
 {
     enum { LONG = 40, BYTES = 192 << 10 };
     uint64_t left = BYTES;
-    unsigned slow = 0, slow_most = roll(d, 6) == 0;
+    unsigned slow = 0, slow_most = roll(d, 8) == 0;
     if (roll(d, 12) == 0) {
         return;
     }
