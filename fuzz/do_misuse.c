@@ -314,14 +314,15 @@ static void write_and_check(run *r, const life *l, unsigned char *byte, fief_mis
     }
 }
 
-/* AddressSanitizer would see the write itself, of each byte. */
-static bool asan_sees(run *r, unsigned char *byte, fief_misuse_class class_id)
+/* By a check afterwards, or, as AddressSanitizer would, the write itself. */
+static void write_must_be(run *r, const life *l, unsigned char *byte, fief_misuse_class class_id,
+                          const char *name, ptrdiff_t offset)
 {
-    if (r->guards && !r->poisons) {
+    if (r->poisons) {
+        write_and_check(r, l, byte, class_id, name, offset);
+    } else if (r->guards) {
         access_must_be(r, class_id, byte, true);
-        return true;
     }
-    return !r->poisons;
 }
 
 void do_overflow(run *r, const uint64_t *at)
@@ -331,11 +332,8 @@ void do_overflow(run *r, const uint64_t *at)
     if (l != NULL) {
         const block *b = &l->blocks[index];
         size_t offset = b->size + at[1] % 8;
-        if (asan_sees(r, b->start + offset, FIEF_MISUSE_OVERFLOW)) {
-            return;
-        }
-        write_and_check(r, l, b->start + offset, FIEF_MISUSE_OVERFLOW, c_block(l, index),
-                        (ptrdiff_t)offset);
+        write_must_be(r, l, b->start + offset, FIEF_MISUSE_OVERFLOW, c_block(l, index),
+                      (ptrdiff_t)offset);
     }
 }
 
@@ -345,11 +343,8 @@ void do_underflow(run *r, const uint64_t *at)
     life *l = life_with(r, has_redzones, at[0], &index);
     if (l != NULL) {
         ptrdiff_t offset = -1 - (ptrdiff_t)(at[1] % 8);
-        if (asan_sees(r, l->blocks[index].start + offset, FIEF_MISUSE_UNDERFLOW)) {
-            return;
-        }
-        write_and_check(r, l, l->blocks[index].start + offset, FIEF_MISUSE_UNDERFLOW,
-                        c_block(l, index), offset);
+        write_must_be(r, l, l->blocks[index].start + offset, FIEF_MISUSE_UNDERFLOW,
+                      c_block(l, index), offset);
     }
 }
 
@@ -360,10 +355,9 @@ void do_write_after_free(run *r, const uint64_t *at)
     if (l != NULL) {
         const block b = l->blocks[index];
         free_block(r, index);
-        unsigned char *byte = b.start + (b.size != 0 ? at[1] % b.size : 0);
-        if (b.size != 0 && !asan_sees(r, byte, FIEF_MISUSE_WRITE_AFTER_FREE)) {
-            write_and_check(r, l, byte, FIEF_MISUSE_WRITE_AFTER_FREE,
-                            c_block(l, index), (ptrdiff_t)(at[1] % b.size));
+        if (b.size != 0) {
+            write_must_be(r, l, b.start + at[1] % b.size, FIEF_MISUSE_WRITE_AFTER_FREE,
+                          c_block(l, index), (ptrdiff_t)(at[1] % b.size));
         }
     }
 }

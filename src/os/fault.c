@@ -140,6 +140,12 @@ static void handle_fault(int number, siginfo_t *info, void *context)
     errno = error;
 }
 
+static bool is_ours(int i)
+{
+    struct sigaction present;
+    return sigaction(fault_signals[i], NULL, &present) == 0 && present.sa_sigaction == handle_fault;
+}
+
 static bool put_ours_first(int i)
 {
     struct sigaction ours = {.sa_sigaction = handle_fault,
@@ -148,19 +154,10 @@ static bool put_ours_first(int i)
     if (sigaction(fault_signals[i], NULL, &present) != 0) {
         return false;
     }
-    if (present.sa_sigaction == handle_fault) {
-        return true;
-    }
     latest[i] = present;
     first[i] = installed[i] ? first[i] : present;
     installed[i] = true;
     return sigaction(fault_signals[i], &ours, NULL) == 0;
-}
-
-static bool is_ours(int i)
-{
-    struct sigaction present;
-    return sigaction(fault_signals[i], NULL, &present) == 0 && present.sa_sigaction == handle_fault;
 }
 
 /* Runtimes on several threads may need it at the same time. A child that was forked in between
@@ -175,7 +172,7 @@ static bool install(int i)
                          n < PATIENCE; n++) {
         (void)sched_yield();
     }
-    bool is_first = put_ours_first(i);
+    bool is_first = is_ours(i) || put_ours_first(i);
     __atomic_store_n(&is_installing, false, __ATOMIC_RELEASE);
     return is_first;
 }
