@@ -326,7 +326,9 @@ static void take_some(life *l, const home *h, size_t size)
                               : fief_arena_alloc(h->arena, size);
     if (taken != NULL) {
         memset(taken, 0xB5, size);
-        count_total(l, h->strategy, no_kind(l), (ptrdiff_t)size);
+        bool fell_back = fief_owner(l->rt, taken) == FIEF_HEAP; /* no span is left */
+        l->strategies[h->strategy].fallbacks += fell_back;
+        count_total(l, fell_back ? FIEF_HEAP : h->strategy, no_kind(l), (ptrdiff_t)size);
     }
 }
 

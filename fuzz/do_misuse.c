@@ -661,11 +661,12 @@ void do_wrong_thread(run *r, const uint64_t *at)
     }
 }
 
-/* A runtime of its own, since the others live in ranges that are used again. */
+/* A runtime of its own, since the others live in ranges that are used again. Not beside other
+ * threads: what they close pushes it out of those that are kept, before it is used. */
 void do_use_after_close(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
-    if (l == NULL || !r->guards || r->os != NULL) {
+    if (l == NULL || !r->guards || r->os != NULL || r->beside_others) {
         return;
     }
     fief_config c = {

@@ -75,14 +75,16 @@ size_t record_size_in_pages(const space *s, const record *r)
     return head != NULL ? (size_t)head->prev | (size_t)head->tail << 32 : r->size;
 }
 
-/* The records of what lay here before. The last cell may be the next block's. */
+/* The records of what lay here before. The last cell may be the next block's; where the block only
+ * ends there, that is not looked at: it may be of a page that is not usable. */
 static void forget_inside(const space *s, record *r, const unsigned char *block, size_t size)
 {
-    size_t last = ((uintptr_t)block % CELL + size) / CELL;
+    size_t end = (uintptr_t)block % CELL + size, last = end / CELL;
     if (last > 1) {
         memset(r + 1, 0, (last - 1) * sizeof *r);
     }
-    if (last > 0 && r[last].state != BLOCK_NONE && ledger_block(s, &r[last]) < block + size) {
+    if (last > 0 && end % CELL != 0 && r[last].state != BLOCK_NONE &&
+        ledger_block(s, &r[last]) < block + size) {
         r[last].state = BLOCK_NONE;
     }
 }
