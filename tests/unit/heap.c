@@ -528,6 +528,42 @@ Test(heap, a_small_buffer_is_used_to_its_end)
     }
 }
 
+/* There the last segment is a small one, and has room in several places, but in none enough. */
+Test(heap, no_block_lies_across_the_end_of_a_small_buffer)
+{
+    enum { SIZE = 9000, LARGER = 2 * SIZE + 100, MANY = 128 };
+    static _Alignas(65536) unsigned char buffer[1 << 20];
+    unsigned char *block[MANY] = {NULL}, *larger[MANY];
+    for (size_t whole = 600000; whole <= sizeof buffer; whole += 60000) {
+        size_t count = 0, more = 0;
+        rt = fief_open(&(fief_config){
+            .buffer = buffer, .buffer_size = whole, .quarantine_bytes = 1});
+        cr_assert_not_null(rt);
+        h = fief_runtime_heap(rt);
+        while (count < MANY && (block[count] = fief_heap_alloc(h, SIZE)) != NULL) {
+            fill(block[count], SIZE, (unsigned)count);
+            count++;
+        }
+        cr_assert(count > 4 && count < MANY, "%zu blocks", count);
+        for (size_t i = 1; i < count; i += 2) {
+            fief_heap_free(h, block[i], SIZE);
+        }
+        while (more < MANY && (larger[more] = fief_heap_alloc(h, LARGER)) != NULL) {
+            cr_assert_leq(larger[more] + LARGER, buffer + whole);
+            cr_expect_eq(fief_owner(rt, larger[more] + LARGER - 1), FIEF_HEAP);
+            fill(larger[more++], LARGER, 77);
+        }
+        for (size_t i = 0; i < count; i += 2) {
+            cr_expect(holds(block[i], SIZE, (unsigned)i), "block %zu of %zu", i, count);
+            fief_heap_free(h, block[i], SIZE);
+        }
+        for (size_t i = 0; i < more; i++) {
+            fief_heap_free(h, larger[i], LARGER);
+        }
+        close_runtime();
+    }
+}
+
 /* ---- trim ---- */
 
 static void trim_gives_back_what_the_dead_held(void)
