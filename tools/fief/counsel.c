@@ -9,7 +9,7 @@ enum {
     BLOCKS_LEAST = 100,
     TOGETHER_LEAST = 8,
     POOL_LARGEST = 4096,
-    COUNSEL_ROUNDS = 15,
+    COUNSEL_ROUNDS = 31,
     SHORTEST = 2000000,
     TIME_OF_A_TRIAL = 300000000 /* nanoseconds */
 };
@@ -377,34 +377,43 @@ static bool prove_each(counsel *c, const play_steps *s, const habits *h, int rou
     return sound;
 }
 
-/* Lanes are apart from each other: what passed its check by itself passes it with the others. */
+enum { TRIAL_HEAP, TRIAL_TOGETHER, TRIAL_LIBC, TRIALS_OF_EACH };
+
+/* Lanes are apart from each other: what passed its check by itself passes it with the others. Each
+ * that is proven is timed once more: it was chosen for its time, and the choice prefers a lucky
+ * one. */
 static bool prove_together(counsel *c, const play_steps *s, const habits *h, const places *p,
                            int rounds)
 {
-    trial *trials = calloc(4, sizeof *trials);
-    double spread, peak;
+    trial *trials = calloc(TRIALS_OF_EACH + c->count + 1, sizeof *trials);
+    double spread, peak, time;
     if (trials == NULL) {
         return false;
     }
-    add_recorded(c, trials[3].lanes, h, p);
     for (size_t i = 0; i < c->count; i++) {
         if (c->items[i].is_proven) {
-            add_lane(&trials[1], &c->items[i]);
-            c->predicted += c->items[i].is_credible ? c->items[i].time - 1 : 0;
-            c->proven++;
+            add_lane(&trials[TRIAL_TOGETHER], &c->items[i]);
+            add_lane(&trials[TRIALS_OF_EACH + c->proven++], &c->items[i]);
         }
     }
-    trials[0].allocator = trials[1].allocator = "fief";
-    trials[2].allocator = "libc";
-    trials[3].allocator = "fief";
+    trial *recorded = &trials[TRIALS_OF_EACH + c->proven];
+    add_recorded(c, recorded->lanes, h, p);
+    size_t count = TRIALS_OF_EACH + c->proven + (c->recorded_blocks > 0);
+    for (size_t i = 0; i < count; i++) {
+        trials[i].allocator = i == TRIAL_LIBC ? "libc" : "fief";
+    }
     bool is_timed = rounds > 0 && (c->proven > 0 || c->recorded_blocks > 0);
-    size_t count = c->recorded_blocks > 0 ? 4 : 3;
     bool sound = !is_timed || time_trials(c, s, trials, count, rounds);
     if (sound && is_timed) {
-        compare(&trials[0], &trials[1], rounds, &c->time, &c->spread, &c->peak);
-        compare(&trials[0], &trials[2], rounds, &c->libc, &spread, &peak);
-        if (count == 4) {
-            compare(&trials[0], &trials[3], rounds, &c->recorded_time, &spread, &c->recorded_peak);
+        const trial *base = &trials[TRIAL_HEAP];
+        compare(base, &trials[TRIAL_TOGETHER], rounds, &c->time, &c->spread, &c->peak);
+        compare(base, &trials[TRIAL_LIBC], rounds, &c->libc, &spread, &peak);
+        if (c->recorded_blocks > 0) {
+            compare(base, recorded, rounds, &c->recorded_time, &spread, &c->recorded_peak);
+        }
+        for (size_t i = 0; i < c->proven; i++) {
+            compare(base, &trials[TRIALS_OF_EACH + i], rounds, &time, &spread, &peak);
+            c->predicted += time - 1;
         }
     }
     free(trials);
