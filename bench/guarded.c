@@ -34,20 +34,40 @@ figure scan_fief(const job *given)
     return (figure){speed, not_counted()};
 }
 
-/* Only the end of the unit is timed. */
-figure unit_end_fief(const job *given)
+static void end_unit(fief_runtime *rt, fief_unit unit)
+{
+    fief_unit_end(rt, unit);
+}
+
+static void keep_unit(fief_runtime *rt, fief_unit unit)
+{
+    (void)fief_unit_keep(rt, unit);
+}
+
+/* Only what becomes of the unit is timed, not what it is filled with. */
+static figure time_units(const job *given, size_t bytes, void (*leave)(fief_runtime *, fief_unit))
 {
     static double times[UNITS];
     fief_runtime *rt = must_open();
     size_t count = given->quick ? UNITS_LEAST : UNITS;
     for (size_t i = 0; i < count; i++) {
         fief_unit unit = fief_unit_begin(rt);
-        for (size_t used = 0; used < UNIT_BYTES; used += NODE) {
+        for (size_t used = 0; used < bytes; used += NODE) {
             store(fief_temp(rt, char, NODE), used);
         }
         uint64_t start = clock_now();
-        fief_unit_end(rt, unit);
+        leave(rt, unit);
         times[i] = (double)(clock_now() - start);
     }
     return (figure){(median_of(times, count) - clock_cost()) / 1000, not_counted()};
+}
+
+figure unit_end_fief(const job *given)
+{
+    return time_units(given, UNIT_BYTES, end_unit);
+}
+
+figure unit_keep_fief(const job *given)
+{
+    return time_units(given, given->size, keep_unit);
 }

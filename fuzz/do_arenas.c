@@ -299,8 +299,9 @@ static unsigned rank_at_end(const run *r, int index)
 /* Newest first, within one arena. */
 static void note_cleanup(void *argument)
 {
-    const entry *e = argument, *before = e->run->last_cleanup;
-    run *r = e->run;
+    const token *t = argument;
+    run *r = t->run;
+    const entry *e = t->entry, *before = r->last_cleanup;
     bool same_arena = before != NULL && before->home == e->home;
     MUST(r, e->is_cleanup, "expected a cleanup once, found it run again");
     MUST(r, !same_arena || e->number < before->number, "expected cleanups newest first");
@@ -341,8 +342,9 @@ static bool has_limit(const life *l, const home *h)
 static void be_busy(void *argument)
 {
     enum { SOME = 40, MORE = 3000 };
-    const entry *e = argument;
-    run *r = e->run;
+    const token *t = argument;
+    run *r = t->run;
+    const entry *e = t->entry;
     const home *h = &r->now->homes[e->home];
     unsigned deed = e->deed;
     note_cleanup(argument);
@@ -371,11 +373,14 @@ static int find_cleanable(const life *l, uint64_t handle)
 static void attach_cleanup(run *r, life *l, int index, void (*function)(void *), unsigned deed)
 {
     home *h = &l->homes[index];
-    entry *e = &h->log[h->logged];
-    if (fief_arena_cleanup(h->arena, function, e)) {
-        (void)log_entry(l, index, h->strategy, 0, 0);
+    token *t = &r->ground->tokens[r->tokens];
+    *t = (token){r, &h->log[h->logged]};
+    if (fief_arena_cleanup(h->arena, function, t)) {
+        entry *e = log_entry(l, index, h->strategy, 0, 0);
+        r->tokens++;
         e->is_cleanup = true;
-        e->run = r;
+        e->is_busy = function == be_busy;
+        e->token = t;
         e->deed = deed;
     } else {
         MUST(r, null_is_fine(r), "expected the cleanup to be kept, found it refused");
@@ -485,12 +490,17 @@ void do_unit_begin(run *r, const uint64_t *at)
     }
 }
 
-void end_innermost_unit(run *r, life *l)
+static void pop_frames_of(run *r, life *l, const unit *u)
 {
-    const unit *u = &l->units[l->unit_count - 1];
     for (int i; (i = newest_frame(l, HOME_FRAMES)) >= 0 && l->blocks[i].number > u->frames;) {
         pop_frame(r, l, i);
     }
+}
+
+void end_innermost_unit(run *r, life *l)
+{
+    const unit *u = &l->units[l->unit_count - 1];
+    pop_frames_of(r, l, u);
     prepare_undo(r, l, HOME_UNIT, u->number - 1);
     l->unit_count--;
     SAY(r, "fief_unit_end(rt[%u], u[%u][%u]);", l->index, l->index, l->unit_count);
@@ -507,6 +517,44 @@ void do_unit_end(run *r, const uint64_t *at)
     if (l != NULL && l->unit_count != 0) {
         end_innermost_unit(r, l);
     }
+}
+
+/* A busy cleanup knows its arena; a limit or a cap may refuse, which is the mode's. */
+static bool may_keep(const life *l)
+{
+    const home *units = &l->homes[HOME_UNIT], *vm = &l->homes[HOME_VM];
+    bool is_busy = false;
+    for (size_t i = 0; i < units->logged; i++) {
+        is_busy = is_busy || units->log[i].is_busy;
+    }
+    return !is_busy && !has_limit(l, vm) && vm->logged + units->logged <= LOG_MAX;
+}
+
+/* The innermost unit's blocks become the outer one's; the outermost's the vm arena's. */
+void do_unit_keep(run *r, const uint64_t *at)
+{
+    (void)at;
+    life *l = open_life(r);
+    if (l == NULL || l->unit_count == 0 || (l->unit_count == 1 && !may_keep(l))) {
+        return;
+    }
+    const unit *u = &l->units[l->unit_count - 1];
+    pop_frames_of(r, l, u);
+    home *units = &l->homes[HOME_UNIT], *vm = &l->homes[HOME_VM];
+    size_t used = fief_arena_used(units->arena) + fief_arena_used(vm->arena);
+    bool stays = l->unit_count == 1 && units->has_buffer;
+    SAY(r, "must(%sfief_unit_keep(rt[%u], u[%u][%u]), \"kept\");", stays ? "!" : "", l->index,
+        l->index, l->unit_count - 1);
+    bool kept = fief_unit_keep(l->rt, u->unit);
+    MUST(r, kept == !stays, "expected the unit %s, found it %s", stays ? "open still" : "kept",
+         kept ? "kept" : "open");
+    if (kept && --l->unit_count == 0) {
+        model_move(l, HOME_UNIT, HOME_VM, u->number - 1);
+    }
+    MUST(r, fief_arena_used(units->arena) + fief_arena_used(vm->arena) == used,
+         "expected the two arenas to use %zu bytes, found %zu and %zu", used,
+         fief_arena_used(units->arena), fief_arena_used(vm->arena));
+    check_owners(r, l);
 }
 
 /* ---- stacks ---- */

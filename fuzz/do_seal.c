@@ -114,10 +114,12 @@ static void act_sealed(run *r, life *l, int home_index, act what)
     }
 }
 
-/* Where the heap stands in past a cap, there is no seal; which cap it is, depends on the mode. */
+/* Where the heap stands in past a cap, there is no seal; which cap it is, depends on the mode. A
+ * unit that was kept brings what stood in for it. */
 static bool may_stand_in(const life *l, const home *h)
 {
-    return h->has_cap || fief_stats_strategy(l->rt, h->strategy).fallbacks != 0;
+    return h->has_cap || fief_stats_strategy(l->rt, h->strategy).fallbacks != 0 ||
+           fief_stats_strategy(l->rt, FIEF_COMPILER_ARENA).fallbacks != 0;
 }
 
 /* Whole pages of the range, and not the caller's. */

@@ -303,6 +303,40 @@ unsigned model_undo(life *l, int home_index, uint64_t number)
     return cleanups;
 }
 
+void model_move(life *l, int from, int to, uint64_t base)
+{
+    home *f = &l->homes[from], *t = &l->homes[to];
+    const uint64_t more = t->last - base;
+    for (unsigned i = 0; i < l->top; i++) {
+        block *b = &l->blocks[i];
+        if (dies_above(b, from, base)) {
+            b->home = to;
+            b->number += more;
+            b->strategy = b->strategy == f->strategy ? t->strategy : b->strategy;
+        }
+    }
+    for (size_t i = 0; i < f->logged; i++) {
+        entry *e = &t->log[t->logged++];
+        *e = f->log[i];
+        e->home = to;
+        e->number += more;
+        if (e->is_cleanup) {
+            e->token->entry = e;
+        } else if (e->strategy == f->strategy && !e->is_retired) {
+            l->strategies[f->strategy].asked -= e->size;
+            l->strategies[f->strategy].blocks--;
+            l->strategies[t->strategy].asked += e->size;
+            l->strategies[t->strategy].blocks++;
+        }
+        e->strategy = e->strategy == f->strategy ? t->strategy : e->strategy;
+    }
+    f->logged = 0;
+    t->last = f->last + more;
+    for (unsigned i = 0; i < MARKS; i++) {
+        l->marks[i].is_set = l->marks[i].is_set && l->marks[i].home != from;
+    }
+}
+
 int newest_frame(const life *l, int home_index)
 {
     int newest = -1;

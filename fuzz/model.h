@@ -31,17 +31,24 @@ typedef struct block {
 } block;
 
 /* One allocation in an arena, also of a block that was resized since; or a cleanup. */
+struct entry;
 struct run;
 
+/* A cleanup's argument. Its entry moves where its unit is kept. */
+typedef struct token {
+    struct run *run;
+    struct entry *entry;
+} token;
+
 typedef struct entry {
-    struct run *run; /* a cleanup's argument is its entry */
+    token *token; /* a cleanup's */
     uint64_t number;
     size_t size, rounded; /* counted by a budget; by the heap, where that served */
     unsigned kind;
     int home;
     fief_strategy strategy;
-    bool is_cleanup, fell_back, is_retired; /* a resize left it behind */
-    unsigned deed;                          /* of a busy cleanup: what it does in the arena */
+    bool is_cleanup, is_busy, fell_back, is_retired; /* a resize left it behind */
+    unsigned deed; /* of a busy cleanup: what it does in the arena */
 } entry;
 
 typedef struct home {
@@ -158,6 +165,8 @@ size_t unsized_size(size_t size, size_t align);
 void drop_block(life *l, int index);
 /* Everything of the arena above the number dies. Returns how many cleanups must have run. */
 unsigned model_undo(life *l, int home, uint64_t number);
+/* All that is in the one arena, from the number behind `base` on, is the other's newest. */
+void model_move(life *l, int from, int to, uint64_t base);
 /* A number for what is allocated next there. */
 entry *log_entry(life *l, int home, fief_strategy strategy, unsigned kind, size_t size);
 /* Does it die when the arena loses all above the number? */

@@ -137,7 +137,8 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(dangling_rewind, A | R, 2, MARK, BLOCK)                                       \
     OP(dangling_pop, R, 2, HOME, BLOCK)                                              \
     OP(dangling_close, A | R, 1, HOME, BLOCK)                                        \
-    OP(row_pointers, T, 8, NUMBER, SIZE)
+    OP(row_pointers, T, 8, NUMBER, SIZE)                                             \
+    OP(unit_keep, A | S | R | O, 3, NONE)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

@@ -65,7 +65,7 @@ typedef struct run {
     unsigned row_count;
     fief_config custom;
     unsigned hand_depth;
-    unsigned seeds, fulls;
+    unsigned seeds, fulls, tokens;
 } run;
 
 enum { BUFFER_SIZE = 1 << 21, ARENA_BUFFER = 5000 };
@@ -78,6 +78,7 @@ struct ground {
     life lives[RUNTIMES];
     fief_range *ranges[RUNTIMES];
     void *roots[RUNTIMES][ROOTS];
+    token tokens[OPS_MAX]; /* an operation attaches one cleanup at most */
     run run;
 };
 

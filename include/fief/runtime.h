@@ -188,6 +188,7 @@ FIEF_API FIEF_NOINLINE void *fief_resize_slow(fief_runtime *rt, unsigned kind, v
 FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_slow(fief_runtime *rt);
 FIEF_API FIEF_NOINLINE fief_unit fief_unit_begin_named_slow(fief_runtime *rt, const char *name);
 FIEF_API FIEF_NOINLINE void fief_unit_end_slow(fief_runtime *rt, fief_unit unit);
+FIEF_API FIEF_NOINLINE bool fief_unit_keep_slow(fief_runtime *rt, fief_unit unit);
 FIEF_API FIEF_NOINLINE char *fief_strdup_slow(fief_runtime *rt, unsigned context,
                                               const char *string);
 FIEF_API FIEF_NOINLINE char *fief_strndup_slow(fief_runtime *rt, unsigned context,
@@ -399,6 +400,27 @@ FIEF_INLINE void fief_unit_end(fief_runtime *rt, fief_unit unit)
 {
     fief_unit_end_slow(rt, unit);
     FIEF_NO_TAIL_CALL();
+}
+
+/** The unit ends, and what it holds is needed after all: a module's code, a line of a REPL. Its
+ * blocks stay where they are, pointers to them stay good, and they are the vm arena's from now on:
+ * newer than all that is there, as fief_owner, statistics and reports tell; a rewind of the vm
+ * arena to an older mark undoes them. Its cleanups go along, and run with the vm arena's. A nested
+ * unit's blocks become those of the unit around it. Marks of the unit are stale.
+ *
+ * Nothing is copied: it costs a store for each 64 KiB and for each cleanup and large block. The vm
+ * arena goes on in the unit's last page of 64 KiB; what was free in its own stays unused. So keep
+ * modules, not lines of ten bytes each, or nest those in a unit that is kept at their end.
+ *
+ * False: nothing has changed, and the unit is still open; where the vm arena's limit or cap does
+ * not admit what the unit holds (on_full is asked), where the compiler arena has a buffer of the
+ * caller's or is sealed, or where just one of the two arenas is `recorded`. Not the innermost unit,
+ * or one with a frame still pushed: misuse, as in fief_unit_end. */
+FIEF_INLINE bool fief_unit_keep(fief_runtime *rt, fief_unit unit)
+{
+    bool kept = fief_unit_keep_slow(rt, unit);
+    FIEF_NO_TAIL_CALL();
+    return kept;
 }
 
 /** A copy of a string, by context: native, literal and constant ones live in the vm arena,

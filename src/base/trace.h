@@ -58,6 +58,8 @@ typedef enum trace_tag {
     TAG_TIME,       /* microseconds that went by */
     TAG_INFO,       /* text, text: a name and its value */
     TAG_FINISH,     /* events of the first four tags: nothing is missing */
+    TAG_MOVE,       /* region, region: a unit is kept, and what the first holds is the second's; its
+                       end comes next */
     TRACE_TAGS,
     TAG_BITS = 31, /* of the byte; with it: */
     TAG_BY_16 = 32,      /* the address is a multiple of 16, and stands divided by it */

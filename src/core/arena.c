@@ -80,7 +80,7 @@ size_t arena_height(const arena *a)
     return arena_used(a) + (size_t)a->stand_ins * FIEF_GRAIN;
 }
 
-static void note_peak(arena *a)
+void arena_note_peak(arena *a)
 {
     size_t used = arena_used(a);
     a->peak = used > a->peak ? used : a->peak;
@@ -324,7 +324,7 @@ void *arena_alloc(arena *a, size_t size, size_t align)
     do {
         block = arena_take(a, size, align < FIEF_GRAIN ? FIEF_GRAIN : align);
     } while (block == NULL && core_full(c, a->strategy, size));
-    note_peak(a);
+    arena_note_peak(a);
     return block;
 }
 
@@ -353,7 +353,7 @@ static bool resized_in_place(arena *a, unsigned char *start, size_t old_size, si
     /* A grain more may be the padding of a block aligned to 16, or another block. */
     bool is_last = is_here && behind == old_step;
     if (is_last && new_step <= (size_t)(w->limit - start)) {
-        note_peak(a);
+        arena_note_peak(a);
         w->cursor = start + new_step;
         return true;
     }
@@ -622,7 +622,7 @@ static bool is_entered(const arena *a, const arena_span *span)
 void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t event, bool rest)
 {
     fief_arena *w = window_of(a);
-    note_peak(a);
+    arena_note_peak(a);
     drop_after(a, event);
     /* A cleanup may have made the first span, or gone further back than we do. */
     if (span == NULL && a->first != NULL) {
@@ -791,7 +791,7 @@ bool arena_reset(arena *a)
     if (!arena_may_lose(a, NULL, NULL, 0, FIEF_MISUSE_DANGLING_AT_RESET)) {
         return false;
     }
-    note_peak(a);
+    arena_note_peak(a);
     a->core->dying = BLOCK_RESET;
     drop_after(a, 0);
     a->core->tallies[a->strategy].resets++;

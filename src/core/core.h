@@ -347,6 +347,15 @@ bool seal_admits_change(core *c, const void *block, const char *what);
 /* While no unit is open, the compiler arena refuses. */
 void arena_refuse(arena *a, bool refuse);
 size_t arena_used(const arena *a);
+/* Before it shrinks. */
+void arena_note_peak(arena *a);
+/* keep.c: can all that an arena holds become another's, where it lies? Do the other's cap and limit
+ * admit it? */
+bool arena_can_give(const arena *from, const arena *to);
+bool arena_has_room_for(const arena *to, const arena *from);
+/* It becomes that: newer than all the other has. `base`: the giver's events before the first of
+ * what it holds. */
+void arena_give_all(arena *from, arena *to, uint64_t base);
 /* More with each block, also with one that the heap holds in its stead: what a stack of frames is
  * compared with. */
 size_t arena_height(const arena *a);

@@ -87,6 +87,13 @@ static void drop_blocks_of(scribe *s, const void *where, uint64_t since)
     }
 }
 
+static void move_blocks_of(scribe *s, const void *from, const void *to)
+{
+    for (int i = 0; i < BLOCKS; i++) {
+        s->blocks[i].where = s->blocks[i].where == from ? to : s->blocks[i].where;
+    }
+}
+
 static int index_of(const void *const *list, int count, const void *item)
 {
     for (int i = 0; i < count; i++) {
@@ -310,8 +317,8 @@ static void put_what_was_there(scribe *s)
     int depth = (int)s->r->depth;
     const diary *d = s->r->core.diary;
     for (uint64_t n = s->first; n < s->end; n++) {
-        depth +=
-            (diary_note(d, n)->verb == VERB_UNIT_END) - (diary_note(d, n)->verb == VERB_UNIT_BEGIN);
+        verb v = (verb)diary_note(d, n)->verb;
+        depth += (v == VERB_UNIT_END || v == VERB_UNIT_KEEP) - (v == VERB_UNIT_BEGIN);
     }
     for (; depth > 0 && s->depth < UNIT_DEPTH; depth--) {
         put(&s->w, "unit_begin\n");
@@ -383,6 +390,10 @@ static void put_ends(scribe *s, const note *n, uint64_t number)
     if (n->verb == VERB_UNIT_END && s->depth > 0) {
         put(&s->w, "unit_end\n");
         drop_blocks_of(s, &s->r->unit, s->units[--s->depth]);
+    } else if (n->verb == VERB_UNIT_KEEP && s->depth > 0) {
+        put(&s->w, "unit_keep\n");
+        s->depth--;
+        move_blocks_of(s, &s->r->unit, s->depth != 0 ? &s->r->unit : &s->r->vm);
     } else if (n->verb == VERB_POP && home >= 0) {
         put(&s->w, "pop a%d\n", home);
         drop_block(s, n->what);

@@ -589,28 +589,42 @@ fief_unit fief_unit_begin_named_slow(fief_runtime *rt, const char *name)
     return enter(&r->core, CALL()) ? begin_unit(r, name) : (fief_unit){.number = 0};
 }
 
+/* Is it the innermost one, and are its frames gone? `what` happens to it. */
+static bool may_leave(runtime *r, const fief_unit *unit, const char *what)
+{
+    char left[UNIT_WORDS], innermost[UNIT_WORDS];
+    if (r->innermost == 0 || unit->number != r->innermost) {
+        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+               "%s was %s, but the innermost open one is %s",
+               unit_words(&r->core, unit->number, left), what,
+               unit_words(&r->core, r->innermost, innermost));
+        return false;
+    }
+    if (arena_height(&r->frames) > unit->frames) {
+        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
+               "%s was %s, but a frame that was pushed in it is still there",
+               unit_words(&r->core, unit->number, left), what);
+        return false;
+    }
+    return true;
+}
+
+/* What it held is gone, or is another's. */
+static void leave_unit(runtime *r, const fief_unit *unit)
+{
+    r->innermost = unit->outer;
+    r->unit.unit_began = unit->outer_began;
+    r->depth--;
+    if (unit->outer == 0) {
+        arena_refuse(&r->unit, true);
+    }
+}
+
 void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
 {
     runtime *r = whole_runtime(rt);
-    if (!enter(&r->core, CALL())) {
-        return;
-    }
-    if (r->innermost == 0 || unit.number != r->innermost) {
-        char ended[UNIT_WORDS], innermost[UNIT_WORDS];
-        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
-               "%s was ended, but the innermost open one is %s",
-               unit_words(&r->core, unit.number, ended),
-               unit_words(&r->core, r->innermost, innermost));
-        return;
-    }
-    if (arena_height(&r->frames) > unit.frames) {
-        char ended[UNIT_WORDS];
-        misuse(&r->core, FIEF_MISUSE_UNIT_ORDER, NULL, 0,
-               "%s was ended, but a frame that was pushed in it is still there",
-               unit_words(&r->core, unit.number, ended));
-        return;
-    }
-    if (!seal_admits(&r->unit, unit.outer != 0 ? unit.mark.events : 0, "ended with its unit")) {
+    if (!enter(&r->core, CALL()) || !may_leave(r, &unit, "ended") ||
+        !seal_admits(&r->unit, unit.outer != 0 ? unit.mark.events : 0, "ended with its unit")) {
         return;
     }
     r->core.unit = unit.number;
@@ -623,10 +637,32 @@ void fief_unit_end_slow(fief_runtime *rt, fief_unit unit)
     if (GUARD_SHUT) {
         units_end(r->log, r->depth, r->core.operation, call_stack(&r->core));
     }
-    r->innermost = unit.outer;
-    r->unit.unit_began = unit.outer_began;
-    r->depth--;
-    if (unit.outer == 0) {
-        arena_refuse(&r->unit, true);
+    leave_unit(r, &unit);
+}
+
+/* To the vm arena; what on_full gives back makes room there. */
+static bool give_to_vm(runtime *r, const fief_unit *unit)
+{
+    if (!arena_can_give(&r->unit, &r->vm)) {
+        return false;
     }
+    while (!arena_has_room_for(&r->vm, &r->unit)) {
+        if (!core_full(&r->core, FIEF_VM_ARENA, arena_used(&r->unit))) {
+            return false;
+        }
+    }
+    arena_give_all(&r->unit, &r->vm, unit->mark.events);
+    return true;
+}
+
+bool fief_unit_keep_slow(fief_runtime *rt, fief_unit unit)
+{
+    runtime *r = whole_runtime(rt);
+    if (!enter(&r->core, CALL()) || !may_leave(r, &unit, "kept") ||
+        (unit.outer == 0 && !give_to_vm(r, &unit))) {
+        return false;
+    }
+    note_call(&r->core, (note){.verb = VERB_UNIT_KEEP});
+    leave_unit(r, &unit);
+    return true;
 }

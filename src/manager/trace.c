@@ -213,6 +213,7 @@ static void put_made(tracer *t, const runtime *r, const note *n, uint32_t site)
 static void put_ended(tracer *t, const runtime *r, const note *n, uint32_t site)
 {
     char name[32];
+    uint64_t regions[2];
     switch ((verb)n->verb) {
     case VERB_UNIT_BEGIN:
         (void)snprintf(name, sizeof name, "unit %u", r->units);
@@ -221,6 +222,12 @@ static void put_ended(tracer *t, const runtime *r, const note *n, uint32_t site)
     case VERB_UNIT_END:
         encode_deaths(&t->e, TAG_UNIT_END, region_of(t, &r->unit),
                       r->depth <= 1 ? ALL_OF_THEM : t->hook.rewound, site);
+        return;
+    case VERB_UNIT_KEEP:
+        regions[0] = region_of(t, &r->unit);
+        regions[1] = r->depth <= 1 ? region_of(t, &r->vm) : regions[0];
+        encode_numbers(&t->e, TAG_MOVE, regions, 2, NULL);
+        encode_deaths(&t->e, TAG_UNIT_END, region_of(t, &r->unit), 0, site);
         return;
     case VERB_REWIND:
         encode_deaths(&t->e, TAG_REWIND, open_region(t, n->where), t->hook.rewound, site);

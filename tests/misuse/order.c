@@ -24,6 +24,28 @@ static void unit_order_inner_ended_twice(bool mistaken)
     fief_unit_end(rt, outer);
 }
 
+static void unit_order_outer_kept_first(bool mistaken)
+{
+    fief_unit outer = fief_unit_begin(rt), inner = fief_unit_begin(rt);
+    WRONG((void)fief_unit_keep(rt, outer));
+    fief_unit_end(rt, inner);
+    fief_unit_end(rt, outer);
+}
+
+static void unit_order_kept_twice(bool mistaken)
+{
+    fief_unit unit = fief_unit_begin(rt);
+    (void)fief_unit_keep(rt, unit);
+    WRONG((void)fief_unit_keep(rt, unit));
+}
+
+static void unit_order_ended_when_kept(bool mistaken)
+{
+    fief_unit unit = fief_unit_begin(rt);
+    (void)fief_unit_keep(rt, unit);
+    WRONG(fief_unit_end(rt, unit));
+}
+
 static void unit_order_never_begun(bool mistaken)
 {
     fief_unit unit = {.number = 7};
@@ -203,6 +225,9 @@ static const row rows[] = {
     ROW(unit_order, open_frame, unit_order, NOW, NOW, NOW),
     ROW(unit_order, ended_twice, unit_order, NOW, NOW, NOW),
     ROW(unit_order, inner_ended_twice, unit_order, NOW, NOW, NOW),
+    ROW(unit_order, outer_kept_first, unit_order, NOW, NOW, NOW),
+    ROW(unit_order, kept_twice, unit_order, NOW, NOW, NOW),
+    ROW(unit_order, ended_when_kept, unit_order, NOW, NOW, NOW),
     ROW(unit_order, never_begun, unit_order, NOW, NOW, NOW),
     ROW(unit_order, reset_with_an_open_unit, unit_order, NOW, NOW, NOW),
     ROW(unit_order, close_with_an_open_unit, unit_order, NOW, NOW, NOW),

@@ -122,6 +122,26 @@ Test(records, a_file_that_can_not_be_written_is_not_named)
     }
 }
 
+/* The first is the vm arena's then, and outlives the second. */
+Test(records, of_units_that_are_kept)
+{
+    open_recorded(path);
+    fief_unit outer = fief_unit_begin(rt), inner = fief_unit_begin(rt);
+    (void)fief_arena_alloc(fief_compiler_arena(rt), 100);
+    cr_assert(fief_unit_keep(rt, inner));
+    cr_assert(fief_unit_keep(rt, outer));
+    outer = fief_unit_begin(rt);
+    (void)fief_arena_alloc(fief_compiler_arena(rt), 200);
+    fief_unit_end(rt, outer);
+    free_twice();
+    expect_line("unit_keep\n");
+    if (is_guarded()) {
+        cr_expect_eq(lines_with("unit_keep"), 2);
+        cr_expect_eq(lines_with("unit_end"), 1);
+    }
+    fief_close(rt);
+}
+
 /* The language has so many handles of each; the others are left out. */
 Test(records, more_than_there_are_handles)
 {

@@ -120,6 +120,42 @@ Test(traces, a_units_blocks_die_with_it_and_an_inner_ones_before)
     free(t.bytes);
 }
 
+Test(traces, a_kept_units_blocks_live_on_and_a_later_unit_does_not_end_them)
+{
+    tape t = {0};
+    counts c;
+    fief_runtime *rt = open_traced(&t);
+    fief_unit outer = fief_unit_begin(rt), inner = fief_unit_begin(rt);
+    (void)fief_temp(rt, char, 100);
+    cr_assert(fief_unit_keep(rt, inner));
+    (void)fief_temp(rt, char, 200);
+    fief_mark empty = fief_arena_mark(fief_vm_arena(rt));
+    cr_assert(fief_unit_keep(rt, outer));
+    outer = fief_unit_begin(rt);
+    (void)fief_temp(rt, char, 30);
+    fief_unit_end(rt, outer);
+    fief_trace_mark(rt, "between");
+    fief_arena_rewind(fief_vm_arena(rt), empty);
+    fief_close(rt);
+    trace *r = read_all(&t, &c);
+    cr_assert_eq(c.types[TRACE_DIES], 3);
+    cr_assert_eq(c.types[TRACE_UNIT_END], 3);
+    cr_assert_eq(c.last[TRACE_REWIND].count, 2);
+    trace_close(r);
+
+    size_t kept = 0;
+    char error[200];
+    r = trace_open_bytes(t.bytes, t.size, "tape", error, sizeof error);
+    for (trace_event e; trace_next(r, &e) && e.type != TRACE_MARK;) {
+        cr_assert(e.type != TRACE_DIES || e.old_size == 30);
+        kept += e.type == TRACE_UNIT_END && e.keeps;
+    }
+    cr_assert_eq(kept, 2);
+    cr_assert_eq(trace_live_bytes(r), 300);
+    trace_close(r);
+    free(t.bytes);
+}
+
 Test(traces, a_rewind_ends_what_came_after_the_mark_and_a_reset_the_rest)
 {
     tape t = {0};

@@ -137,7 +137,7 @@ static void put_unit(scribe *s, const trace_event *e)
     } else if (s->skipped_units > 0) {
         s->skipped_units--;
     } else if (s->units > 0) {
-        fputs("unit_end\n", s->to);
+        fputs(e->keeps ? "unit_keep\n" : "unit_end\n", s->to);
         s->units--;
         s->written++;
     }

@@ -24,7 +24,8 @@ static const char *const operands[TRACE_TAGS] = {
     [TAG_RESET] = "ns", [TAG_REWIND] = "nns", [TAG_UNIT] = "ts", [TAG_UNIT_END] = "nns",
     [TAG_REGION] = "nnt", [TAG_REGION_END] = "ns", [TAG_MARK] = "t", [TAG_CLOSE] = "",
     [TAG_KIND] = "nt", [TAG_CLASS] = "nnnnnn", [TAG_SITE] = "ft", [TAG_MODULE] = "nnnt",
-    [TAG_THREAD] = "n", [TAG_TIME] = "n", [TAG_INFO] = "tt", [TAG_FINISH] = "n"};
+    [TAG_THREAD] = "n", [TAG_TIME] = "n", [TAG_INFO] = "tt", [TAG_FINISH] = "n",
+    [TAG_MOVE] = "nn"};
 
 /* Each of these returns where its operand ends; NULL: behind the end, or no event. */
 static const unsigned char *skip_number(const unsigned char *at, const unsigned char *end,

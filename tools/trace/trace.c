@@ -81,6 +81,7 @@ struct trace {
     uint64_t bases[TRACE_BASES], freed, resized, frame;
     uint32_t last_sites[TRACE_TAGS], last_class;
     bool is_open_block, finished, over, out_of_memory;
+    bool keeps; /* the unit that ends next */
 
     uint64_t operations, time, numbers, live_bytes, unknown_frees, lost_frees, lost_operations;
     uint32_t thread, units;
@@ -585,6 +586,8 @@ static bool read_deaths(trace *t, unsigned tag, trace_event *e)
     }
     if (what == TAG_UNIT_END) {
         e->unit = innermost(t);
+        e->keeps = t->keeps;
+        t->keeps = false;
         t->open_units.count -= t->open_units.count > 0;
     }
     r->told.open = r->told.open && what != TAG_REGION_END;
@@ -705,6 +708,29 @@ static bool read_finish(trace *t)
     return true;
 }
 
+/* Of a kept unit: those blocks are the other region's newest. */
+static bool read_move(trace *t)
+{
+    uint32_t numbers[2];
+    for (int i = 0; i < 2; i++) {
+        if (!get_small(t, (uint32_t)t->regions.count, &numbers[i]) ||
+            region_at(t, numbers[i]) == NULL) {
+            return false;
+        }
+    }
+    region *from = region_at(t, numbers[0]), *to = region_at(t, numbers[1]);
+    for (size_t i = 0; from != to && i < from->members.count; i++) {
+        member *m = LIST_ADD(&to->members, member);
+        if (m == NULL) {
+            return short_of_memory(t);
+        }
+        *m = ((const member *)from->members.items)[i];
+    }
+    from->members.count = from != to ? 0 : from->members.count;
+    t->keeps = true;
+    return true;
+}
+
 /* False: it makes no sense. `shown`: the reader's caller is to see it. */
 static bool read_other(trace *t, unsigned tag, trace_event *e, bool *shown)
 {
@@ -716,6 +742,7 @@ static bool read_other(trace *t, unsigned tag, trace_event *e, bool *shown)
     case TAG_MODULE: return read_module(t);
     case TAG_INFO: return read_fact(t);
     case TAG_FINISH: return read_finish(t);
+    case TAG_MOVE: return read_move(t);
     case TAG_THREAD: return get_small(t, UINT32_MAX, &t->thread);
     case TAG_TIME:
         if (!get_number(t, &step)) {

@@ -46,7 +46,7 @@ typedef enum trace_type {
     TRACE_RESET,   /* region */
     TRACE_REWIND,  /* region, count */
     TRACE_UNIT,    /* unit, text: its name */
-    TRACE_UNIT_END, /* unit, region, count */
+    TRACE_UNIT_END, /* unit, region, count, keeps */
     TRACE_REGION, TRACE_REGION_END, /* region */
     TRACE_MARK,                     /* text: the host's remark */
     TRACE_CLOSE,
@@ -63,6 +63,7 @@ typedef struct trace_event {
     uint64_t size, old_size, address, old_address, count;
     trace_block *block; /* until the next trace_next, also when it has just died */
     bool lost;          /* a death that nobody noted: the address was given out again */
+    bool keeps;         /* an end of a unit whose blocks live on */
     const char *text;   /* until the trace is closed */
 } trace_event;
 
