@@ -5,9 +5,10 @@
  *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
  *     large        a run of pages of its own, moved by page tables where it grows
  *
- * Free takes the size; no block carries a header. Blocks of the unsized calls (below) come from
- * pools, one a class, and the page map finds the class back. One thread: the runtime's. Ideas:
- * mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
+ * Free takes the size; no block carries a header, but for small ones of the unsized calls (below):
+ * 8 bytes before them hold size and address, checked when they come back. One thread: the
+ * runtime's. Ideas: mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc
+ * (page map). */
 #ifndef FIEF_HEAP_H
 #define FIEF_HEAP_H
 
@@ -15,13 +16,19 @@
 
 FIEF_BEGIN
 
+enum {
+    FIEF_UNSIZED_HEAD = 8, /**< bytes before a block of the unsized calls, which say its size */
+    FIEF_UNSIZED_MAX = 520, /**< the largest that has a list: with its head, grains of 16 */
+    FIEF_UNSIZED_CLASSES = (FIEF_UNSIZED_MAX + FIEF_UNSIZED_HEAD) / FIEF_ALIGN + 1
+};
+
 /** The windows of a heap: what the inline verbs work in. */
 struct fief_heap {
     size_t round;    /**< grain - 1: 7 or 15 */
     size_t give_max; /**< largest size freed inline; 0 while the window is shut */
     size_t live;     /**< bytes lent now, in whole classes */
     size_t peak;     /**< its maximum, up to date only where something is freed */
-    fief_pool *unsized[FIEF_SMALL_MAX / FIEF_ALIGN + 1];  /**< by 16 bytes; never NULL */
+    fief_vacant *unsized[FIEF_UNSIZED_CLASSES];           /**< the same without a size at free */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1]; /**< by size class; empty while shut */
 };
 
@@ -98,15 +105,21 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized_slow(fief_heap *heap, void
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *heap, size_t size,
                                                                   size_t align);
 
+/* With the 8 bytes before it a block fills whole grains of 16. */
+FIEF_INLINE size_t fief_unsized_class(size_t size)
+{
+    return (size + FIEF_UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
+}
+
 /** `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 {
-    if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
-        fief_pool *slots = heap->unsized[(size + FIEF_ALIGN - 1) / FIEF_ALIGN];
-        fief_vacant *block = slots->vacant;
+    if (FIEF_LIKELY(size - 1 < FIEF_UNSIZED_MAX)) {
+        size_t index = fief_unsized_class(size);
+        fief_vacant *block = heap->unsized[index];
         if (FIEF_LIKELY(block != NULL)) {
-            slots->vacant = block->next;
-            heap->live += fief_round_up(size, FIEF_ALIGN);
+            heap->unsized[index] = block->next;
+            heap->live += index * FIEF_ALIGN - FIEF_UNSIZED_HEAD;
             return block;
         }
     }
@@ -115,7 +128,8 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
     return fresh;
 }
 
-/** Frees a block of the unsized calls: the page map finds its size. O(1). NULL is fine. */
+/** Frees a block of the unsized calls. O(1). NULL is fine. What is none, or had the bytes before it
+ * overwritten, is misuse in every mode. */
 FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
 {
     fief_heap_free_unsized_slow(heap, block);

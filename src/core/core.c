@@ -103,8 +103,8 @@ const char *owner_name(const page *entry)
 {
     switch (entry->kind) {
     case PAGE_ARENA: return ((const arena *)entry->owner)->name;
-    case PAGE_POOL:
-    case PAGE_UNSIZED: return ((const pool *)entry->owner)->name;
+    case PAGE_POOL: return ((const pool *)entry->owner)->name;
+    case PAGE_UNSIZED: return "the heap's unsized blocks";
     case PAGE_DEAD: return "a span that died";
     case PAGE_FENCED:
         return entry->tail == FIEF_HEAP ? "the heap" : ((const pool *)entry->owner)->name;

@@ -282,17 +282,17 @@ typedef struct zone {
 typedef struct arena {
     fief_stack window; /* first: the public half (an arena's, or a stack's) */
     core *core;
-    fief_strategy strategy;
-    uint32_t stand_ins; /* blocks of the heap that serve for it */
+    uint32_t stand_ins;         /* blocks of the heap that serve for it */
+    fief_strategy strategy : 8; /* in a byte: see core.dying */
+    bool shut;   /* the runtime's windows are, or each of its blocks is to have a record */
+    bool closed; /* refuses: no unit is open */
+    bool stays;  /* the runtime's own: closed with it */
     const char *name;
     arena_span *first, *current;
     attachment *attached;
     zone *zones; /* newest first */
     size_t dead; /* bytes in them */
     size_t used_before, large, peak, keep, next_pages, max;
-    bool shut;   /* the runtime's windows are, or each of its blocks is to have a record */
-    bool closed; /* refuses: no unit is open */
-    bool stays;  /* the runtime's own: closed with it */
     uint64_t unit_began; /* the compiler arena's events when the innermost unit began */
     struct arena *next;
     arena_span buffer;
@@ -374,7 +374,6 @@ typedef struct pool_span {
 typedef struct pool {
     fief_pool window;
     core *core;
-    fief_strategy strategy;
     const char *name;
     unsigned kind;
     size_t slot_size, step; /* step: with redzones */
@@ -385,22 +384,18 @@ typedef struct pool {
     struct pool *next;
 } pool;
 
-pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size);
+pool *pool_open(core *c, const char *name, size_t slot_size);
 /* The same in the caller's zeroed bytes; its blocks count for `kind`. */
-void pool_init(pool *p, core *c, fief_strategy strategy, const char *name, size_t slot_size,
-               unsigned kind);
+void pool_init(pool *p, core *c, const char *name, size_t slot_size, unsigned kind);
 /* Gives everything back; the descriptor stays. */
 void pool_shut_down(pool *p);
-/* pool_alloc with on_full, pool_take without; pool_give says whether the slot was taken back. */
+/* With on_full. */
 void *pool_alloc(pool *p, size_t size);
-void *pool_take(pool *p, size_t size);
-bool pool_give(pool *p, void *slot, size_t size, unsigned kind);
+void pool_give(pool *p, void *slot, size_t size, unsigned kind);
 /* A slot that was given may be taken again. */
 void pool_reuse(pool *p, void *slot);
 /* Gives spans without a live slot back; returns the bytes. */
 size_t pool_trim(pool *p);
-/* Is this the address of a slot that was carved? */
-bool pool_has_slot(const pool *p, const void *slot);
 
 /* ---- heap ---- */
 enum { HEAP_LARGEST_MEDIUM = 256 << 10, MEDIUM_PAGES = 16, MEDIUM_SHIFT = 8,
@@ -418,14 +413,22 @@ typedef struct medium {
     uint64_t starts[MEDIUM_WORDS];
 } medium;
 
+/* Small blocks side by side in spans, and lists of the vacant ones by class: the bytes between two
+ * blocks' starts, without redzones, in units of 1 << shift. */
+typedef struct shelf {
+    fief_vacant **lists; /* the window's while it is open */
+    unsigned char *bump, *bump_end;
+    uint32_t held; /* pages */
+    uint8_t kind;  /* of these pages */
+    uint8_t mask, shift; /* the granularity less one; of the lists */
+    uint8_t lead;  /* from where the bump is to the block */
+} shelf;
+
 typedef struct heap {
     fief_heap window;
     core *core;
-    fief_vacant **lists; /* by size in grains: the window's while it is open */
-    fief_pool nothing;   /* stands for the unsized pools that nobody has needed yet */
-    unsigned char *bump, *bump_end;
+    shelf sized, unsized;
     medium *mediums;
-    size_t small_held;
 } heap;
 
 bool heap_init(heap *h, core *c, size_t align);
@@ -438,8 +441,8 @@ void *heap_alloc_unsized(heap *h, size_t size, size_t align);
 void heap_give_unsized(heap *h, void *block);
 /* A block that was given may be taken again. */
 void heap_reuse(heap *h, void *block, size_t size);
-/* The vacant blocks of a small size's class. */
-fief_vacant **heap_list(heap *h, size_t size);
+/* The vacant blocks of a small size's class, on the shelf that the page is of. */
+fief_vacant **heap_list(heap *h, const page *entry, size_t size);
 /* Gives what holds no live block back to the space. */
 void heap_trim(heap *h);
 

@@ -286,9 +286,9 @@ static const unsigned char *dense_end(const search *s, const page *entry,
     const unsigned char *carved = NULL;
     switch (entry->kind) {
     case PAGE_ARENA: return living_end(s, entry->owner, start);
-    case PAGE_SMALL: carved = h->bump_end - 1; break;
-    case PAGE_POOL:
-    case PAGE_UNSIZED: carved = ((const pool *)entry->owner)->newest->start; break;
+    case PAGE_SMALL: carved = h->sized.bump_end - 1; break;
+    case PAGE_UNSIZED: carved = h->unsized.bump_end - 1; break;
+    case PAGE_POOL: carved = ((const pool *)entry->owner)->newest->start; break;
     default: return NULL;
     }
     const page *being = space_page(sp, carved);

@@ -19,96 +19,141 @@ static size_t rounded_size(const heap *h, size_t size)
     return ((size == 0 ? 1 : size) + h->window.round) & ~h->window.round;
 }
 
-fief_vacant **heap_list(heap *h, size_t size)
-{
-    return &h->lists[rounded_size(h, size) / FIEF_GRAIN];
-}
+/* ---- small: two shelves, of blocks that are freed with their size and without ---- */
 
-/* ---- small ---- */
-
-enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20 };
+enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20,
+       LONGER_SHIFT = 21 - PAGE_SHIFT, /* spans are a page longer for each 2 MiB */
+       UNSIZED_HEAD = FIEF_UNSIZED_HEAD, UNSIZED_MAX = FIEF_UNSIZED_MAX };
 
 /* From one block's start to the next one's: a record's cell at least, where blocks have records. */
-static size_t raw_step(size_t rounded)
+static size_t raw_step(size_t bytes)
 {
-    return GUARD_SHUT && rounded + REDZONES < CELL ? CELL : rounded + REDZONES;
+    return GUARD_SHUT && bytes + REDZONES < CELL ? CELL : bytes + REDZONES;
+}
+
+/* An unsized block's size and address in one word. A stray pointer has none before it, and whoever
+ * writes one byte or more past the block in front leaves none: the lowest byte is never zero. */
+enum { HEAD_SIZE_SHIFT = 48 };
+
+static uint64_t head_of(const void *block, size_t size)
+{
+    return ((uint64_t)size << HEAD_SIZE_SHIFT) ^ ((uintptr_t)block | 1);
+}
+
+/* The size of an unsized block of a release build; 0: here starts none. The page is of the unsized
+ * shelf; before each but the first of all there is a page that can be read. */
+static inline size_t head_size(const space *s, const unsigned char *block)
+{
+    uint64_t bits = 0;
+    if (FIEF_LIKELY((size_t)(block - s->base) >= UNSIZED_HEAD)) {
+        memcpy(&bits, block - UNSIZED_HEAD, sizeof bits);
+    }
+    bits ^= (uintptr_t)block | 1;
+    bits = bits >> HEAD_SIZE_SHIFT | bits << (64 - HEAD_SIZE_SHIFT);
+    return FIEF_LIKELY(bits <= UNSIZED_MAX) ? (size_t)bits : 0;
+}
+
+/* The largest class. */
+static size_t shelf_most(const shelf *s)
+{
+    return s->kind == PAGE_UNSIZED ? UNSIZED_MAX + UNSIZED_HEAD : FIEF_SMALL_MAX;
+}
+
+/* Bytes at a span's start that are in no block: a head's word lies beside the grain of 16. */
+static size_t shelf_margin(const shelf *s)
+{
+    return GUARD_SHUT ? 0 : s->lead;
+}
+
+/* The next block of the bump. */
+static inline void *shelf_place(shelf *s, size_t bytes)
+{
+    unsigned char *block = s->bump + s->lead;
+    s->bump += raw_step(bytes);
+    if (!GUARD_SHUT && s->kind == PAGE_UNSIZED) {
+        ((uint64_t *)(void *)block)[-1] = head_of(block, bytes - UNSIZED_HEAD);
+    }
+    return block;
 }
 
 /* Bytes of the page that the bump passes over become vacant blocks rather than waste. */
-static void park_until(heap *h, unsigned char *end)
+static void park_until(heap *h, shelf *s, const unsigned char *end)
 {
-    while (h->bump < end) {
-        size_t room = (size_t)(end - h->bump);
-        size_t largest = room <= REDZONES ? 0 : (room - REDZONES) & ~h->window.round;
-        largest = largest < FIEF_SMALL_MAX ? largest : FIEF_SMALL_MAX;
-        if (largest <= h->window.round || raw_step(largest) > room) {
-            page *entry = space_page(&h->core->space, h->bump);
+    while (s->bump < end) {
+        size_t room = (size_t)(end - s->bump);
+        size_t largest = room <= REDZONES ? 0 : (room - REDZONES) & ~(size_t)s->mask;
+        largest = largest < shelf_most(s) ? largest : shelf_most(s);
+        if (largest <= s->mask || raw_step(largest) > room) {
+            page *entry = space_page(&h->core->space, s->bump);
             space_page(&h->core->space, span_start(&h->core->space, entry))->tail += (uint16_t)room;
-            h->bump = end;
+            s->bump += room;
             return;
         }
-        vacant_push(h->core, &h->lists[largest / FIEF_GRAIN], h->bump + GUARD_REDZONE);
-        h->bump += raw_step(largest);
+        vacant_push(h->core, &s->lists[largest >> s->shift], shelf_place(s, largest));
     }
 }
 
-/* A fresh span for the bump: longer, and touched ahead, once the heap is not small any more. */
-static bool small_span(heap *h, size_t need)
+/* A fresh span for the bump: longer, and touched ahead, once the shelf is not small any more. */
+static bool shelf_span(heap *h, shelf *s, size_t need)
 {
     core *c = h->core;
-    size_t pages = 1 + (h->small_held >> 21 < 3 ? h->small_held >> 21 : 3), least = pages_for(need);
+    size_t pages = 1 + (s->held >> LONGER_SHIFT < 3 ? s->held >> LONGER_SHIFT : 3);
+    size_t least = pages_for(need + shelf_margin(s));
     pages = pages < least ? least : pages;
-    unsigned char *start = space_take_most(&c->space, &pages, least, PAGE_SMALL, h);
+    unsigned char *start = space_take_most(&c->space, &pages, least, (page_kind)s->kind, h);
     if (start == NULL) {
         return false;
     }
-    if (h->small_held > POPULATE_FROM) {
+    if (s->held > POPULATE_FROM >> PAGE_SHIFT) {
         os_populate(start, pages << PAGE_SHIFT);
     }
-    park_until(h, h->bump_end);
+    park_until(h, s, s->bump_end);
     guard_claim(start, pages << PAGE_SHIFT);
-    h->small_held += pages << PAGE_SHIFT;
-    h->bump = start;
-    h->bump_end = start + (pages << PAGE_SHIFT);
+    space_page(&c->space, start)->tail += (uint16_t)shelf_margin(s);
+    s->held += (uint32_t)pages;
+    s->bump = start + shelf_margin(s);
+    s->bump_end = start + (pages << PAGE_SHIFT);
     return true;
 }
 
-static void *small_take(heap *h, size_t rounded)
+static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
 {
-    fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
+    fief_vacant **list = &s->lists[bytes >> s->shift];
     if (*list != NULL) {
         return vacant_pop(h->core, list);
     }
-    size_t step = raw_step(rounded);
-    if (step > (size_t)(h->bump_end - h->bump) && !small_span(h, step)) {
+    size_t step = raw_step(bytes);
+    if (step > (size_t)(s->bump_end - s->bump) && !shelf_span(h, s, step)) {
         return NULL;
     }
-    unsigned char *block = h->bump + GUARD_REDZONE;
-    h->bump += step;
-    return block;
+    return shelf_place(s, bytes);
 }
 
-static size_t padding(const heap *h, size_t align)
+static size_t padding(const shelf *s, size_t align)
 {
-    return (0 - ((uintptr_t)h->bump + GUARD_REDZONE)) & (align - 1);
+    return (0 - ((uintptr_t)s->bump + s->lead)) & (align - 1);
 }
 
 /* An aligned block is a common block of its class at an aligned address, and is freed as one. */
-static void *small_take_aligned(heap *h, size_t rounded, size_t align)
+static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 {
-    fief_vacant **list = &h->lists[rounded / FIEF_GRAIN];
+    fief_vacant **list = &s->lists[bytes >> s->shift];
     if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
         return vacant_pop(h->core, list);
     }
-    size_t step = raw_step(rounded);
-    if (padding(h, align) + step > (size_t)(h->bump_end - h->bump) &&
-        !small_span(h, align + step)) {
+    size_t step = raw_step(bytes);
+    if (padding(s, align) + step > (size_t)(s->bump_end - s->bump) &&
+        !shelf_span(h, s, align + step)) {
         return NULL;
     }
-    park_until(h, h->bump + padding(h, align));
-    unsigned char *block = h->bump + GUARD_REDZONE;
-    h->bump += step;
-    return block;
+    park_until(h, s, s->bump + padding(s, align));
+    return shelf_place(s, bytes);
+}
+
+fief_vacant **heap_list(heap *h, const page *entry, size_t size)
+{
+    return entry->kind == PAGE_UNSIZED ? &h->unsized.lists[fief_unsized_class(size)]
+                                       : &h->sized.lists[rounded_size(h, size) / FIEF_GRAIN];
 }
 
 /* ---- large: runs of pages ---- */
@@ -160,26 +205,37 @@ static void *raw_take(heap *h, size_t size, size_t align)
 {
     switch (kind_for(h, size)) {
     case PAGE_SMALL:
-        return align <= h->window.round + 1 ? small_take(h, rounded_size(h, size))
-                                            : small_take_aligned(h, rounded_size(h, size), align);
+        return align <= h->window.round + 1
+                   ? shelf_take(h, &h->sized, rounded_size(h, size))
+                   : shelf_take_aligned(h, &h->sized, rounded_size(h, size), align);
     case PAGE_MEDIUM: return medium_take(h, size, align);
     default: return large_take(h, size, align);
     }
 }
 
+static void count_lent(heap *h, size_t bytes)
+{
+    fief_heap *w = &h->window;
+    w->live += bytes;
+    w->peak = w->live > w->peak ? w->live : w->peak;
+}
+
+static void count_returned(heap *h, size_t bytes)
+{
+    fief_heap *w = &h->window;
+    w->peak = w->live > w->peak ? w->live : w->peak;
+    w->live -= bytes;
+}
+
 /* What a block of this size counts for: its class, or its size in whole grains. */
 static void count_live(heap *h, size_t size)
 {
-    fief_heap *w = &h->window;
-    w->live += rounded_size(h, size);
-    w->peak = w->live > w->peak ? w->live : w->peak;
+    count_lent(h, rounded_size(h, size));
 }
 
 static void count_dead(heap *h, size_t size)
 {
-    fief_heap *w = &h->window;
-    w->peak = w->live > w->peak ? w->live : w->peak;
-    w->live -= rounded_size(h, size);
+    count_returned(h, rounded_size(h, size));
 }
 
 static void *take(heap *h, size_t size, size_t align)
@@ -211,8 +267,8 @@ void heap_reuse(heap *h, void *block, size_t size)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
-    if (entry->kind == PAGE_SMALL) {
-        vacant_push(c, heap_list(h, size), block);
+    if (entry->kind == PAGE_SMALL || entry->kind == PAGE_UNSIZED) {
+        vacant_push(c, heap_list(h, entry, size), block);
     } else if (entry->kind == PAGE_MEDIUM) {
         medium *m = entry->owner;
         medium_give(m, block);
@@ -479,41 +535,29 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
 
 /* ---- unsized ---- */
 
-static pool *unsized_pool(heap *h, size_t size)
-{
-    size_t index = (size + FIEF_ALIGN - 1) / FIEF_ALIGN;
-    fief_pool **window = &h->window.unsized[index];
-    if (*window == &h->nothing) {
-        pool *p = pool_open(h->core, FIEF_HEAP, "the heap's unsized blocks", index * FIEF_ALIGN);
-        if (p == NULL) {
-            return NULL;
-        }
-        *window = &p->window;
-    }
-    return (pool *)(void *)*window;
-}
-
-/* Blocks above the pools tell their size by their pages: what counts, and may be used, is a whole
- * number of granules or pages, the same in every mode. */
+/* A small block's size is its class; others tell theirs by their pages: what counts, and may be
+ * used, is a whole number of granules or pages. The same in every mode. */
 static size_t unsized_size(size_t size, size_t align)
 {
-    if (align <= FIEF_ALIGN && size <= FIEF_SMALL_MAX) {
-        return fief_round_up(size == 0 ? 1 : size, FIEF_ALIGN);
+    if (align <= FIEF_ALIGN && size <= UNSIZED_MAX) {
+        return fief_unsized_class(size == 0 ? 1 : size) * FIEF_ALIGN - UNSIZED_HEAD;
     }
-    size = size <= FIEF_SMALL_MAX ? FIEF_SMALL_MAX + 1 : size;
+    size = size <= UNSIZED_MAX ? UNSIZED_MAX + 1 : size;
     return fief_round_up(size, size <= HEAP_LARGEST_MEDIUM ? (size_t)1 << MEDIUM_SHIFT : PAGE_SIZE);
 }
 
 /* Of a size that unsized_size made. */
 static void *unsized_take(heap *h, size_t size, size_t align)
 {
-    if (size > FIEF_SMALL_MAX) {
+    if (size > UNSIZED_MAX) {
         return take(h, size, align);
     }
-    pool *p = unsized_pool(h, size);
-    void *block = p != NULL ? pool_take(p, size) : NULL;
+    void *block = shelf_take(h, &h->unsized, size + UNSIZED_HEAD);
     if (block != NULL) {
-        count_live(h, size);
+        if (h->core->shut) {
+            block_lend(h->core, FIEF_HEAP, block, size, h->core->kind);
+        }
+        count_lent(h, size);
     }
     return block;
 }
@@ -553,6 +597,18 @@ void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_
                  : NULL;
 }
 
+/* The size of a small block; 0: here starts none. One that waits to be lent again has its own. */
+static size_t small_unsized_size(const space *s, const void *block)
+{
+    if (GUARD_SHUT) {
+        const record *r = ledger_find(s, block);
+        return r != NULL && r->state == BLOCK_LIVE && ledger_block(s, r) == block
+                   ? record_size(s, r)
+                   : 0;
+    }
+    return head_size(s, block);
+}
+
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
 {
     const heap *h = whole(window);
@@ -561,8 +617,7 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
         return 0;
     }
     switch (entry->kind) {
-    case PAGE_UNSIZED:
-        return pool_has_slot(entry->owner, block) ? ((const pool *)entry->owner)->slot_size : 0;
+    case PAGE_UNSIZED: return small_unsized_size(&h->core->space, block);
     case PAGE_MEDIUM:
         return medium_find(entry->owner, block) == MEDIUM_BLOCK
                    ? medium_size_of(entry->owner, block)
@@ -595,15 +650,36 @@ static bool came_with_a_size(const heap *h, const page *entry, const void *block
            (size == 0 || size != fief_heap_usable_size(&h->window, block));
 }
 
+static void give_small_unsized(heap *h, void *block)
+{
+    core *c = h->core;
+    size_t size = small_unsized_size(&c->space, block);
+    record *r = GUARD_SHUT ? block_live(c, block, size, c->no_kind) : NULL;
+    if (GUARD_SHUT && r == NULL) {
+        return;
+    }
+    if (size == 0) {
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, 0,
+               "points inside a block, or the bytes before it were overwritten");
+        return;
+    }
+    if (c->shut) {
+        block_take_back(c, FIEF_HEAP, r, block, size, c->kind, "the heap");
+    }
+    count_returned(h, size);
+    if (GUARD_SHUT) {
+        quarantine_put(c, r, size);
+    } else {
+        heap_reuse(h, block, size);
+    }
+}
+
 void heap_give_unsized(heap *h, void *block)
 {
     core *c = h->core;
     const page *entry = space_page(&c->space, block);
     if (entry != NULL && entry->kind == PAGE_UNSIZED) {
-        pool *p = entry->owner;
-        if (pool_give(p, block, p->slot_size, c->no_kind)) {
-            count_dead(h, p->slot_size);
-        }
+        give_small_unsized(h, block);
     } else if (came_with_a_size(h, entry, block)) {
         misuse(c, FIEF_MISUSE_WRONG_ALLOCATOR, block, 0,
                "freed without a size, but it was allocated by a call that wants it back");
@@ -624,27 +700,28 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
 {
     heap *h = whole(window);
     const page *entry = space_page(&h->core->space, block);
-    if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED)) {
-        pool *p = entry->owner;
-        if (FIEF_LIKELY(p->window.open)) {
+    if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED && window->give_max != 0)) {
+        size_t size = small_unsized_size(&h->core->space, block);
+        if (FIEF_LIKELY(size != 0)) {
+            fief_vacant **list = &window->unsized[(size + UNSIZED_HEAD) / FIEF_ALIGN];
             fief_vacant *vacant = block;
-            vacant->next = p->window.vacant;
-            p->window.vacant = vacant;
             window->peak = window->live > window->peak ? window->live : window->peak;
-            window->live -= p->slot_size;
+            window->live -= size;
+            vacant->next = *list;
+            *list = vacant;
             return;
         }
     }
     free_unsized_slow(h, block, CALL());
 }
 
-/* Above the pools a block may grow, and shrink, where it is. */
+/* Above the shelf a block may grow, and shrink, where it is. */
 static bool unsized_in_place(heap *h, void *block, size_t usable, size_t new_size)
 {
     size_t size = unsized_size(new_size, FIEF_ALIGN);
     page_kind kind = (page_kind)space_page(&h->core->space, block)->kind;
-    if (h->core->shut || (kind != PAGE_MEDIUM && kind != PAGE_LARGE) || kind != kind_for(h, size) ||
-        !pages_resized(h, block, size)) {
+    if (h->core->shut || (kind != PAGE_MEDIUM && kind != PAGE_LARGE) || size <= UNSIZED_MAX ||
+        kind != kind_for(h, size) || !pages_resized(h, block, size)) {
         return false;
     }
     count_dead(h, usable);
@@ -695,29 +772,29 @@ void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_s
 /* ---- trim ---- */
 
 /* Small blocks that are vacant, counted on their span's entry (`prev`). */
-static void count_vacant(heap *h)
+static void count_vacant(heap *h, const shelf *s)
 {
-    space *s = &h->core->space;
-    for (size_t i = 1; i <= FIEF_SMALL_MAX / FIEF_GRAIN; i++) {
-        for (fief_vacant *block = h->lists[i]; block != NULL; block = block->next) {
-            page *head = &s->map[space_page(s, block)->first];
-            head->prev += head->kind == PAGE_SMALL ? (uint32_t)(i * FIEF_GRAIN) : 0;
+    space *sp = &h->core->space;
+    for (size_t i = 1; i <= shelf_most(s) >> s->shift; i++) {
+        for (fief_vacant *block = s->lists[i]; block != NULL; block = block->next) {
+            page *head = &sp->map[space_page(sp, block)->first];
+            head->prev += head->kind == s->kind ? (uint32_t)(i << s->shift) : 0;
         }
     }
 }
 
-static bool is_empty(const space *s, const page *entry)
+static bool is_empty(const space *sp, const page *entry, unsigned kind)
 {
-    const page *head = &s->map[entry->first];
-    return head->kind == PAGE_SMALL && head->prev == (head->length << PAGE_SHIFT) - head->tail;
+    const page *head = &sp->map[entry->first];
+    return head->kind == kind && head->prev == (head->length << PAGE_SHIFT) - head->tail;
 }
 
-static void drop_vacant_of_empty_spans(heap *h)
+static void drop_vacant_of_empty_spans(heap *h, const shelf *s)
 {
-    const space *s = &h->core->space;
-    for (size_t i = 1; i <= FIEF_SMALL_MAX / FIEF_GRAIN; i++) {
-        for (fief_vacant **link = &h->lists[i]; *link != NULL;) {
-            if (is_empty(s, space_page(s, *link))) {
+    const space *sp = &h->core->space;
+    for (size_t i = 1; i <= shelf_most(s) >> s->shift; i++) {
+        for (fief_vacant **link = &s->lists[i]; *link != NULL;) {
+            if (is_empty(sp, space_page(sp, *link), s->kind)) {
                 *link = (*link)->next;
             } else {
                 link = &(*link)->next;
@@ -726,34 +803,40 @@ static void drop_vacant_of_empty_spans(heap *h)
     }
 }
 
-static void drop_empty_spans(heap *h)
+static void drop_empty_spans(heap *h, shelf *s)
 {
-    space *s = &h->core->space;
-    for (uint32_t i = 0; i < s->frontier; i++) {
-        page *entry = &s->map[i];
-        if (entry->kind != PAGE_SMALL || entry->first != i) {
+    space *sp = &h->core->space;
+    for (uint32_t i = 0; i < sp->frontier; i++) {
+        page *entry = &sp->map[i];
+        if (entry->kind != s->kind || entry->first != i) {
             continue;
         }
         size_t bytes = (size_t)entry->length << PAGE_SHIFT;
-        if (!is_empty(s, entry)) {
+        if (!is_empty(sp, entry, s->kind)) {
             entry->prev = 0;
             continue;
         }
-        if (h->bump_end == page_start(s, i) + bytes) {
-            h->bump = h->bump_end = NULL;
+        if (s->bump_end == page_start(sp, i) + bytes) {
+            s->bump = s->bump_end = NULL;
         }
-        h->small_held -= bytes;
-        space_give(s, page_start(s, i), entry->length, 0);
+        s->held -= entry->length;
+        space_give(sp, page_start(sp, i), entry->length, 0);
     }
+}
+
+static void shelf_trim(heap *h, shelf *s)
+{
+    count_vacant(h, s);
+    drop_vacant_of_empty_spans(h, s);
+    drop_empty_spans(h, s);
 }
 
 void heap_trim(heap *h)
 {
     medium_trim(h, 0);
     if (!GUARD_SHUT) { /* there, dead blocks stay where a stale pointer into them can be noticed */
-        count_vacant(h);
-        drop_vacant_of_empty_spans(h);
-        drop_empty_spans(h);
+        shelf_trim(h, &h->sized);
+        shelf_trim(h, &h->unsized);
     }
 }
 
@@ -764,12 +847,21 @@ bool heap_init(heap *h, core *c, size_t align)
     *h = (heap){.core = c};
     h->window.round = align - 1;
     h->window.give_max = c->shut ? 0 : FIEF_SMALL_MAX;
-    h->lists = h->window.vacant;
-    for (size_t i = 0; i <= FIEF_SMALL_MAX / FIEF_ALIGN; i++) {
-        h->window.unsized[i] = &h->nothing;
-    }
+    h->sized = (shelf){.lists = h->window.vacant,
+                       .mask = (uint8_t)(align - 1),
+                       .shift = 3,
+                       .kind = PAGE_SMALL,
+                       .lead = GUARD_REDZONE};
+    h->unsized = (shelf){.lists = h->window.unsized,
+                         .mask = FIEF_ALIGN - 1,
+                         .shift = 4,
+                         .kind = PAGE_UNSIZED,
+                         .lead = GUARD_SHUT ? GUARD_REDZONE : UNSIZED_HEAD};
     if (c->shut) {
-        h->lists = space_meta(&c->space, sizeof h->window.vacant);
+        enum { SIZED = sizeof h->window.vacant, UNSIZED = sizeof h->window.unsized };
+        fief_vacant **lists = space_meta(&c->space, SIZED + UNSIZED);
+        h->sized.lists = lists;
+        h->unsized.lists = lists != NULL ? lists + SIZED / sizeof *lists : NULL;
     }
-    return h->lists != NULL;
+    return h->sized.lists != NULL;
 }

@@ -45,17 +45,12 @@ static fief_vacant **list_of(pool *p)
     return p->core->shut ? &p->parked : &p->window.vacant;
 }
 
-static page_kind page_kind_of(const pool *p)
-{
-    return p->strategy == FIEF_HEAP ? PAGE_UNSIZED : PAGE_POOL;
-}
-
 static bool span_add(pool *p)
 {
     core *c = p->core;
     pool_span *span = space_meta(&c->space, sizeof *span);
     uint64_t *bits = span == NULL ? NULL : space_meta(&c->space, bits_bytes(p));
-    unsigned char *start = bits == NULL ? NULL : space_take(&c->space, 1, page_kind_of(p), p);
+    unsigned char *start = bits == NULL ? NULL : space_take(&c->space, 1, PAGE_POOL, p);
     if (start == NULL) {
         if (bits != NULL) {
             space_meta_give(&c->space, bits, bits_bytes(p));
@@ -104,19 +99,19 @@ static void *pool_attempt(pool *p)
     return slot;
 }
 
-void *pool_take(pool *p, size_t size)
+static void *pool_take(pool *p, size_t size)
 {
     core *c = p->core;
-    if (!budget_admits(c, p->strategy, size)) {
+    if (!budget_admits(c, FIEF_POOL, size)) {
         return NULL;
     }
     bool fenced = GUARD_FENCES && fence_wanted(c, size);
-    void *slot = fenced ? fence_take(c, p->strategy, p, size, FIEF_ALIGN) : pool_attempt(p);
+    void *slot = fenced ? fence_take(c, FIEF_POOL, p, size, FIEF_ALIGN) : pool_attempt(p);
     if (slot == NULL) {
         return NULL;
     }
     if (c->shut) {
-        block_lend(c, p->strategy, slot, size, p->kind);
+        block_lend(c, FIEF_POOL, slot, size, p->kind);
         p->lent++;
         p->asked += size;
     }
@@ -133,7 +128,7 @@ void *pool_alloc(pool *p, size_t size)
     void *slot;
     do {
         slot = pool_take(p, size);
-    } while (slot == NULL && core_full(p->core, p->strategy, size));
+    } while (slot == NULL && core_full(p->core, FIEF_POOL, size));
     return slot;
 }
 
@@ -146,10 +141,11 @@ void *fief_pool_refill(fief_pool *window)
                                   : NULL;
 }
 
-bool pool_has_slot(const pool *p, const void *slot)
+/* Is this the address of a slot that was carved? */
+static bool pool_has_slot(const pool *p, const void *slot)
 {
     const page *entry = space_page(&p->core->space, slot);
-    if (entry == NULL || entry->kind != page_kind_of(p) || entry->owner != p) {
+    if (entry == NULL || entry->kind != PAGE_POOL || entry->owner != p) {
         return false;
     }
     const unsigned char *start = span_start(&p->core->space, entry);
@@ -170,7 +166,7 @@ static bool must_be_a_slot(pool *p, void *slot)
     }
     if (entry == NULL || !entry->used) {
         report_foreign(c, slot, p->slot_size, p->name);
-    } else if (entry->kind == page_kind_of(p) && entry->owner == p) {
+    } else if (entry->kind == PAGE_POOL && entry->owner == p) {
         if (GUARD_SHUT) {
             (void)block_live(c, slot, p->slot_size, c->no_kind); /* knows a dead slot's inside */
             return false;
@@ -189,22 +185,22 @@ void pool_reuse(pool *p, void *slot)
     vacant_push(p->core, list_of(p), slot);
 }
 
-bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
+void pool_give(pool *p, void *slot, size_t size, unsigned kind)
 {
     core *c = p->core;
     if (!must_be_a_slot(p, slot)) {
-        return false;
+        return;
     }
     record *r = GUARD_SHUT ? block_live(c, slot, size, kind) : NULL;
     if (GUARD_SHUT && r == NULL) {
-        return false;
+        return;
     }
     bool fenced = GUARD_FENCES && space_page(&c->space, slot)->kind == PAGE_FENCED;
     if (fenced) {
         fence_open(c, slot);
     }
     if (c->shut) {
-        block_take_back(c, p->strategy, r, slot, size, p->kind, p->name);
+        block_take_back(c, FIEF_POOL, r, slot, size, p->kind, p->name);
         p->lent--;
         p->asked -= size;
     }
@@ -215,7 +211,6 @@ bool pool_give(pool *p, void *slot, size_t size, unsigned kind)
     } else {
         pool_reuse(p, slot);
     }
-    return true;
 }
 
 void fief_pool_give_slow(fief_pool *window, void *slot)
@@ -224,7 +219,7 @@ void fief_pool_give_slow(fief_pool *window, void *slot)
     if (slot != NULL && enter(p->core, CALL())) {
         note_call(p->core, (note){.verb = VERB_FREE, .what = slot, .where = p,
                                   .size = p->slot_size, .detail = VERB_TAKE});
-        (void)pool_give(p, slot, p->slot_size, p->core->no_kind);
+        pool_give(p, slot, p->slot_size, p->core->no_kind);
     }
 }
 
@@ -379,24 +374,22 @@ size_t fief_pool_trim(fief_pool *window)
 
 /* ---- life ---- */
 
-pool *pool_open(core *c, fief_strategy strategy, const char *name, size_t slot_size)
+pool *pool_open(core *c, const char *name, size_t slot_size)
 {
     if (slot_size == 0 || slot_size > POOL_LARGEST_SLOT) {
         return NULL;
     }
     pool *p = space_meta(&c->space, sizeof *p);
     if (p != NULL) {
-        pool_init(p, c, strategy, name, slot_size, c->kind);
+        pool_init(p, c, name, slot_size, c->kind);
     }
     return p;
 }
 
-void pool_init(pool *p, core *c, fief_strategy strategy, const char *name, size_t slot_size,
-               unsigned kind)
+void pool_init(pool *p, core *c, const char *name, size_t slot_size, unsigned kind)
 {
     size_t grain = slot_size % FIEF_ALIGN == 0 || GUARD_REDZONE != 0 ? FIEF_ALIGN : FIEF_GRAIN;
     *p = (pool){.core = c,
-                .strategy = strategy,
                 .name = name ? name : "pool",
                 .kind = kind,
                 .slot_size = slot_size,
@@ -413,11 +406,11 @@ void pool_shut_down(pool *p)
     quarantine_drain(c); /* some of what waits there may be ours */
     for (pool_span *span = p->spans, *next; span != NULL; span = next) {
         next = span->next;
-        blocks_end(c, p->strategy, span->start, p->name);
+        blocks_end(c, FIEF_POOL, span->start, p->name);
         span_drop(p, span);
     }
     if (c->shut && !GUARD_SHUT) {
-        budget_give(c, p->strategy, p->kind, p->asked, p->lent);
+        budget_give(c, FIEF_POOL, p->kind, p->asked, p->lent);
     }
     for (pool **link = &c->pools; *link != NULL; link = &(*link)->next) {
         if (*link == p) {

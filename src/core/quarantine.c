@@ -48,15 +48,15 @@ static void release(core *c, record *r, size_t size)
     unsigned char *block = s->base + (cell << CELL_SHIFT) + (size_t)r->start * FIEF_GRAIN;
     const page *entry = &s->map[cell >> (PAGE_SHIFT - CELL_SHIFT)];
     heap *h = (heap *)(void *)c->heap;
-    if (entry->kind == PAGE_SMALL) {
-        vacant_link(c, heap_list(h, size), r, block);
+    if (entry->kind == PAGE_SMALL || entry->kind == PAGE_UNSIZED) {
+        vacant_link(c, heap_list(h, entry, size), r, block);
         return;
     }
     if (entry->kind >= PAGE_MEDIUM) {
         block_must_be_untouched(c, block, size);
         r->state = BLOCK_VACANT;
     }
-    if (entry->kind == PAGE_POOL || entry->kind == PAGE_UNSIZED) {
+    if (entry->kind == PAGE_POOL) {
         pool_reuse(entry->owner, block);
     } else {
         heap_reuse(h, block, size);

@@ -23,8 +23,8 @@ typedef enum page_kind {
     PAGE_FREE,
     PAGE_ARENA,
     PAGE_POOL,
-    PAGE_UNSIZED, /* a pool of the heap's, for blocks that are freed without their size */
-    PAGE_SMALL,
+    PAGE_UNSIZED, /* the heap's small blocks that are freed without their size */
+    PAGE_SMALL,   /* and with it */
     PAGE_MEDIUM,
     PAGE_LARGE,
     PAGE_FENCED, /* one block of a pool or the heap, beside an inaccessible page */

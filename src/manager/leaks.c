@@ -72,7 +72,7 @@ static void collect_counts(const runtime *r, table *t)
     for (unsigned kind = 0; kind <= r->window.kind_count; kind++) {
         heap_alone = c->kinds[kind];
         for (const pool *p = c->pools; p != NULL; p = p->next) {
-            if (p->strategy == FIEF_POOL && p->kind == kind && p->lent != 0) {
+            if (p->kind == kind && p->lent != 0) {
                 add(t, (row){p->lent, p->asked, p->name, "pool", 0, 0});
                 heap_alone.blocks -= p->lent;
                 heap_alone.asked -= p->asked;
@@ -87,7 +87,7 @@ static void collect_counts(const runtime *r, table *t)
 static void collect_windows(const runtime *r, table *t)
 {
     for (const pool *p = r->core.pools; p != NULL; p = p->next) {
-        size_t live = p->strategy == FIEF_POOL ? fief_pool_live(&p->window) : 0;
+        size_t live = fief_pool_live(&p->window);
         if (live != 0) {
             add(t, (row){live, live * p->slot_size, p->name, "pool", 0, 0});
         }
@@ -145,7 +145,7 @@ static bool is_anything_left(const runtime *r)
     const core *c = &r->core;
     bool left = r->heap.window.live != 0;
     for (const pool *p = c->pools; !c->shut && !left && p != NULL; p = p->next) {
-        left = p->strategy == FIEF_POOL && p->carved != 0 && fief_pool_live(&p->window) != 0;
+        left = p->carved != 0 && fief_pool_live(&p->window) != 0;
     }
     return c->shut ? c->tallies[FIEF_POOL].blocks != 0 || c->tallies[FIEF_HEAP].blocks != 0 : left;
 }

@@ -457,7 +457,7 @@ void fief_free_slow(fief_runtime *rt, unsigned kind, void *block, size_t size)
                "fief_free(%s) was given a block of %s",
                r->kinds[kind].name, owner_name(entry));
     } else if (own != NULL) {
-        (void)pool_give(own, block, size, kind);
+        pool_give(own, block, size, kind);
     } else {
         heap_give(&r->heap, block, size, kind);
     }
@@ -552,7 +552,7 @@ fief_stack *fief_stack_open(fief_runtime *rt, const fief_arena_config *config)
 fief_pool *fief_pool_open(fief_runtime *rt, const char *name, size_t slot_size)
 {
     core *c = &whole_runtime(rt)->core;
-    pool *p = enter(c, CALL()) ? pool_open(c, FIEF_POOL, name, slot_size) : NULL;
+    pool *p = enter(c, CALL()) ? pool_open(c, name, slot_size) : NULL;
     return noted(c, p, (note){.verb = VERB_POOL_OPEN, .size = slot_size}) != NULL ? &p->window
                                                                                   : NULL;
 }

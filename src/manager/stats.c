@@ -64,9 +64,7 @@ fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy)
         return count;
     }
     for (const pool *p = r->core.pools; strategy == FIEF_POOL && p != NULL; p = p->next) {
-        if (p->strategy == FIEF_POOL) {
-            add_pool(p, &count);
-        }
+        add_pool(p, &count);
     }
     add_arenas(r, strategy, &count);
     return count;

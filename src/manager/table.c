@@ -235,7 +235,7 @@ pool *table_pool(runtime *r, unsigned kind, const fief_row *row)
 {
     pool *p = fief_row_allocator(&r->window, row);
     if (p->core == NULL) {
-        pool_init(p, &r->core, FIEF_POOL, r->kinds[kind].name, r->kinds[kind].size, kind);
+        pool_init(p, &r->core, r->kinds[kind].name, r->kinds[kind].size, kind);
     }
     return p;
 }

@@ -269,7 +269,7 @@ Test(heap, the_unsized_calls_refuse_what_is_not_theirs)
     cr_expect_eq(fief_heap_usable_size(h, NULL), 0);
     cr_expect_geq(fief_heap_usable_size(h, own), 2000);
     char *small = fief_malloc(rt, 64);
-    cr_expect_eq(fief_heap_usable_size(h, small), 64);
+    cr_expect_eq(fief_heap_usable_size(h, small), 72);
     cr_expect_eq(fief_heap_usable_size(h, small + 16), 0);
     cr_expect_null(fief_realloc(rt, small + 16, 200));
     cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
@@ -644,6 +644,75 @@ Test(heap, trims_give_back_and_leave_the_rest_alone)
     trim_gives_back_what_the_dead_held();
     pages_that_were_given_back_have_no_owner();
     a_second_trim_changes_nothing();
+}
+
+/* ---- the bytes before an unsized block ---- */
+
+/* One zero byte past a block's end, a string's, is the least that anyone writes there. */
+Test(heap, a_byte_past_an_unsized_block_is_noticed_when_the_next_one_comes_back)
+{
+    enum { BLOCKS = 40 };
+    for (size_t size = 8; size <= 520; size += 64) {
+        open_runtime(16, false);
+        char *blocks[BLOCKS];
+        for (size_t i = 0; i < BLOCKS; i++) {
+            blocks[i] = fief_malloc(rt, size);
+            cr_assert_eq(fief_heap_usable_size(h, blocks[i]), size);
+        }
+        for (size_t i = 0; i + 1 < BLOCKS && !is_guarded(); i++) {
+            cr_assert_eq(blocks[i] + size + 8, blocks[i + 1]);
+            char kept = blocks[i][size];
+            blocks[i][size] = 0;
+            fief_release(rt, blocks[i + 1]);
+            cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+            cr_expect_null(fief_realloc(rt, blocks[i + 1], size + 1));
+            cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+            blocks[i][size] = kept;
+        }
+        for (size_t i = 0; i < BLOCKS; i++) {
+            fief_release(rt, blocks[i]);
+        }
+        close_runtime();
+    }
+}
+
+/* Where there is no block in front, the page before may not be readable. */
+Test(heap, the_start_of_an_unsized_page_is_no_block)
+{
+    open_runtime(16, false);
+    char *block = fief_malloc(rt, 24), *start = (char *)((uintptr_t)block & ~(uintptr_t)65535);
+    for (char *p = start; !is_guarded() && p < block; p++) {
+        cr_expect_eq(fief_heap_usable_size(h, p), 0);
+        fief_release(rt, p);
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+    }
+    fief_release(rt, block);
+    close_runtime();
+}
+
+static void shrinks_to(size_t from, size_t size)
+{
+    char *block = fief_malloc(rt, from);
+    memset(block, 7, from);
+    block = fief_realloc(rt, block, size);
+    size_t usable = fief_heap_usable_size(h, block);
+    cr_expect_eq(usable, size < from / 2 ? fief_heap_good_size(size) : fief_heap_good_size(from));
+    cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).used_bytes, usable);
+    cr_expect(block[0] == 7 && block[size - 1] == 7);
+    fief_release(rt, block);
+}
+
+/* The largest small sizes are above the sized calls' 512. */
+Test(heap, a_medium_unsized_block_shrinks_to_any_small_size)
+{
+    open_runtime(16, false);
+    for (size_t size = 490; size <= 530; size++) {
+        shrinks_to(2123, size);
+        shrinks_to(100000, size);
+        shrinks_to(300000, size);
+        cr_expect_eq(fief_heap_good_size(fief_heap_good_size(size)), fief_heap_good_size(size));
+    }
+    close_runtime();
 }
 
 /* ---- counts ---- */
