@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""smoke.py BENCH_CORE BENCH_LOX BENCH_MEMORY LUA-PROGRAMS [FIEF]: do the benchmarks run, and do they say what they promise?
+"""smoke.py BENCH_CORE BENCH_LOX BENCH_MEMORY WORKERS LUA-PROGRAMS [FIEF]: do the benchmarks run, and do they say what they promise?
 
 No figure is looked at: a slow or busy machine must not turn a pass into a failure.
 """
@@ -126,11 +126,26 @@ def check_memory(program, programs):
         must(done.returncode == 2 and done.stderr.startswith("usage: "), f"bench memory {bad}")
 
 
-def main(program, lox, memory, programs, *recorder):
+def check_workers(program):
+    """One round of ./dev bench workers, as JSON and as a table."""
+    words = [sys.executable, pathlib.Path(__file__).parent / "workers.py", "--rounds", "1",
+             "--files", "4", "--pieces", "20", program]
+    done = run(*words, "--json")
+    must(done.returncode == 0, f"bench workers: status {done.returncode}\n{done.stderr}")
+    seen = json.loads(done.stdout)
+    must(seen["files"] == 4 and seen["sent_bytes"] > 4 * 20 * 100 and seen["ratio"] > 0,
+         f"bench workers has {seen}")
+    done = run(*words)
+    must(re.search(r"^  2 threads +[\d.]+ ms +[\d.]+ x .*; the goal is 1.9$", done.stdout, re.M),
+         f"the table of bench workers has no goal:\n{done.stdout}{done.stderr}")
+
+
+def main(program, lox, memory, workers, programs, *recorder):
     check_json(program)
     check_table(program)
     check_usage(program)
     check_lox(lox)
+    check_workers(workers)
     check_memory(memory, programs)
     if recorder:
         check_record(*recorder, programs)

@@ -25,6 +25,7 @@ static const char head_state[] =
     "static fief_pool *p[RUNTIMES][POOLS];\n"
     "static fief_mark m[RUNTIMES][MARKS];\n"
     "static fief_unit u[RUNTIMES][UNITS];\n"
+    "static fief_parcel *parcel;\n"
     "static fief_config config;\n"
     "static void *roots[RUNTIMES][4];\n"
     "static fief_arena_config arena_config;\n"
@@ -145,7 +146,7 @@ static const char head_rest[] =
 /* A reader who needs only some of it is not told of the rest. */
 static const char head_main[] = "int main(void)\n{\n    char here[48] = {0};\n"
                                 "    (void)closed, (void)kept, (void)a, (void)p, (void)m, (void)u, "
-                                "(void)arena_config, (void)here;\n"
+                                "(void)arena_config, (void)here, (void)parcel;\n"
                                 "    (void)there, (void)buffer, (void)arena_buffer, "
                                 "(void)pool_kinds, (void)presized, (void)capped;\n"
                                 "    (void)fill, (void)check, (void)text_of, (void)expect, "

@@ -138,7 +138,10 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(dangling_pop, R, 2, HOME, BLOCK)                                              \
     OP(dangling_close, A | R, 1, HOME, BLOCK)                                        \
     OP(row_pointers, T, 8, NUMBER, SIZE)                                             \
-    OP(unit_keep, A | S | R | O, 3, NONE)
+    OP(unit_keep, A | S | R | O, 3, NONE)                                            \
+    /* one parcel is on its way, also while its sender is closed: a new one takes its place */ \
+    OP(unit_send, A | R | O, 4, BLOCK)                                               \
+    OP(unit_receive, A | R | O, 4, BLOCK, NUMBER)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

@@ -320,6 +320,7 @@ static result go(ground *g)
         os->fail_at(0);
         r->fail_number = 0;
     }
+    drop_parcel(r);
     end_lives(r);
     (void)fief_trim_idle(); /* the next program begins as the first did */
     bool all_left = !r->guards && kept_ranges(g) == kept; /* there, closed runtimes stay a while */

@@ -37,6 +37,13 @@ void keep_record(const fief_misuse *m);
 
 /* ---- for the operations, do_*.c ---- */
 
+/* A block that was sent, and not received yet. */
+typedef struct sent {
+    fief_parcel *parcel; /* NULL: none is */
+    block block;         /* as it was */
+    const fief_kind *kinds;
+} sent;
+
 typedef struct run {
     ground *ground;
     bool beside_others; /* nothing is done to what the whole process has */
@@ -66,6 +73,7 @@ typedef struct run {
     fief_config custom;
     unsigned hand_depth;
     unsigned seeds, fulls, tokens;
+    sent sent;
 } run;
 
 enum { BUFFER_SIZE = 1 << 21, ARENA_BUFFER = 5000 };
@@ -183,5 +191,7 @@ void pop_frame(run *r, life *l, int index);
 void end_innermost_unit(run *r, life *l);
 int find_mark(const life *l, uint64_t handle);
 int find_pool(const life *l, uint64_t handle);
+/* A parcel that nobody received is given back. */
+void drop_parcel(run *r);
 
 #endif

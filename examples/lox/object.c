@@ -63,14 +63,29 @@ string *string_dynamic(vm *vm, const char *text, size_t length)
 }
 
 /* One that the program had made already is kept from now on. */
+static string *keep_for_good(string *s)
+{
+    if (s != NULL && mark_of(&s->head) != PERMANENT) {
+        set_mark(&s->head, PERMANENT);
+    }
+    return s;
+}
+
+string *string_adopt(vm *vm, string *s)
+{
+    string *own = keep_for_good(find_both(vm, s->hash, s->text, s->length, "", 0));
+    if (own == NULL) {
+        strings_reserve(vm, &vm->strings);
+        strings_add(&vm->strings, s);
+    }
+    return own != NULL ? own : s;
+}
+
 string *string_literal(vm *vm, const char *text, size_t length)
 {
     uint32_t hash;
-    string *s = string_find(vm, text, length, &hash);
+    string *s = keep_for_good(string_find(vm, text, length, &hash));
     if (s != NULL) {
-        if (mark_of(&s->head) != PERMANENT) {
-            set_mark(&s->head, PERMANENT);
-        }
         return s;
     }
     if (length > UINT32_MAX) {

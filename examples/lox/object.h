@@ -184,6 +184,8 @@ static inline instance *as_instance(value v)
 /* The string of these bytes: there is one of each. A literal's lives as long as the VM does. */
 string *string_dynamic(vm *vm, const char *text, size_t length);
 string *string_literal(vm *vm, const char *text, size_t length);
+/* Of a literal that another VM made: the VM's own string that reads so, or from now on this one. */
+string *string_adopt(vm *vm, string *s);
 string *string_concatenate(vm *vm, const string *left, const string *right);
 
 function *function_new(vm *vm, uint32_t capture_count);

@@ -3,6 +3,7 @@
 
 #include "image.h"
 #include "object.h"
+#include "parcel.h"
 #include "vm.h"
 
 #include <stdint.h>
@@ -26,10 +27,11 @@ const fief_kind lox_kinds[KINDS] = {
     [KIND_NAME] = {"name", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_LITERAL] = {"literal", 0, .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [KIND_STRING] = {"string", 0, .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},
-    [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS, POINTERS(of_function)},
+    [KIND_FUNCTION] = {"function", 0, .in = CODE_CONTEXTS, POINTERS(of_function),
+                       .visit = visit_link},
     [KIND_CODE] = {"code", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
     [KIND_CONSTANTS] = {"constants", 0, .in = CODE_CONTEXTS, .visit = visit_values},
-    [KIND_CACHES] = {"caches", 0, .in = CODE_CONTEXTS},
+    [KIND_CACHES] = {"caches", 0, .in = CODE_CONTEXTS, .visit = visit_caches},
     [KIND_LINES] = {"lines", 0, .in = CODE_CONTEXTS, .traits = FIEF_NO_POINTERS},
     [KIND_CLOSURE_1] = {"closure", CLOSURE_SIZE(1), .any = FIEF_POOL},
     [KIND_CLOSURE_4] = {"closure of 4", CLOSURE_SIZE(4), .any = FIEF_POOL},
@@ -64,6 +66,7 @@ const fief_kind lox_kinds[KINDS] = {
     [KIND_KEPT_NAMES] = {"kept names", 0, .any = FIEF_VM_ARENA, .visit = visit_names},
     [KIND_LAYOUTS] = {"layouts", 0, .any = FIEF_VM_ARENA},
     [KIND_COPIES] = {"copies of caches", 0, .any = FIEF_VM_ARENA},
+    [KIND_SENT] = {"sent", 0, .any = FIEF_VM_ARENA, .visit = visit_sent},
 };
 
 #define ON_HEAP(kind, name) [kind] = {name, 0, .any = FIEF_HEAP}
@@ -88,7 +91,7 @@ const fief_kind lox_heap_kinds[KINDS] = {
     ON_HEAP(KIND_KEPT_CLASS, "kept class"), ON_HEAP(KIND_KEPT_TABLE, "kept table"),
     ON_HEAP(KIND_KEPT_STRINGS, "kept strings"), ON_HEAP(KIND_KEPT_VALUES, "kept values"),
     ON_HEAP(KIND_KEPT_NAMES, "kept names"), ON_HEAP(KIND_LAYOUTS, "layouts"),
-    ON_HEAP(KIND_COPIES, "copies of caches"),
+    ON_HEAP(KIND_COPIES, "copies of caches"), ON_HEAP(KIND_SENT, "sent"),
 };
 
 /* ---- opening and closing ---- */
@@ -120,7 +123,9 @@ bool mem_open(memory *m, const memory_options *options)
     fief_error error = {0};
     fief_config config = {0};
     config.name = "lox";
-    config.kinds = options->all_heap ? lox_heap_kinds : lox_kinds;
+    config.kinds = options->all_heap           ? lox_heap_kinds
+                   : options->one_unit != NULL ? options->one_unit
+                                               : lox_kinds;
     config.kind_count = KINDS;
     config.limit_bytes = options->limit != 0 && options->limit < LEAST_LIMIT ? LEAST_LIMIT
                                                                              : options->limit;
@@ -128,15 +133,22 @@ bool mem_open(memory *m, const memory_options *options)
     config.count_blocks = options->count_blocks;
     const fief_arena_config recorded = {.recorded = options->records_vm};
     config.vm_arena = &recorded;
+    const fief_arena_config recorded_unit = {.recorded = options->one_unit != NULL};
+    config.compiler_arena = &recorded_unit;
     config.range = options->range;
+    config.recycle_range = options->recycles;
     config.on_full = on_full;
     config.user = m;
     config.error = &error;
     m->rt = fief_open(&config);
     if (m->rt == NULL) {
         fprintf(stderr, "lox: cannot open the memory: %s\n", error.text);
+        return false;
     }
-    return m->rt != NULL;
+    if (options->one_unit != NULL) {
+        mem_unit_begin(m);
+    }
+    return true;
 }
 
 /* Only a release build lets go of live blocks without a word: others are there to tell. */

@@ -60,6 +60,7 @@ typedef enum kind {
     /* What the VM has beside an image that it began with. */
     KIND_LAYOUTS,
     KIND_COPIES,
+    KIND_SENT, /* what a worker hands over */
     KINDS
 } kind;
 
@@ -109,6 +110,10 @@ typedef struct memory_options {
     bool on_fief; /* all-heap on fief's heap instead of libc */
     bool count_blocks;
     bool records_vm; /* the VM's blocks are to be saved */
+    /* All of the VM's blocks are those of one unit, which is open until the close, and can be sent:
+     * a table with lox_kinds' kinds in which the compiler arena stands for the vm arena. */
+    const fief_kind *one_unit;
+    bool recycles; /* lives in the range of a VM that was closed */
     size_t limit;
     fief_range *range; /* to live in; NULL: one of its own */
     const mem_watcher *watcher;

@@ -79,20 +79,25 @@ static void free_all(vm *vm)
     free_block(vm, KIND_GLOBALS, vm->global_names, vm->global_capacity * sizeof(string *));
 }
 
-/* In the reverse order of the boot: frames and values, the unit, dynamic objects, the VM's. A
- * release build leaves the objects where they are: their pages go back as a whole. */
+/* In the reverse order of the boot: frames and values, the unit, dynamic objects, the VM's, which
+ * may be those of one unit. A release build leaves the objects where they are: their pages go back
+ * as a whole. */
 size_t vm_close(vm *vm)
 {
+    bool in_one_unit = vm->options.memory.one_unit != NULL;
     vm->memory.on_empty = NULL; /* whoever set it has returned */
     bool frees = vm->options.frees_all || mem_must_free_all(&vm->memory);
     unwind(vm);
     if (vm->stack != NULL) {
         mem_free_values(&vm->memory, vm->stack, stack_size(vm));
     }
-    mem_unit_end(&vm->memory);
+    if (!in_one_unit) {
+        mem_unit_end(&vm->memory);
+    }
     if (frees) {
         free_all(vm);
     }
+    mem_unit_end(&vm->memory);
     return mem_close(&vm->memory, !frees);
 }
 
@@ -154,7 +159,7 @@ static void unit_end(vm *vm)
     vm->is_compiling = false;
 }
 
-static outcome out_of_memory(vm *vm)
+outcome vm_out_of_memory(vm *vm)
 {
     if (!vm->is_compiling) {
         runtime_error(vm, ERROR_NO_MEMORY);
@@ -165,7 +170,7 @@ static outcome out_of_memory(vm *vm)
     return OUTCOME_RUNTIME_ERROR;
 }
 
-static outcome run_function(vm *vm, function *f)
+outcome vm_run(vm *vm, function *f)
 {
     *vm->top++ = from_object(f);
     closure *script = closure_new(vm, f);
@@ -186,7 +191,7 @@ static outcome compile_and_run(vm *vm, const char *source, size_t size)
     if (vm->options.dump) {
         chunk_dump(vm, f);
     }
-    return run_function(vm, f);
+    return vm_run(vm, f);
 }
 
 outcome vm_interpret(vm *vm, const char *source, size_t size)
@@ -194,7 +199,7 @@ outcome vm_interpret(vm *vm, const char *source, size_t size)
     jmp_buf on_empty;
     vm->memory.on_empty = &on_empty;
     if (setjmp(on_empty) != 0) {
-        return out_of_memory(vm);
+        return vm_out_of_memory(vm);
     }
     unit_begin(vm);
     return compile_and_run(vm, source, size);
@@ -228,7 +233,7 @@ static outcome interpret_open_file(vm *vm, FILE *file, const char *path)
     jmp_buf on_empty;
     vm->memory.on_empty = &on_empty;
     if (setjmp(on_empty) != 0) {
-        return out_of_memory(vm);
+        return vm_out_of_memory(vm);
     }
     unit_begin(vm);
     const char *text = read_all(vm, file, &size);

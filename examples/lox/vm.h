@@ -120,6 +120,10 @@ size_t vm_close(vm *vm);
 outcome vm_interpret(vm *vm, const char *source, size_t size);
 /* The same of a file, whose text is read into the unit. */
 outcome vm_interpret_file(vm *vm, const char *path);
+/* Of a script that was compiled; within vm_interpret, or what is like it. */
+outcome vm_run(vm *vm, function *f);
+/* Where memory is short. */
+outcome vm_out_of_memory(vm *vm);
 
 /* The caches of a function that lies in an image. */
 cache *image_caches(vm *vm, const function *f);

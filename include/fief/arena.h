@@ -38,7 +38,7 @@ typedef struct fief_arena_config {
     void *buffer;       /**< the caller's own first bytes (may be NULL); must outlive the arena */
     size_t buffer_size; /**< of that, in bytes */
     /** Each block is written down, with its kind and size, in a release build too, at the cost of
-     * the inline path: for images, and for reports of writes to what is sealed. */
+     * the inline path: for images and parcels, and for reports of writes to what is sealed. */
     bool recorded;
 } fief_arena_config;
 

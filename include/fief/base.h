@@ -54,7 +54,7 @@ typedef struct fief_stack fief_stack;     /**< last in, first out: stack.h */
 typedef struct fief_pool fief_pool;       /**< slots of one size: pool.h */
 typedef struct fief_heap fief_heap;       /**< blocks that die one by one: heap.h */
 
-/** Why fief_open returned NULL, or why an image was not saved or opened. */
+/** Why fief_open returned NULL, or why an image or a parcel was refused. */
 typedef enum fief_status {
     FIEF_OK,         /**< it did not fail */
     FIEF_BAD_TABLE,  /**< a row of the kinds table is nonsense; the sentence names it */
@@ -62,8 +62,8 @@ typedef enum fief_status {
     FIEF_NO_MEMORY,  /**< the OS refused, at every size that was tried */
     FIEF_NO_FILE,    /**< an image's file can't be opened, read, mapped or written */
     FIEF_BAD_IMAGE,  /**< the file is no image, or is damaged */
-    FIEF_OTHER_IMAGE, /**< it is one of another version, machine or table of kinds */
-    FIEF_POINTS_OUT   /**< a block points at what is not saved, or a name is not bound */
+    FIEF_OTHER_IMAGE, /**< of another version, machine or table of kinds; of a parcel, the last */
+    FIEF_POINTS_OUT   /**< a block points at what does not go along, or a name is not bound */
 } fief_status;
 
 /** Filled by who fails: a status for the program, a sentence for a person. */

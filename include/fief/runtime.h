@@ -49,9 +49,9 @@ typedef struct fief_kind {
     const size_t *weak;
     unsigned weak_count;    /**< how many */
     unsigned pointer_count; /**< how many of the next */
-    /** For images: offsets of its pointers, multiples of 8; they outlive the runtime. */
+    /** For images and parcels: offsets of its pointers, multiples of 8; they outlive it. */
     const size_t *pointers;
-    /** For images: tells each pointer of a block, beside `pointers`, by fief_pointer; or NULL. It
+    /** The same: tells each pointer of a block, beside `pointers`, by fief_pointer; or NULL. It
      * changes nothing, and uses no runtime. */
     void (*visit)(const void *block, size_t size, fief_pointers *ret_pointers);
 } fief_kind;

@@ -157,11 +157,19 @@ static bool next_span(arena *a, size_t need)
 
 /* ---- blocks ---- */
 
+/* Where blocks have records, the end of one is not the next one's start: a pointer to it tells
+ * which block it belongs to. */
+static size_t with_end(const arena *a, size_t size)
+{
+    bool is_apart = GUARD_REDZONE != 0 || !a->shut || a->strategy == FIEF_STACK;
+    return size == 0 || !is_apart ? size + 1 : size;
+}
+
 /* From one block's start to the next one's: a record's cell at least, where blocks have records. */
 static size_t raw_step(const arena *a, size_t size, size_t align)
 {
     size_t grain = align > FIEF_GRAIN ? FIEF_ALIGN : FIEF_GRAIN;
-    size_t step = fief_round_up(size == 0 ? 1 : size, grain) + 2 * (size_t)GUARD_REDZONE;
+    size_t step = fief_round_up(with_end(a, size), grain) + 2 * (size_t)GUARD_REDZONE;
     return a->shut && step < CELL ? CELL : step;
 }
 
@@ -237,7 +245,7 @@ static unsigned char *large_block(arena *a, size_t size, size_t align)
 {
     core *c = a->core;
     size_t slack = 2 * (size_t)GUARD_REDZONE + (align > FIEF_ALIGN ? align : 0);
-    size_t pages = pages_for(size + slack);
+    size_t pages = pages_for(with_end(a, size) + slack);
     unsigned char *start = space_take(&c->space, pages, PAGE_ARENA, a);
     if (start == NULL) {
         return NULL;
@@ -295,7 +303,7 @@ static unsigned char *own_block(arena *a, size_t size, size_t align)
     return cap_admits(a, need) && next_span(a, need) ? bump(a, size, align) : NULL;
 }
 
-static unsigned char *arena_take(arena *a, size_t size, size_t align)
+void *arena_take(arena *a, size_t size, size_t align)
 {
     core *c = a->core;
     unsigned char *block = NULL;
@@ -644,19 +652,21 @@ void arena_undo(arena *a, arena_span *span, unsigned char *cursor, uint64_t even
     }
 }
 
-bool arena_rewind(arena *a, fief_mark mark)
+/* Where the top is once the mark is gone back to. */
+static arena_span *span_before(const arena *a, fief_mark mark, unsigned char **ret_cursor)
 {
     bool is_empty = mark.cursor == NULL; /* it had no span when the mark was made */
     arena_span *span = is_empty ? a->first : span_of(a, mark);
     unsigned char *cursor = is_empty && span != NULL ? span->start : mark.cursor;
-    if (span != NULL && span == a->current && cursor > window_of(a)->cursor) {
-        cursor = window_of(a)->cursor;
+    if (span != NULL && span == a->current && cursor > a->window.arena.cursor) {
+        cursor = a->window.arena.cursor;
     }
-    if (!arena_may_lose(a, span, cursor, mark.events,
-                        a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
-                                           : FIEF_MISUSE_DANGLING_AT_REWIND)) {
-        return false;
-    }
+    *ret_cursor = cursor;
+    return span;
+}
+
+static void go_back(arena *a, arena_span *span, unsigned char *cursor, fief_mark mark)
+{
     size_t before = a->core->tallies[a->strategy].blocks;
     a->core->dying = BLOCK_REWOUND;
     arena_undo(a, span, cursor, mark.events, true);
@@ -666,11 +676,30 @@ bool arena_rewind(arena *a, fief_mark mark)
     a->core->dying = BLOCK_FREED;
     /* What came after the mark is gone: the next rewind to it may be inline again. The first span
      * was entered later than a mark of an empty arena, and stays. */
-    if (!is_empty && !a->shut) {
+    if (mark.cursor != NULL && !a->shut) {
         window_of(a)->events = mark.events;
     }
     arena_set_limit(a);
-    return true;
+}
+
+bool arena_rewind(arena *a, fief_mark mark)
+{
+    unsigned char *cursor;
+    arena_span *span = span_before(a, mark, &cursor);
+    bool may = arena_may_lose(a, span, cursor, mark.events,
+                              a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
+                                                 : FIEF_MISUSE_DANGLING_AT_REWIND);
+    if (may) {
+        go_back(a, span, cursor, mark);
+    }
+    return may;
+}
+
+void arena_take_back(arena *a, fief_mark mark)
+{
+    unsigned char *cursor;
+    arena_span *span = span_before(a, mark, &cursor);
+    go_back(a, span, cursor, mark);
 }
 
 /* A mark at the zone's end is stale, too, if it was made before: the top stood there by chance. */

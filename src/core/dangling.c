@@ -365,7 +365,7 @@ static void scan_elsewhere(search *s)
     for (const annex *a = c->space.annexes; a != NULL; a = a->next) {
         scan_records(s, a->records, a->records + (a->size >> CELL_SHIFT));
     }
-    for (const root *r = c->scan.roots; r != NULL; r = r->next) {
+    for (const root_part *r = c->scan.roots; r != NULL; r = r->next) {
         scan_bytes(s, r->name, r->start, r->size);
     }
     if (c->scan.stack && c->from.frame != NULL &&

@@ -20,15 +20,15 @@ struct arena_span;
 struct core;
 
 /* Memory of the host's own that the scan looks at. */
-typedef struct root {
-    struct root *next;
+typedef struct root_part {
+    struct root_part *next;
     const void *start;
     size_t size;
     const char *name;
-} root;
+} root_part;
 
 typedef struct scan {
-    root *roots;
+    root_part *roots;
     const bool *plain; /* by kind: holds no pointers; NULL: all may */
     bool (*is_weak)(const struct core *c, unsigned kind, size_t offset);
     uint64_t opened, spent; /* nanoseconds */

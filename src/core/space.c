@@ -27,6 +27,11 @@ bool space_keep_ledger(space *s)
     return s->ledger != NULL;
 }
 
+static size_t record_bytes(size_t pages)
+{
+    return (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
+}
+
 /* The records of pages [first, first + pages) are forgotten: many by the system, since few are
  * sooner cleared than touched anew. */
 enum { DISCARD_FROM = 16 };
@@ -34,11 +39,21 @@ enum { DISCARD_FROM = 16 };
 static void ledger_forget(const space *s, uint32_t first, size_t pages)
 {
     record *from = ledger_at(s, page_start(s, first));
-    size_t bytes = (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
     if (pages > DISCARD_FROM && s->range->reserve != NULL) {
-        os_discard(from, bytes);
+        os_discard(from, record_bytes(pages));
     } else {
-        memset(from, 0, bytes);
+        memset(from, 0, record_bytes(pages));
+    }
+}
+
+/* Those of the pages that stay warm stay warm, for the next runtime. */
+static void ledger_leave(const space *s)
+{
+    size_t kept = pages_for(s->retain), warm = kept < s->frontier ? kept : s->frontier;
+    memset(s->ledger, 0, record_bytes(warm));
+    if (warm != s->frontier) {
+        os_discard((unsigned char *)s->ledger + record_bytes(warm),
+                   record_bytes(s->frontier - warm));
     }
 }
 
@@ -63,7 +78,7 @@ static void leave(const space *s)
     }
     memset(r->map, 0, s->frontier * sizeof *r->map);
     if (s->ledger != NULL && s->frontier != 0) {
-        ledger_forget(s, 0, s->frontier);
+        ledger_leave(s);
     }
     r->taken = false;
 }

@@ -71,11 +71,11 @@ bool fief_root_add(fief_runtime *rt, const void *start, size_t size, const char 
     if (!GUARD_SHUT) {
         return true;
     }
-    root *fresh = space_meta(&c->space, sizeof *fresh);
+    root_part *fresh = space_meta(&c->space, sizeof *fresh);
     if (fresh == NULL) {
         return false;
     }
-    *fresh = (root){c->scan.roots, start, size, name != NULL ? name : "a root"};
+    *fresh = (root_part){c->scan.roots, start, size, name != NULL ? name : "a root"};
     c->scan.roots = fresh;
     return true;
 }
@@ -86,8 +86,8 @@ void fief_root_remove(fief_runtime *rt, const void *start)
     if (!enter(c, CALL())) {
         return;
     }
-    for (root **link = &c->scan.roots; *link != NULL; link = &(*link)->next) {
-        root *old = *link;
+    for (root_part **link = &c->scan.roots; *link != NULL; link = &(*link)->next) {
+        root_part *old = *link;
         if (old->start == start) {
             *link = old->next;
             space_meta_give(&c->space, old, sizeof *old);
@@ -96,9 +96,9 @@ void fief_root_remove(fief_runtime *rt, const void *start)
     }
 }
 
-static const root *root_at(const core *c, const void *p)
+static const root_part *root_at(const core *c, const void *p)
 {
-    const root *r = c->scan.roots;
+    const root_part *r = c->scan.roots;
     while (r != NULL && (uintptr_t)p - (uintptr_t)r->start >= r->size) {
         r = r->next;
     }
@@ -163,7 +163,7 @@ bool fief_store_slow(fief_runtime *rt, const void *holder, const void *field, co
         return true;
     }
     const record *from = ledger_find(&c->space, holder);
-    const root *in = root_at(c, field);
+    const root_part *in = root_at(c, field);
     promise of_holder = in != NULL ? PROMISE_VM : promise_of(r, holder);
     size_t offset = (size_t)((uintptr_t)field - (uintptr_t)(in != NULL ? in->start : holder));
     bool weak = from != NULL && is_weak(c, (unsigned)from->kind, offset);

@@ -24,20 +24,3 @@ uint64_t image_hash_header(const image_header *header)
     memcpy(first, &copy, sizeof copy);
     return xxh64(first, sizeof first, IMAGE_VERSION);
 }
-
-static uint64_t hash_kind(const fief_kind *k, uint64_t before)
-{
-    uint64_t fields[] = {k->size, k->traits, k->pointer_count, k->visit != NULL, before};
-    uint64_t hash = xxh64(k->name, strlen(k->name), xxh64(fields, sizeof fields, IMAGE_VERSION));
-    size_t size = k->pointer_count * sizeof *k->pointers;
-    return size != 0 ? xxh64(k->pointers, size, hash) : hash;
-}
-
-uint64_t image_fingerprint(const runtime *r)
-{
-    uint64_t hash = r->window.kind_count;
-    for (unsigned kind = 0; kind < r->window.kind_count; kind++) {
-        hash = hash_kind(&r->kinds[kind], hash);
-    }
-    return hash;
-}

@@ -16,20 +16,20 @@
 #define FIEF_MANAGER_IMAGE_H
 
 #include "core/image.h"
-#include "manager/runtime.h"
+#include "manager/gather.h"
 
 #include <fief/image.h>
 
 enum {
     IMAGE_VERSION = 1,
     IMAGE_ORDER = 0x01020304,
-    IMAGE_GRAIN = 16, /* of block addresses */
-    IMAGE_WORD = 8,
-    IMAGE_ALIGN_MAX = 4096,
+    IMAGE_GRAIN = GATHER_GRAIN,
+    IMAGE_WORD = GATHER_WORD,
+    IMAGE_ALIGN_MAX = GATHER_ALIGN_MAX,
     IMAGE_NO_KIND = 0xFFFF
 };
 #define IMAGE_MAGIC    "FIEFIMG\n"
-#define IMAGE_PART_MAX ((uint64_t)2 << 30)
+#define IMAGE_PART_MAX GATHER_MAX
 /* An image's own address: one of the slots, by what is in it, so that several can have theirs. The
  * range is that of no system's heap, stack or libraries, and AddressSanitizer lets us have it. */
 #define IMAGE_SLOTS_AT ((uint64_t)0x200000000000)
@@ -80,8 +80,6 @@ struct fief_image {
  * IMAGE_PART_MAX. */
 uint64_t image_lay_out(const uint64_t bytes[PARTS], uint64_t ret_at[PARTS]);
 uint64_t image_hash_header(const image_header *header);
-/* What of the table an image depends on. */
-uint64_t image_fingerprint(const runtime *r);
 /* In 64-bit words, as the part has them: one bit a word of the data. */
 static inline uint64_t image_pointer_bytes(uint64_t data)
 {

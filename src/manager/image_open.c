@@ -107,7 +107,7 @@ static bool header_is_sound(opener *o, uint64_t file_size)
     if (!lengths_agree(h, o->image->at)) {
         return fail(o, FIEF_BAD_IMAGE, "has a header that contradicts itself");
     }
-    if (h->kinds != image_fingerprint(o->r)) {
+    if (h->kinds != kinds_fingerprint(o->r)) {
         return fail(o, FIEF_OTHER_IMAGE, "was saved under another table of kinds");
     }
     if (h->host_version != o->config.version) {

@@ -589,8 +589,7 @@ fief_unit fief_unit_begin_named_slow(fief_runtime *rt, const char *name)
     return enter(&r->core, CALL()) ? begin_unit(r, name) : (fief_unit){.number = 0};
 }
 
-/* Is it the innermost one, and are its frames gone? `what` happens to it. */
-static bool may_leave(runtime *r, const fief_unit *unit, const char *what)
+bool is_innermost(runtime *r, const fief_unit *unit, const char *what)
 {
     char left[UNIT_WORDS], innermost[UNIT_WORDS];
     if (r->innermost == 0 || unit->number != r->innermost) {
@@ -598,6 +597,16 @@ static bool may_leave(runtime *r, const fief_unit *unit, const char *what)
                "%s was %s, but the innermost open one is %s",
                unit_words(&r->core, unit->number, left), what,
                unit_words(&r->core, r->innermost, innermost));
+        return false;
+    }
+    return true;
+}
+
+/* And are its frames gone? */
+static bool may_leave(runtime *r, const fief_unit *unit, const char *what)
+{
+    char left[UNIT_WORDS];
+    if (!is_innermost(r, unit, what)) {
         return false;
     }
     if (arena_height(&r->frames) > unit->frames) {

@@ -76,6 +76,9 @@ void trace_end(core *c);
 /* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
 size_t report_leaks(runtime *r);
 
+/* Is it the innermost open unit? Else it is misuse that this happens to it: "ended". */
+bool is_innermost(runtime *r, const fief_unit *unit, const char *what);
+
 /* table.c: the host's table, checked and resolved. */
 bool table_check(const fief_kind *kinds, unsigned count, fief_error *error);
 /* Bytes of a runtime with its rows and pools. */

@@ -77,6 +77,17 @@ static void unit_order_rewind_below_a_unit(bool mistaken)
     fief_unit_end(rt, outer);
 }
 
+static void unit_order_outer_sent(bool mistaken)
+{
+    fief_unit outer = fief_unit_begin(rt), inner = fief_unit_begin(rt);
+    char *text = fief_temp(rt, char, 40);
+    WRONG((void)fief_unit_send(rt, outer, text, NULL));
+    fief_parcel *parcel = fief_unit_send(rt, inner, text, NULL);
+    fief_parcel_drop(&parcel);
+    fief_unit_end(rt, inner);
+    fief_unit_end(rt, outer);
+}
+
 static void not_lifo_older_first(bool mistaken)
 {
     fief_stack *frames = fief_frame_stack(rt);
@@ -232,6 +243,7 @@ static const row rows[] = {
     ROW(unit_order, reset_with_an_open_unit, unit_order, NOW, NOW, NOW),
     ROW(unit_order, close_with_an_open_unit, unit_order, NOW, NOW, NOW),
     ROW(unit_order, rewind_below_a_unit, unit_order, NOW, NOW, NOW),
+    ROW(unit_order, outer_sent, unit_order, NOW, NOW, NOW),
     ROW(not_lifo, older_first, not_lifo, NOW, NOW, NOW),
     ROW(not_lifo, popped_twice, not_lifo, NOW, NOW, NOW),
     ROW(not_lifo, wrong_size, not_lifo, NOW, NOW, NOW),

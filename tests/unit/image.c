@@ -1,6 +1,7 @@
 /* Images: what is saved comes back the same, at its own address or another; what is no sound image
  * is refused, and nothing of it stays mapped. */
 #include "apart.h"
+#include "pairs.h"
 #include "support.h"
 
 #include <criterion/criterion.h>
@@ -18,35 +19,6 @@
 enum { TEXT, PAIR, TAGGED, LINK, OPAQUE, KINDS };
 enum { OS_PAGE = 4096, NODES = 3000 };
 
-typedef struct pair {
-    const char *text;
-    struct pair *next;
-    uint64_t number;
-} pair;
-
-/* A count, and as many words: an address with 0xfffc above it, or a number. */
-typedef struct tagged {
-    uint64_t count, words[];
-} tagged;
-
-#define TAG ((uint64_t)0xfffc << 48)
-
-static const void *target_of(uint64_t word)
-{
-    return (const void *)(uintptr_t)(word & ~TAG);
-}
-
-static void visit_tagged(const void *block, size_t size, fief_pointers *pointers)
-{
-    const tagged *t = block;
-    (void)size;
-    for (uint64_t i = 0; i < t->count; i++) {
-        if ((t->words[i] & TAG) == TAG) {
-            fief_pointer(pointers, &t->words[i], target_of(t->words[i]));
-        }
-    }
-}
-
 /* Points at host memory, by a field that its visit tells. */
 typedef struct outward {
     const void *to;
@@ -58,7 +30,6 @@ static void visit_outward(const void *block, size_t size, fief_pointers *pointer
     fief_pointer(pointers, block, ((const outward *)block)->to);
 }
 
-static const size_t pair_pointers[] = {offsetof(pair, text), offsetof(pair, next)};
 static const fief_kind kinds[KINDS] = {
     [TEXT] = {.name = "text", .any = FIEF_VM_ARENA, .traits = FIEF_NO_POINTERS},
     [PAIR] = {.name = "pair",
