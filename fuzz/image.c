@@ -7,7 +7,6 @@
  *     fief-fuzz-image [--runs N] [FILE|DIRECTORY...]     N changes; 20000, or where files are 0
  *     fief-fuzz-image --make FILE                        a sound image, for an engine */
 #include "manager/image.h"
-#include "base/xxh64.h"
 #include "os/fake.h"
 #include "os/os.h"
 
@@ -112,10 +111,10 @@ static void rehash(unsigned char *bytes, size_t size)
     if (image_lay_out(lengths, at) <= size) {
         uint64_t *hashes = (uint64_t *)(void *)(bytes + at[PART_HASHES]);
         for (size_t n = 1; n < at[PART_HASHES] / OS_PAGE && n * 8 <= lengths[PART_HASHES]; n++) {
-            hashes[n - 1] = xxh64(bytes + n * OS_PAGE, OS_PAGE, IMAGE_VERSION);
+            hashes[n - 1] = image_hash(bytes + n * OS_PAGE, OS_PAGE);
         }
         size_t all = fief_round_up(lengths[PART_HASHES], OS_PAGE);
-        h.hashes_hash = xxh64(hashes, all, IMAGE_VERSION);
+        h.hashes_hash = image_hash(hashes, all);
     }
     h.hash = image_hash_header(&h);
     memcpy(bytes, &h, sizeof h);

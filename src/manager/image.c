@@ -1,7 +1,7 @@
 /* image: what saving and opening have in common; see image.h. */
 #include "manager/image.h"
 
-#include "base/xxh64.h"
+#include "base/xxh3.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -16,11 +16,16 @@ uint64_t image_lay_out(const uint64_t bytes[PARTS], uint64_t ret_at[PARTS])
     return end;
 }
 
+uint64_t image_hash(const void *pages, size_t size)
+{
+    return size != 0 ? xxh3(pages, size, IMAGE_VERSION) : 0;
+}
+
 uint64_t image_hash_header(const image_header *header)
 {
     unsigned char first[OS_PAGE] = {0};
     image_header copy = *header;
     copy.hash = 0;
     memcpy(first, &copy, sizeof copy);
-    return xxh64(first, sizeof first, IMAGE_VERSION);
+    return image_hash(first, sizeof first);
 }

@@ -21,7 +21,7 @@
 #include <fief/image.h>
 
 enum {
-    IMAGE_VERSION = 1,
+    IMAGE_VERSION = 2,
     IMAGE_ORDER = 0x01020304,
     IMAGE_GRAIN = GATHER_GRAIN,
     IMAGE_WORD = GATHER_WORD,
@@ -79,6 +79,8 @@ struct fief_image {
 /* Where each part begins, and in the end how long the file is. The lengths are at most
  * IMAGE_PART_MAX. */
 uint64_t image_lay_out(const uint64_t bytes[PARTS], uint64_t ret_at[PARTS]);
+/* Of whole pages: an empty image has none of hashes. */
+uint64_t image_hash(const void *pages, size_t size);
 uint64_t image_hash_header(const image_header *header);
 /* In 64-bit words, as the part has them: one bit a word of the data. */
 static inline uint64_t image_pointer_bytes(uint64_t data)

@@ -9,7 +9,6 @@
 #include "manager/image.h"
 
 #include "base/size.h"
-#include "base/xxh64.h"
 #include "guard.h"
 #include "os/os.h"
 
@@ -101,7 +100,7 @@ static bool header_is_sound(opener *o, uint64_t file_size)
     }
     uint64_t hash = h->hash;
     memset(o->first + offsetof(image_header, hash), 0, sizeof hash);
-    if (xxh64(o->first, sizeof o->first, IMAGE_VERSION) != hash) {
+    if (image_hash(o->first, sizeof o->first) != hash) {
         return fail(o, FIEF_BAD_IMAGE, "has a damaged header");
     }
     if (!lengths_agree(h, o->image->at)) {
@@ -138,7 +137,7 @@ static bool check_page(fief_image *image, uint64_t number)
         return true;
     }
     uint64_t hash = word_at(part_at(image, PART_HASHES), number - 1);
-    if (xxh64(image->map.start + number * OS_PAGE, OS_PAGE, IMAGE_VERSION) != hash) {
+    if (image_hash(image->map.start + number * OS_PAGE, OS_PAGE) != hash) {
         return false;
     }
     image->checked[number / 8] |= (uint8_t)(1 << number % 8);
@@ -165,7 +164,7 @@ static bool check_hashes(fief_image *image)
 {
     const image_header *h = &image->header;
     uint64_t size = fief_round_up(h->bytes[PART_HASHES], OS_PAGE);
-    if (xxh64(part_at(image, PART_HASHES), size, IMAGE_VERSION) != h->hashes_hash) {
+    if (image_hash(part_at(image, PART_HASHES), size) != h->hashes_hash) {
         return false;
     }
     for (uint64_t number = image->at[PART_HASHES] / OS_PAGE; number * OS_PAGE < h->size; number++) {

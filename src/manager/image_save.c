@@ -168,12 +168,11 @@ static bool hash_pages(saver *s)
     for (unsigned part = 0; part < PART_HASHES; part++) {
         const unsigned char *bytes = s->parts[part].start;
         for (uint64_t at = 0; at < s->header.bytes[part]; at += OS_PAGE) {
-            *next++ = xxh64(bytes + at, OS_PAGE, IMAGE_VERSION);
+            *next++ = image_hash(bytes + at, OS_PAGE);
         }
     }
     s->header.hashes_hash =
-        xxh64(s->parts[PART_HASHES].start, fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE),
-              IMAGE_VERSION);
+        image_hash(s->parts[PART_HASHES].start, fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE));
     return true;
 }
 
