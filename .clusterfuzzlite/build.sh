@@ -14,7 +14,8 @@ esac
 
 library=(src/base/*.c src/core/*.c src/manager/*.c src/sites/plain.c src/sites/none.c src/os/modules.c)
 [[ $guard != poison ]] || library+=(src/guard/poison/*.c)
-posix=(src/os/access.c src/os/child.c src/os/fault.c src/os/file.c src/os/posix.c src/os/print.c)
+posix=(src/os/access.c src/os/child.c src/os/fault.c src/os/file.c src/os/numa.c src/os/posix.c
+    src/os/print.c)
 forms=(fuzz/ops.c fuzz/bytes.c fuzz/text.c fuzz/configs.c fuzz/model.c fuzz/run.c fuzz/do_*.c
     fuzz/emit.c fuzz/target.c fuzz/mutate.c fuzz/lox_mutate.c)
 interpreter=()

@@ -14,6 +14,7 @@
 #include <fief/heap.h>
 #include <fief/image.h>
 #include <fief/misuse.h>
+#include <fief/nodes.h>
 #include <fief/parcel.h>
 #include <fief/pool.h>
 #include <fief/runtime.h>

@@ -36,6 +36,12 @@ typedef struct fief_image_config {
     size_t align;                   /**< save: of each block, a power of two, 16 (or 0) to 4096 */
     uint64_t version;               /**< the host's own: an image of another is refused */
     bool lazy;         /**< open: blocks are checked where fief_image_verify asks for it */
+    /** Open: the calling thread's node of memory (nodes.h) has a copy for itself, which is made and
+     * checked whole when the first runtime there asks for it, and is the same for all runtimes of
+     * the process that ask there for the same file, bound to the same externals. It takes memory as
+     * large as the image for each node, until the last of them closes it; then in guarded builds
+     * its addresses don't stay. With one node it is mapped as ever. */
+    bool per_node;
     fief_error *error; /**< filled when the call fails */
 } fief_image_config;
 

@@ -10,6 +10,7 @@
 #include <fief/arena.h>
 #include <fief/heap.h>
 #include <fief/misuse.h>
+#include <fief/nodes.h>
 #include <fief/pool.h>
 #include <fief/stack.h>
 #include <fief/stats.h>
@@ -115,6 +116,13 @@ typedef struct fief_config {
     bool (*on_misuse)(const fief_misuse *misuse, void *user);
     void *user;        /**< the host's, handed to each of its functions */
     fief_error *error; /**< filled when fief_open returns NULL */
+    /** Where its pages lie on a machine with several nodes; not with `buffer`. One call to the
+     * system for all of its address space, in the open, and none afterwards. */
+    fief_placement placement;
+    /** The same for a strategy's spans of 64 KiB and more, laid on them when they are taken: a call
+     * for each, and another when it is given back. With one of these that differs from `placement`,
+     * `recycle_range` leaves nothing for the next. */
+    fief_placement placements[FIEF_STRATEGIES];
 } fief_config;
 
 /** One resolved cell: the allocator that serves this kind in this context. Eight bytes, so that the
@@ -222,7 +230,8 @@ FIEF_INLINE void fief_drop(fief_runtime *rt)
 /** A remark in the trace, at this point of it: "collection 12". Without a trace, nothing. */
 FIEF_API void fief_trace_mark(fief_runtime *rt, const char *text);
 
-/** Makes the calling thread the owner. */
+/** Makes the calling thread the owner. Pages stay on the node where they lie: fief_follow brings
+ * them. */
 FIEF_API void fief_adopt(fief_runtime *rt);
 
 /** A range: address space that outlives the runtimes which live in it, one at a time. Opening a
@@ -234,9 +243,9 @@ FIEF_API fief_range *fief_range_open(size_t reserve_bytes);
  * fine. */
 FIEF_API bool fief_range_close(fief_range *range);
 
-/** Ranges wait for runtimes that ask for one (config.recycle_range): at most 16 in the process,
- * each taken by one thread, whichever left it. Gives those that wait to the system; returns how
- * many. From any thread. */
+/** Ranges wait for runtimes that ask for one (config.recycle_range): at most 16 for each node of
+ * memory, each taken by one thread of that node, whichever left it. Gives those that wait to the
+ * system; returns how many. From any thread. */
 FIEF_API size_t fief_trim_idle(void);
 
 /** The runtime's own heap; it lives as long as the runtime does, as do the next three. */

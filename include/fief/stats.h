@@ -5,6 +5,7 @@
 #define FIEF_STATS_H
 
 #include <fief/base.h>
+#include <fief/nodes.h>
 
 FIEF_BEGIN
 
@@ -60,6 +61,12 @@ FIEF_API fief_count fief_stats_kind(const fief_runtime *rt, unsigned kind);
 FIEF_API size_t fief_stats_held(const fief_runtime *rt);
 /** Their maximum. */
 FIEF_API size_t fief_stats_held_peak(const fief_runtime *rt);
+/** How the pages of a strategy are placed on nodes of memory; of FIEF_NO_STRATEGY, those of the
+ * runtime. All are FIEF_NODE_DEFAULT where there is one node. */
+FIEF_API fief_placement fief_stats_placement(const fief_runtime *rt, fief_strategy strategy);
+/** Bytes in pages that the system did not place as config.placements has it: they are used, and lie
+ * where they came to lie. Counted when they are taken, and never taken off. */
+FIEF_API size_t fief_stats_unplaced(const fief_runtime *rt);
 /** A table for people. As snprintf: at most `size` bytes with the terminator, and the length that
  * the whole would have. */
 FIEF_API size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size);

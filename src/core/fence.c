@@ -40,6 +40,9 @@ void *fence_take(core *c, fief_strategy strategy, void *owner, size_t size, size
         entry[i].tail = (uint16_t)strategy;
     }
     entry->prev = front;
+    if (c->space.apart) {
+        space_settle(&c->space, entry->first, 0, pages); /* its strategy is known only now */
+    }
     guard_claim(start, pages << PAGE_SHIFT);
     unsigned char *end = start + (pages << PAGE_SHIFT) - OS_PAGE;
     return front ? start + OS_PAGE : end - fief_round_up(size == 0 ? 1 : size, align);

@@ -6,12 +6,12 @@
 
 enum { LINE_SHIFT = 6 };
 
-static fief_range *places[IDLE_PLACES];
+static fief_range *places[IDLE_ROWS][IDLE_PLACES];
 
 /* Threads begin at places of their own, where they left what is warm in their caches. */
-static fief_range **place_of(size_t first, size_t nth)
+static fief_range **idle_place(unsigned node, size_t nth)
 {
-    return &places[(first + nth) % IDLE_PLACES];
+    return &places[node % IDLE_ROWS][nth % IDLE_PLACES];
 }
 
 static size_t first_place(void)
@@ -19,13 +19,19 @@ static size_t first_place(void)
     return (os_thread() >> LINE_SHIFT) * 0x9E3779B97F4A7C15u >> 48;
 }
 
-fief_range *idle_take(size_t asked, bool huge)
+static bool is_wished(const fief_range *range, const idle_wish *wish)
+{
+    return range->asked == wish->asked && range->huge == wish->huge && range->node == wish->node &&
+           is_placed_so(range->place, wish->place);
+}
+
+fief_range *idle_take(const idle_wish *wish)
 {
     const size_t first = first_place();
     for (size_t i = 0; i < IDLE_PLACES; i++) {
-        fief_range **place = place_of(first, i);
+        fief_range **place = idle_place(wish->node, first + i);
         fief_range *range = place_look(place) != NULL ? place_empty(place) : NULL;
-        if (range != NULL && range->asked == asked && range->huge == huge) {
+        if (range != NULL && is_wished(range, wish)) {
             return range;
         }
         if (range != NULL && !idle_put(range)) {
@@ -39,7 +45,7 @@ bool idle_put(fief_range *range)
 {
     const size_t first = first_place();
     for (size_t i = 0; i < IDLE_PLACES; i++) {
-        fief_range **place = place_of(first, i);
+        fief_range **place = idle_place(range->node, first + i);
         if (place_look(place) == NULL && place_fill(place, range)) {
             return true;
         }
@@ -50,8 +56,8 @@ bool idle_put(fief_range *range)
 size_t idle_trim(void)
 {
     size_t closed = 0;
-    for (size_t i = 0; i < IDLE_PLACES; i++) {
-        fief_range *range = place_empty(&places[i]);
+    for (size_t i = 0; i < (size_t)IDLE_ROWS * IDLE_PLACES; i++) {
+        fief_range *range = place_empty(&places[i / IDLE_PLACES][i % IDLE_PLACES]);
         if (range != NULL) {
             range_close(range);
             closed++;

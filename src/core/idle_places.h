@@ -5,7 +5,7 @@
 
 #include "core/space.h"
 
-enum { IDLE_PLACES = 16 };
+enum { IDLE_ROWS = 16, IDLE_PLACES = 16 };
 
 static inline fief_range *place_look(fief_range *const *place)
 {

@@ -34,9 +34,13 @@ static uint64_t moved_event(uint64_t event, uint64_t base, uint64_t newest)
     return newest + 1 + (event > base ? event - base : 0);
 }
 
-static void own_pages(const arena *to, const unsigned char *start, size_t pages)
+static void own_pages(const arena *to, const arena *from, unsigned char *start, size_t pages)
 {
-    page *entry = space_page(&to->core->space, start);
+    space *s = &to->core->space;
+    page *entry = space_page(s, start);
+    if (s->apart) {
+        space_resettle(s, start, pages << PAGE_SHIFT, from->strategy, to->strategy);
+    }
     for (size_t i = 0; i < pages; i++) {
         entry[i].owner = (void *)(uintptr_t)to;
     }
@@ -48,7 +52,7 @@ static void move_spans(arena *to, arena *from, uint64_t base, uint64_t newest)
     arena_span **link = to->current != NULL ? &to->current->next : &to->first;
     for (arena_span *span = from->first; span != spare; span = span->next) {
         span->entered = moved_event(span->entered, base, newest);
-        own_pages(to, span->start, span->pages);
+        own_pages(to, from, span->start, span->pages);
     }
     if (to->current != NULL) {
         to->current->left = to->window.arena;
@@ -80,7 +84,7 @@ static void move_attachments(arena *to, arena *from, uint64_t base, uint64_t new
         attachment *node = *link;
         node->event = moved_event(node->event, base, newest);
         if (node->kind == ATTACHED_RUN) {
-            own_pages(to, node->start, node->size);
+            own_pages(to, from, node->start, node->size);
         }
     }
     *link = to->attached;

@@ -33,6 +33,12 @@ enum { RECORD_STACK = 0xFFFFFF };
 #define OPERATION_MAX (((uint64_t)1 << 34) - 1)
 enum { CELL_SHIFT = 6, CELL = 1 << CELL_SHIFT, LEDGER_SHIFT = 2, SIZE_IN_PAGES = (1 << 27) - 1 };
 
+/* Of so many pages. */
+static inline size_t ledger_bytes(size_t pages)
+{
+    return (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
+}
+
 /* Bytes outside the range that blocks lie in too: an arena's initial buffer. */
 typedef struct annex {
     struct annex *next;

@@ -81,11 +81,6 @@ size_t range_minimum(size_t root_size, bool ledger)
            (ledger ? least / 4 + OS_PAGE : 0);
 }
 
-static size_t ledger_bytes(size_t pages)
-{
-    return (pages << PAGE_SHIFT) >> LEDGER_SHIFT;
-}
-
 static bool is_huge(const fief_range *r, uint32_t pages)
 {
     return r->huge || (size_t)pages << PAGE_SHIFT > huge_from;
@@ -132,6 +127,10 @@ bool range_ledger(fief_range *r)
     if (r->ledger == NULL) {
         r->ledger = os_reserve(ledger_bytes(r->pages));
         r->ledger_pages = 0;
+        if (r->ledger != NULL && !range_place_part(r, r->ledger, ledger_bytes(r->pages))) {
+            os_release(r->ledger, ledger_bytes(r->pages));
+            r->ledger = NULL;
+        }
     }
     return r->ledger != NULL && commit_ledger(r, r->committed);
 }

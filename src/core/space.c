@@ -67,6 +67,9 @@ static bool in_head(const space *s)
 static void leave(const space *s)
 {
     fief_range *r = s->range;
+    if (s->apart) {
+        range_mix(r);
+    }
     unsigned char **used = in_head(s) ? &r->head_used : &r->more_used;
     *used = *used > s->meta_cursor ? *used : s->meta_cursor;
     if (!in_head(s)) {
@@ -94,7 +97,7 @@ void space_close(const space *s)
     if (range->kept || range->recycled) {
         leave(s);
     }
-    if (!range->kept && !(range->recycled && idle_put(range))) {
+    if (!range->kept && !(range->recycled && !range_is_mixed(range) && idle_put(range))) {
         range_close(range);
     }
 }
@@ -247,6 +250,9 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
     }
     space_own(s, run, 0, pages, kind, owner);
     hold(s, pages);
+    if (s->apart) {
+        space_settle(s, run, 0, pages);
+    }
     return page_start(s, run);
 }
 
@@ -278,6 +284,9 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
     }
     space_own(s, first, old_pages, new_pages, (page_kind)head->kind, head->owner);
     hold(s, more);
+    if (s->apart) {
+        space_settle(s, first, old_pages, new_pages);
+    }
     return true;
 }
 
@@ -294,6 +303,7 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     uint32_t first = (uint32_t)((size_t)(span - s->base) >> PAGE_SHIFT);
     size_t freed = pages - keep_pages, bytes = freed << PAGE_SHIFT;
     s->held -= bytes;
+    bool dropped = s->apart && !s->leaving && space_unsettle(s, first, keep_pages, pages);
     if (s->ledger != NULL) {
         ledger_forget(s, first + (uint32_t)keep_pages, freed);
     }
@@ -301,7 +311,9 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->map[first].length = (uint32_t)keep_pages;
     }
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
-    if (s->dirty + bytes > s->retain && s->range->reserve != NULL && !s->leaving) {
+    if (dropped) {
+        /* they are as new */
+    } else if (s->dirty + bytes > s->retain && s->range->reserve != NULL && !s->leaving) {
         space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     } else {
         s->dirty += bytes;

@@ -14,7 +14,9 @@
 #ifndef FIEF_SPACE_H
 #define FIEF_SPACE_H
 
-#include <fief/base.h>
+#include "os/os.h"
+
+#include <fief/stats.h>
 
 enum { PAGE_SHIFT = 16, PAGE_SIZE = 1 << PAGE_SHIFT, SPACE_BINS = 32, META_CLASSES = 11,
        SPACE_OS_PAGE = 4096 };
@@ -56,9 +58,11 @@ struct fief_range {
     unsigned char *reserve;               /* NULL: the caller's buffer */
     struct record *ledger;                /* NULL: nobody has needed it yet */
     uint32_t ledger_pages;                /* whose records are usable */
-    bool map_ready : 1, taken : 1, kept : 1;
-    bool recycled : 1; /* it waits for the next runtime among the idle ones */
-    bool huge : 1;     /* of huge pages, where the system has them */
+    uint16_t map_ready : 1, taken : 1, kept : 1;
+    uint16_t recycled : 1; /* it waits for the next runtime among the idle ones */
+    uint16_t huge : 1;     /* of huge pages, where the system has them */
+    uint16_t node : 10;    /* whose pages it has, as far as they lie where they are used */
+    os_placement place;    /* of its pages, but for spans whose strategy has another */
     size_t head_size, reserve_size;
     size_t asked; /* of reserve_size: what the system may have halved */
     struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
@@ -69,6 +73,18 @@ fief_range *range_open(size_t reserve_bytes);
 /* A range laid out in the caller's own bytes. */
 fief_range *range_in(void *buffer, size_t size, size_t root_size, bool ledger);
 void range_close(fief_range *range);
+/* place.c: its pages lie so from now on, those that are there, too. False: the system refuses,
+ * and the range is mixed. */
+bool range_place(fief_range *range, os_placement place);
+static inline bool is_placed_so(os_placement a, os_placement b)
+{
+    return a.policy == b.policy && a.node == b.node;
+}
+/* Some of its pages lie otherwise: the next runtime in it asks anew. */
+void range_mix(fief_range *range);
+bool range_is_mixed(const fief_range *range);
+/* The same for a part that was reserved by itself. */
+bool range_place_part(const fief_range *range, void *start, size_t size);
 /* Makes pages up to `until` usable, with their records if the ledger is kept. */
 bool range_commit(fief_range *range, uint32_t until, bool ledger);
 /* Makes the ledger usable for the pages that are committed. */
@@ -92,6 +108,7 @@ typedef struct space {
     uint32_t bins[SPACE_BINS];
     uint32_t bin_bits;
     bool leaving; /* pages are given back to nobody: all of them go at once, soon */
+    bool apart;   /* strategies have placements of their own, which lie behind the range */
     fief_range *range;
     unsigned char *meta_cursor, *meta_limit, *meta_used;
     void *meta_vacant[META_CLASSES];
@@ -100,6 +117,12 @@ typedef struct space {
     graves graves;
     size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */
 } space;
+
+/* Where the pages of each strategy lie; they stand between the range and its runtime. */
+typedef struct placements {
+    os_placement of[FIEF_STRATEGIES];
+    size_t refused; /* bytes that the system did not place so */
+} placements;
 
 /* Moves into the range, which must not be taken. */
 void space_open(space *s, fief_range *range, size_t retain);
@@ -128,6 +151,21 @@ bool graves_open(space *s, size_t budget);
 void graves_settle(space *s);
 /* The entries of pages [from, pages) of the span that starts at `first`. */
 void space_own(space *s, uint32_t first, size_t from, size_t pages, page_kind kind, void *owner);
+/* place.c: before anything else is kept in the space. */
+void space_place(space *s, const os_placement of[FIEF_STRATEGIES]);
+/* Where a strategy's pages lie. */
+os_placement space_placement(const space *s, fief_strategy strategy);
+/* Bytes that the system refused to place. */
+size_t space_unplaced(const space *s);
+/* Pages [from, until) of the span that starts at `first` were taken, and are placed as its strategy
+ * has it; are given back, and are as the others of the range (and dropped: true); become another
+ * strategy's. */
+void space_settle(space *s, uint32_t first, size_t from, size_t until);
+bool space_unsettle(space *s, uint32_t first, size_t from, size_t until);
+void space_resettle(space *s, unsigned char *start, size_t bytes, fief_strategy from,
+                    fief_strategy to);
+/* What lies where it was touched comes to the calling thread's node. False: not all of it. */
+bool space_follow(space *s);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
 /* Gives free pages to the OS; returns the bytes. */
 size_t space_trim(space *s);

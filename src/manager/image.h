@@ -67,8 +67,11 @@ typedef struct image_binding {
     uint64_t external; /* the number of its name */
 } image_binding;
 
+typedef struct image_copy image_copy;
+
 struct fief_image {
     image_map map; /* first */
+    image_copy *copy; /* NULL: it is mapped for this runtime alone */
     core *core;
     image_header header; /* checked */
     uint64_t at[PARTS];  /* where each part begins */
@@ -87,6 +90,15 @@ static inline uint64_t image_pointer_bytes(uint64_t data)
 {
     return (data / IMAGE_WORD + 63) / 64 * 8;
 }
+
+/* image_copies.c, between os_lock and os_unlock: the node's copy of the file with this header,
+ * bound to these externals, becomes the image's; false: there is none. The image becomes it; false:
+ * memory is short. */
+uint64_t image_hash_externals(const fief_image_config *config);
+bool image_copy_find(fief_image *image, uint64_t externals, unsigned node);
+bool image_copy_keep(fief_image *image, uint64_t externals, unsigned node);
+/* One user less; takes the lock by itself. */
+void image_copy_give(image_copy *copy);
 
 /* image_open.c: what is known of a block of an image. */
 void image_describe(const core *c, fief_misuse *m);

@@ -24,6 +24,7 @@ typedef struct opener {
     fief_image *image;
     unsigned char first[OS_PAGE]; /* the header's, as it was read */
     bool failed;
+    bool copies; /* the node is to have it for itself */
 } opener;
 
 static bool fail(opener *o, fief_status status, const char *format, ...) FIEF_PRINTF(3, 4);
@@ -333,9 +334,21 @@ static bool check_whole(opener *o)
     return check_data(o);
 }
 
+/* A page that is written to is the process's own, and lies as the mapping is placed. */
+static void make_own(const fief_image *image)
+{
+    for (uint64_t at = 0; at < image->map.size; at += OS_PAGE) {
+        volatile unsigned char *byte = image->map.start + at;
+        *byte = *byte;
+    }
+}
+
 static bool make_ready(opener *o)
 {
     fief_image *image = o->image;
+    if (o->copies) {
+        make_own(image);
+    }
     if (!check_hashes(image)) {
         return fail(o, FIEF_BAD_IMAGE, "is damaged: its hashes have another hash");
     }
@@ -343,7 +356,7 @@ static bool make_ready(opener *o)
     if (!parts) {
         return fail(o, FIEF_BAD_IMAGE, "is damaged where it says what it needs");
     }
-    if ((!o->config.lazy || image->relocated) && !check_whole(o)) {
+    if ((!o->config.lazy || image->relocated || o->copies) && !check_whole(o)) {
         return false;
     }
     if (!bind(o)) {
@@ -369,17 +382,21 @@ static bool read_header(opener *o, int file, uint64_t size)
     return header_is_sound(o, size);
 }
 
+/* A bit for each page. */
+static bool keep_checks(opener *o)
+{
+    o->image->checked = space_meta(&o->r->core.space, o->image->header.size / OS_PAGE / 8 + 1);
+    return o->image->checked != NULL ||
+           fail(o, FIEF_NO_MEMORY, "needs memory for its descriptor");
+}
+
 static bool map(opener *o, int file)
 {
     fief_image *image = o->image;
     const image_header *h = &image->header;
-    bool binds = h->bytes[PART_BINDINGS] != 0;
-    image->checked = space_meta(&o->r->core.space, h->size / OS_PAGE / 8 + 1);
-    if (image->checked == NULL) {
-        return fail(o, FIEF_NO_MEMORY, "needs memory for its descriptor");
-    }
+    bool changes = h->bytes[PART_BINDINGS] != 0 || o->copies;
     image->map.size = h->size;
-    image->map.start = os_map_file(file, (uintptr_t)h->base, h->size, binds);
+    image->map.start = os_map_file(file, (uintptr_t)h->base, h->size, changes);
     if (image->map.start == NULL) {
         image->relocated = true;
         image->map.start = os_map_file(file, 0, h->size, true);
@@ -394,9 +411,42 @@ static bool look_at(opener *o)
     if (!os_try(make_ready_or_fail, o)) {
         return fail(o, FIEF_BAD_IMAGE, "changed while it was opened");
     }
-    bool writable = image->relocated || image->header.bytes[PART_BINDINGS] != 0;
+    bool writable = image->relocated || image->header.bytes[PART_BINDINGS] != 0 || o->copies;
     return !o->failed && (!writable || os_seal(image->map.start, image->map.size) ||
                           fail(o, FIEF_NO_MEMORY, "can't be made read-only"));
+}
+
+/* ---- a copy for each node ---- */
+
+static bool place_copy(opener *o, unsigned node)
+{
+    os_placement place = {.policy = OS_ON, .node = node & (OS_NODES_MAX - 1)};
+    return os_place(o->image->map.start, o->image->map.size, place, false) ||
+           fail(o, FIEF_NO_MEMORY, "can't be placed on node %u", node);
+}
+
+static bool make_copy(opener *o, int file, uint64_t externals, unsigned node)
+{
+    return map(o, file) && place_copy(o, node) && look_at(o) &&
+           (image_copy_keep(o->image, externals, node) ||
+            fail(o, FIEF_NO_MEMORY, "needs memory for its copy"));
+}
+
+/* What was checked when it was made, nobody checks again. */
+static bool share_copy(opener *o, int file)
+{
+    fief_image *image = o->image;
+    unsigned node = os_node();
+    uint64_t externals =
+        image->header.bytes[PART_BINDINGS] != 0 ? image_hash_externals(&o->config) : 0;
+    os_lock();
+    bool found = image_copy_find(image, externals, node);
+    bool made = !found && make_copy(o, file, externals, node);
+    os_unlock();
+    if (found) {
+        memset(image->checked, 0xFF, image->header.size / OS_PAGE / 8 + 1);
+    }
+    return found || made;
 }
 
 /* ---- the verbs ---- */
@@ -411,7 +461,7 @@ static void give_descriptor(core *c, fief_image *image)
 
 static void give_up(opener *o)
 {
-    if (o->image->map.start != NULL) {
+    if (o->image->map.start != NULL) { /* a copy that was made is not given up */
         os_release(o->image->map.start, o->image->map.size);
     }
     give_descriptor(&o->r->core, o->image);
@@ -430,9 +480,11 @@ static bool open_file(opener *o)
     if (file < 0) {
         return fail(o, FIEF_NO_FILE, "can't be opened, or is no file");
     }
-    bool mapped = read_header(o, file, size) && map(o, file);
+    o->copies = o->config.per_node && os_nodes() > 1;
+    bool opened = read_header(o, file, size) && keep_checks(o) &&
+                  (o->copies ? share_copy(o, file) : map(o, file) && look_at(o));
     os_close_file(file);
-    return mapped && look_at(o);
+    return opened;
 }
 
 fief_image *fief_image_open(fief_runtime *rt, const char *path, const fief_image_config *config)
@@ -469,14 +521,21 @@ static void drop(core *c, image_map *map)
         link = &(*link)->next;
     }
     *link = map->next;
-    os_release(map->start, map->size);
-    give_descriptor(c, (fief_image *)(void *)map);
+    fief_image *image = (fief_image *)(void *)map;
+    if (image->copy != NULL) {
+        image_copy_give(image->copy);
+    } else {
+        os_release(map->start, map->size);
+    }
+    give_descriptor(c, image);
 }
 
-/* A guarded build keeps the addresses, so that a late use is told. */
+/* A guarded build keeps the addresses, so that a late use is told; but not of a copy, which others
+ * may still read. */
 static void close_map(core *c, image_map *map)
 {
-    if (!GUARD_SHUT || !os_shut(map->start, map->size)) {
+    bool is_shared = ((fief_image *)(void *)map)->copy != NULL;
+    if (!GUARD_SHUT || is_shared || !os_shut(map->start, map->size)) {
         drop(c, map);
     } else {
         map->closed = true;

@@ -185,13 +185,22 @@ static fief_runtime *without_trace(runtime *r, const fief_config *config, fief_s
     return NULL;
 }
 
+/* The pages that wait lie where they were touched, or on the node that was asked for. */
+static idle_wish wish_for(const fief_config *config, size_t reserve)
+{
+    os_placement place = nodes_placement(config);
+    return (idle_wish){reserve, config->huge_pages,
+                       place.policy == OS_ON ? place.node : os_node(), place};
+}
+
 static fief_range *range_for(const fief_config *config, size_t reserve)
 {
     if (config->range != NULL) {
         return config->range;
     }
     bool recycles = config->recycle_range && config->buffer == NULL && !GUARD_SHUT;
-    fief_range *idle = recycles ? idle_take(reserve, config->huge_pages) : NULL;
+    const idle_wish wish = recycles ? wish_for(config, reserve) : (idle_wish){0};
+    fief_range *idle = recycles ? idle_take(&wish) : NULL;
     if (idle != NULL) {
         return idle;
     }
@@ -202,6 +211,29 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
             : range_open(reserve);
     if (range != NULL) {
         range->recycled = recycles;
+        range->node = wish.node & (OS_NODES_MAX - 1);
+    }
+    return range;
+}
+
+/* A range whose pages lie as they are to. */
+static fief_range *find_range(const fief_config *config)
+{
+    size_t reserve = config->reserve_bytes != 0 ? config->reserve_bytes : reserve_default;
+    fief_range *range = range_for(config, reserve);
+    if (range == NULL) {
+        (void)refuse(config->error, FIEF_NO_MEMORY,
+                     "the system refused to reserve %zu bytes, and every half of it", reserve);
+        return NULL;
+    }
+    range->huge = config->huge_pages;
+    if (range->reserve != NULL && !range_place(range, nodes_placement(config))) {
+        if (!range->kept) {
+            range_close(range);
+        }
+        (void)refuse(config->error, FIEF_NO_MEMORY,
+                     "the system refused to place pages on nodes as asked for");
+        return NULL;
     }
     return range;
 }
@@ -210,6 +242,7 @@ static runtime *move_in(fief_range *range, const fief_config *config)
 {
     space s;
     space_open(&s, range, config->retain_bytes != 0 ? config->retain_bytes : retain_default);
+    nodes_settle(&s, config);
     runtime *r = space_keep(&s, table_bytes(config->kinds, config->kind_count));
     if (r == NULL) {
         space_close(&s);
@@ -250,17 +283,13 @@ fief_runtime *fief_open(const fief_config *given)
     }
     if (!numbers_check(&config, config.error) ||
         !table_check(config.kinds, config.kind_count, config.error) ||
-        !place_check(&config, config.error)) {
+        !place_check(&config, config.error) || !nodes_check(&config, config.error)) {
         return NULL;
     }
-    size_t reserve = config.reserve_bytes != 0 ? config.reserve_bytes : reserve_default;
-    fief_range *range = range_for(&config, reserve);
+    fief_range *range = find_range(&config);
     if (range == NULL) {
-        (void)refuse(config.error, FIEF_NO_MEMORY,
-                     "the system refused to reserve %zu bytes, and every half of it", reserve);
         return NULL;
     }
-    range->huge = config.huge_pages;
     runtime *r = move_in(range, &config);
     if (r != NULL) {
         core_init(r, &config);

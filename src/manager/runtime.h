@@ -73,6 +73,12 @@ void trace_forget(core *c, const fief_misuse *m);
 /* The runtime is closed: the trace is whole. */
 void trace_end(core *c);
 
+/* nodes.c: are the placements possible? That of the runtime; those of its strategies become known
+ * to the space, before anything else is kept in it. */
+bool nodes_check(const fief_config *config, fief_error *error);
+os_placement nodes_placement(const fief_config *config);
+void nodes_settle(space *s, const fief_config *config);
+
 /* leaks.c: reports the blocks of dynamic lifetime that are alive, and returns how many. */
 size_t report_leaks(runtime *r);
 

@@ -111,6 +111,44 @@ size_t fief_stats_held_peak(const fief_runtime *rt)
     return whole_runtime(rt)->core.space.held_peak;
 }
 
+/* ---- nodes ---- */
+
+fief_placement fief_stats_placement(const fief_runtime *rt, fief_strategy strategy)
+{
+    static const fief_node_policy policies[] = {[OS_AS_IT_COMES] = FIEF_NODE_DEFAULT,
+                                                [OS_LOCAL] = FIEF_NODE_LOCAL,
+                                                [OS_ON] = FIEF_NODE_ON,
+                                                [OS_INTERLEAVE] = FIEF_NODE_INTERLEAVE};
+    const space *s = &whole_runtime(rt)->core.space;
+    os_placement p = (unsigned)strategy < FIEF_STRATEGIES ? space_placement(s, strategy)
+                                                          : (os_placement){.policy = 0};
+    return (fief_placement){policies[p.policy], p.node};
+}
+
+size_t fief_stats_unplaced(const fief_runtime *rt)
+{
+    return space_unplaced(&whole_runtime(rt)->core.space);
+}
+
+typedef struct place_words {
+    char text[24];
+} place_words;
+
+static place_words in_place_words(fief_placement p)
+{
+    static const char *const policies[] = {"default", "local", "node %u", "interleaved"};
+    place_words out;
+    (void)snprintf(out.text, sizeof out.text, policies[p.policy], p.node);
+    return out;
+}
+
+static bool is_apart(const fief_runtime *rt, fief_strategy strategy)
+{
+    fief_placement all = fief_stats_placement(rt, FIEF_NO_STRATEGY);
+    fief_placement own = fief_stats_placement(rt, strategy);
+    return own.policy != all.policy || own.node != all.node;
+}
+
 /* ---- fields ---- */
 
 /* Hundredths of a per cent of the used bytes that nobody asked for. */
@@ -252,6 +290,27 @@ static void put_scan(writer *w, const fief_scan_count *n)
     }
 }
 
+/* Only where something was asked for. */
+static void put_nodes(writer *w, const fief_runtime *rt)
+{
+    bool apart = whole_runtime(rt)->core.space.apart;
+    fief_placement all = fief_stats_placement(rt, FIEF_NO_STRATEGY);
+    if (!apart && all.policy == FIEF_NODE_DEFAULT) {
+        return;
+    }
+    put(w, "%u nodes: %s", os_nodes(), in_place_words(all).text);
+    for (unsigned i = FIEF_VM_ARENA; i < FIEF_STRATEGIES; i++) {
+        if (is_apart(rt, (fief_strategy)i)) {
+            fief_placement own = fief_stats_placement(rt, (fief_strategy)i);
+            put(w, ", %s %s", strategy_names[i], in_place_words(own).text);
+        }
+    }
+    if (fief_stats_unplaced(rt) != 0) {
+        put(w, ", %s refused", in_words(fief_stats_unplaced(rt), BYTES).text);
+    }
+    put(w, "\n");
+}
+
 size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
 {
     const runtime *r = whole_runtime(rt);
@@ -264,6 +323,7 @@ size_t fief_stats_text(const fief_runtime *rt, char *buffer, size_t size)
     }
     put_kinds(&w, r);
     put_scan(&w, &r->core.scan.count);
+    put_nodes(&w, rt);
     if (!r->core.shut) {
         put(&w, "- = not counted in this mode (.count_blocks); ");
     }
@@ -290,6 +350,21 @@ static void put_object(writer *w, const char *name, const fief_count *count, boo
     put(w, "}");
 }
 
+static void put_nodes_object(writer *w, const fief_runtime *rt)
+{
+    put(w, ",\"nodes\":{\"count\":%u,\"placement\":\"%s\",\"strategies\":{", os_nodes(),
+        in_place_words(fief_stats_placement(rt, FIEF_NO_STRATEGY)).text);
+    const char *comma = "";
+    for (unsigned i = FIEF_VM_ARENA; i < FIEF_STRATEGIES; i++) {
+        if (is_apart(rt, (fief_strategy)i)) {
+            fief_placement own = fief_stats_placement(rt, (fief_strategy)i);
+            put(w, "%s\"%s\":\"%s\"", comma, strategy_names[i], in_place_words(own).text);
+            comma = ",";
+        }
+    }
+    put(w, "},\"unplaced_bytes\":%zu}", fief_stats_unplaced(rt));
+}
+
 size_t fief_stats_json(const fief_runtime *rt, char *buffer, size_t size)
 {
     const runtime *r = whole_runtime(rt);
@@ -309,7 +384,9 @@ size_t fief_stats_json(const fief_runtime *rt, char *buffer, size_t size)
     }
     const fief_scan_count *n = &r->core.scan.count;
     put(&w, "},\"dangling_scan\":{\"scans\":%zu,\"partial\":%zu,\"looked_at_bytes\":%llu,"
-            "\"nanoseconds\":%llu}}",
+            "\"nanoseconds\":%llu}",
         n->scans, n->partial, (unsigned long long)n->bytes, (unsigned long long)n->nanoseconds);
+    put_nodes_object(&w, rt);
+    put(&w, "}");
     return w.length;
 }

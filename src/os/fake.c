@@ -10,7 +10,7 @@
 enum { FAKE_PAGE = 65536 };
 static const size_t fake_largest = (size_t)64 << 20;
 
-static size_t calls, fail_at, reserves;
+static size_t calls, fail_at, reserves, placed;
 
 static bool fails(void)
 {
@@ -20,7 +20,7 @@ static bool fails(void)
 
 void fake_fail_at(size_t n)
 {
-    calls = 0;
+    calls = placed = 0;
     fail_at = n;
 }
 
@@ -32,6 +32,111 @@ size_t fake_calls(void)
 size_t fake_reserves(void)
 {
     return reserves;
+}
+
+/* ---- nodes: what os_place said of which bytes, newest last ---- */
+
+enum { PLACES = 4096 };
+static unsigned node_count = 1, node_first, node_step = 1, node_here;
+static struct {
+    const unsigned char *start, *end;
+    os_placement place;
+    bool moved; /* pages that were there went along */
+    unsigned node; /* the thread's, then */
+} places[PLACES];
+static size_t place_count;
+
+void fake_nodes(unsigned count, unsigned first, unsigned step)
+{
+    node_count = count;
+    node_first = node_here = first;
+    node_step = step;
+}
+
+void fake_run_on(unsigned node)
+{
+    node_here = node;
+}
+
+size_t fake_places(void)
+{
+    return placed;
+}
+
+unsigned os_nodes(void)
+{
+    return node_count;
+}
+
+bool os_has_node(unsigned node)
+{
+    unsigned number = (node - node_first) / node_step;
+    return node >= node_first && number < node_count && node_first + number * node_step == node;
+}
+
+unsigned os_node(void)
+{
+    return node_count == 1 ? node_first : node_here;
+}
+
+/* The newest that holds the byte; `moved`: that moved what was there. */
+static size_t place_of(const void *address, bool moved)
+{
+    const unsigned char *byte = address;
+    size_t i = place_count;
+    while (i > 0 && (byte < places[i - 1].start || byte >= places[i - 1].end ||
+                     (moved && !places[i - 1].moved))) {
+        i--;
+    }
+    return i;
+}
+
+os_placement fake_placement(const void *address)
+{
+    size_t i = place_of(address, false);
+    return i > 0 ? places[i - 1].place : (os_placement){.policy = OS_AS_IT_COMES};
+}
+
+/* As if all pages were there when they were moved; -1 where none was. */
+int os_node_of(const void *address)
+{
+    size_t i = place_of(address, true);
+    if (i == 0) {
+        return -1;
+    }
+    switch (places[i - 1].place.policy) {
+    case OS_ON: return (int)places[i - 1].place.node;
+    case OS_INTERLEAVE:
+        return (int)(node_first + (uintptr_t)address / OS_PAGE % node_count * node_step);
+    default: return (int)places[i - 1].node;
+    }
+}
+
+bool os_place(void *start, size_t size, os_placement place, bool move)
+{
+    placed++;
+    if (fails() || place_count == PLACES) {
+        return false;
+    }
+    places[place_count].start = start;
+    places[place_count].end = (unsigned char *)start + size;
+    places[place_count].place = place;
+    places[place_count].moved = move;
+    places[place_count++].node = node_here;
+    return true;
+}
+
+/* The bytes may become another reserve's. */
+static void forget_places(const void *start, size_t size)
+{
+    const unsigned char *first = start;
+    size_t kept = 0;
+    for (size_t i = 0; i < place_count; i++) {
+        if (places[i].start < first || places[i].start >= first + size) {
+            places[kept++] = places[i];
+        }
+    }
+    place_count = kept;
 }
 
 /* Refuses more than it likes to give, as a system with a small address space does. */
@@ -50,7 +155,7 @@ void *os_reserve(size_t size)
 
 void os_release(void *start, size_t size)
 {
-    (void)size;
+    forget_places(start, size);
     reserves--;
     free(start);
 }
@@ -189,6 +294,14 @@ bool os_try(void (*work)(void *), void *argument)
 {
     work(argument);
     return true;
+}
+
+void os_lock(void)
+{
+}
+
+void os_unlock(void)
+{
 }
 
 bool os_take_turn(void)

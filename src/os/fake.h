@@ -2,8 +2,7 @@
 #ifndef FIEF_FAKE_H
 #define FIEF_FAKE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "os/os.h"
 
 /* Fail the n-th failable call from now (1 is the next; 0 is never), once. */
 void fake_fail_at(size_t n);
@@ -11,6 +10,14 @@ void fake_fail_at(size_t n);
 size_t fake_calls(void);
 /* Reserves not released yet. */
 size_t fake_reserves(void);
+
+/* Nodes of memory: so many, numbered from `first` in steps of `step`; the calling thread is on that
+ * one. At first there is one, 0. */
+void fake_nodes(unsigned count, unsigned first, unsigned step);
+void fake_run_on(unsigned node);
+/* How the byte's page is to be placed; calls of os_place since fake_fail_at. */
+os_placement fake_placement(const void *address);
+size_t fake_places(void);
 
 /* Files, in memory: how many there are; one made or replaced, false where there is no room; its
  * bytes, which may be changed, NULL where there is none. */

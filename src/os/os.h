@@ -50,6 +50,29 @@ void os_huge_pages(void *start, size_t size);
 void os_small_pages(void *start, size_t size);
 /* Touches the pages ahead of use; a hint. */
 void os_populate(void *start, size_t size);
+/* Nodes of memory (NUMA): how many, 1 where the system has no more, or tells of none; is there one
+ * of that number? They need not be numbered from 0, nor without gaps. The calling thread's; that of
+ * a page, -1: nobody has touched it. */
+enum { OS_NODES_MAX = 1024, OS_NODE_WORDS = OS_NODES_MAX / 64 };
+unsigned os_nodes(void);
+bool os_has_node(unsigned node);
+unsigned os_node(void);
+int os_node_of(const void *address);
+/* Where pages lie that are touched from now on: as the process has it, on the node of who touches
+ * them first, on one node as far as it has room, in turn on all. `move`: those that are there go
+ * there, too. False: the system refuses; some may have moved. With one node nothing is asked. */
+typedef enum os_policy { OS_AS_IT_COMES, OS_LOCAL, OS_ON, OS_INTERLEAVE } os_policy;
+typedef struct os_placement {
+    uint16_t policy : 2;
+    uint16_t node : 10; /* of OS_ON */
+} os_placement;
+bool os_place(void *start, size_t size, os_placement place, bool move);
+/* A list as the system writes it ("0-1,3") is added to a set, which is zero at first: how many. */
+unsigned os_node_list(const char *text, uint64_t ret_nodes[OS_NODE_WORDS]);
+static inline bool os_in_nodes(const uint64_t nodes[OS_NODE_WORDS], unsigned node)
+{
+    return node < OS_NODES_MAX && (nodes[node / 64] >> node % 64 & 1) != 0;
+}
 /* A number for the calling thread, never 0; its stack's bounds (empty: unknown); the process. */
 size_t os_thread(void);
 /* The thread's number as the system and its debuggers have it. */
@@ -108,6 +131,9 @@ bool os_sync_file(int file);
 /* The file of that name is now the one at path, and what was there is gone: whole or not at all. */
 bool os_replace_file(const char *name, const char *path);
 void os_remove_file(const char *name);
+/* One thread of the process at a time, for what is short and asks no host. A fork waits for it. */
+void os_lock(void);
+void os_unlock(void);
 /* Reports of several threads are not mixed: false when it is this thread's turn already, or
  * somebody takes too long; who has true ends its turn. */
 bool os_take_turn(void);

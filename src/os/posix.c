@@ -143,6 +143,31 @@ int os_process(void)
     return (int)getpid();
 }
 
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t forks_wait = PTHREAD_ONCE_INIT;
+
+void os_unlock(void)
+{
+    (void)pthread_mutex_unlock(&turn);
+}
+
+static void lock(void)
+{
+    (void)pthread_mutex_lock(&turn);
+}
+
+/* Or a child would have the lock of a thread that it does not have. */
+static void let_forks_wait(void)
+{
+    (void)pthread_atfork(lock, os_unlock, os_unlock);
+}
+
+void os_lock(void)
+{
+    (void)pthread_once(&forks_wait, let_forks_wait);
+    lock();
+}
+
 void os_stack(const void **ret_start, const void **ret_end)
 {
     pthread_attr_t attributes;

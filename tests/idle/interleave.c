@@ -19,7 +19,9 @@ enum { THREADS_MOST = 3, PICKS_MOST = 100, STACK_SIZE = 64 << 10, RANGES = 6 };
 typedef struct scenario {
     const char *name;
     void (*threads[THREADS_MOST])(void);
-    size_t waiting; /* ranges, at first */
+    size_t waiting; /* ranges, at first: those of node 0 */
+    size_t nodes;   /* threads run on them by turns */
+    size_t step;    /* between their numbers; as many as there are rows: they share one */
 } scenario;
 
 static ucontext_t scheduler, contexts[THREADS_MOST];
@@ -87,24 +89,34 @@ static void run_once(size_t known)
 
 /* ---- who owns what ---- */
 
+static unsigned node_here(void)
+{
+    return running < THREADS_MOST ? (unsigned)(running % current->nodes * current->step) : 0;
+}
+
 static size_t number_of(const fief_range *range)
 {
     return (size_t)(range - ranges);
 }
 
+/* On the node of who makes it: threads run on node 0, unless the scenario has them on their own. */
 static fief_range *make(void)
 {
     fief_range *range = &ranges[made];
-    *range = (fief_range){.asked = 1};
+    *range = (fief_range){.asked = 1, .node = node_here() & (OS_NODES_MAX - 1)};
     is_owned[made++] = true;
     return range;
 }
 
 static fief_range *take(size_t asked)
 {
-    fief_range *range = idle_take(asked, false);
+    const idle_wish wish = {.asked = asked, .node = node_here()};
+    fief_range *range = idle_take(&wish);
     if (range != NULL && is_owned[number_of(range)]) {
         fail("a range has two owners");
+    }
+    if (range != NULL && range->node != node_here()) {
+        fail("a range of another node was taken");
     }
     if (range != NULL) {
         is_owned[number_of(range)] = true;
@@ -185,7 +197,8 @@ static void set_up(void)
         is_owned[i] = is_closed[i] = false;
     }
     for (size_t i = 0; i < IDLE_PLACES; i++) {
-        places[i] = i < current->waiting ? make() : NULL;
+        places[0][i] = i < current->waiting ? make() : NULL;
+        places[1][i] = NULL;
         is_owned[i] = false;
     }
     for (size_t i = 0; i < THREADS_MOST; i++) {
@@ -198,8 +211,12 @@ static void check(void)
 {
     for (size_t number = 0; number < made; number++) {
         size_t found = (size_t)is_owned[number] + (size_t)is_closed[number];
-        for (size_t i = 0; i < IDLE_PLACES; i++) {
-            found += places[i] == &ranges[number];
+        for (size_t i = 0; i < (size_t)IDLE_ROWS * IDLE_PLACES; i++) {
+            const fief_range *there = places[i / IDLE_PLACES][i % IDLE_PLACES];
+            found += there == &ranges[number];
+            if (there == &ranges[number] && there->node % IDLE_ROWS != i / IDLE_PLACES) {
+                fail("a range waits in another node's row");
+            }
         }
         if (found != 1) {
             fail(found == 0 ? "a range is lost" : "a range is in two places");
@@ -230,13 +247,16 @@ static size_t explore(const scenario *s)
 int main(void)
 {
     static const scenario scenarios[] = {
-        {"two take two", {must_take, must_take}, 2},
-        {"two take and put one", {take_and_put, take_and_put}, 1},
-        {"two take and put, one puts", {take_and_put, take_and_put, make_and_put}, 1},
-        {"three put where one fits", {make_and_put, make_and_put, make_and_put}, 1},
-        {"one wants another sort", {take_another_sort, take_and_put}, 2},
-        {"one wants another sort, one puts", {take_another_sort, make_and_put}, 2},
-        {"one trims", {trim, take_and_put, make_and_put}, 1},
+        {"two take two", {must_take, must_take}, 2, 1, 1},
+        {"two take and put one", {take_and_put, take_and_put}, 1, 1, 1},
+        {"two take and put, one puts", {take_and_put, take_and_put, make_and_put}, 1, 1, 1},
+        {"three put where one fits", {make_and_put, make_and_put, make_and_put}, 1, 1, 1},
+        {"one wants another sort", {take_another_sort, take_and_put}, 2, 1, 1},
+        {"one wants another sort, one puts", {take_another_sort, make_and_put}, 2, 1, 1},
+        {"one trims", {trim, take_and_put, make_and_put}, 1, 1, 1},
+        {"two nodes take and put", {take_and_put, take_and_put, make_and_put}, 1, 2, 1},
+        {"two nodes share a row", {take_and_put, take_and_put}, 1, 2, IDLE_ROWS},
+        {"they share it, and one puts", {take_and_put, make_and_put}, 2, 2, IDLE_ROWS},
     };
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
         printf("%s: %zu orders\n", scenarios[i].name, explore(&scenarios[i]));

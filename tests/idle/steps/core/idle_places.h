@@ -4,7 +4,7 @@
 
 #include "core/space.h"
 
-enum { IDLE_PLACES = 2 };
+enum { IDLE_ROWS = 2, IDLE_PLACES = 2 };
 
 /* Another thread may go on now. */
 void step(void);
