@@ -671,7 +671,8 @@ static void settle_resized(run *r, int index, made m, size_t prefix)
  * memory to move to. */
 static bool stays_as_it_is(run *r, const life *l, const block *b, size_t size, const void *moved)
 {
-    if (size > b->counted || size >= b->counted / 2) {
+    if (size > b->counted || size >= b->counted / 2 ||
+        unsized_size(size, FIEF_ALIGN) == b->counted) {
         return size <= b->counted;
     }
     bool stayed = moved == b->start &&

@@ -105,7 +105,7 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized_slow(fief_heap *heap, void
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *heap, size_t size,
                                                                   size_t align);
 
-/* With the 8 bytes before it a block fills whole grains of 16. */
+/** The list of an unsized block: with the 8 bytes before it, it fills whole grains of 16. */
 FIEF_INLINE size_t fief_unsized_class(size_t size)
 {
     return (size + FIEF_UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
@@ -128,8 +128,9 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
     return fresh;
 }
 
-/** Frees a block of the unsized calls. O(1). NULL is fine. What is none, or had the bytes before it
- * overwritten, is misuse in every mode. */
+/** Frees a block of the unsized calls. O(1). NULL is fine. What is no such block is misuse in every
+ * mode, and so is a small one whose 8 bytes in front were overwritten; a second free is told by
+ * guarded builds, and by release above 520 bytes. */
 FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
 {
     fief_heap_free_unsized_slow(heap, block);

@@ -40,7 +40,8 @@ typedef struct fief_image_config {
      * checked whole when the first runtime there asks for it, and is the same for all runtimes of
      * the process that ask there for the same file, bound to the same externals. It takes memory as
      * large as the image for each node, until the last of them closes it; then in guarded builds
-     * its addresses don't stay. With one node it is mapped as ever. */
+     * its addresses don't stay. While one is made, others that want one wait, and a fork. With one
+     * node it is mapped as ever. */
     bool per_node;
     fief_error *error; /**< filled when the call fails */
 } fief_image_config;

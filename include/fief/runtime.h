@@ -87,7 +87,8 @@ typedef struct fief_config {
      * in guarded builds beyond 1 MiB. */
     bool huge_pages;
     /** Lives in the range of one that was closed, where such a one waits, and leaves it to wait for
-     * the next (fief_trim_idle): no system call, and retain_bytes of warm pages. Without effect
+     * the next (fief_trim_idle): no system call but, where there are several nodes, one for the
+     * thread's; and retain_bytes of warm pages. Without effect
      * where `range` or `buffer` is given, and in guarded builds, where the dead stay dead. */
     bool recycle_range;
     const fief_arena_config *vm_arena;       /**< NULL: as it comes */

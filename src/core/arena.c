@@ -665,11 +665,11 @@ static arena_span *span_before(const arena *a, fief_mark mark, unsigned char **r
     return span;
 }
 
-static void go_back(arena *a, arena_span *span, unsigned char *cursor, fief_mark mark)
+static void go_back(arena *a, arena_span *span, unsigned char *cursor, fief_mark mark, bool rest)
 {
     size_t before = a->core->tallies[a->strategy].blocks;
     a->core->dying = BLOCK_REWOUND;
-    arena_undo(a, span, cursor, mark.events, true);
+    arena_undo(a, span, cursor, mark.events, rest);
     if (a->core->trace != NULL) {
         a->core->trace->rewound = before - a->core->tallies[a->strategy].blocks;
     }
@@ -690,7 +690,7 @@ bool arena_rewind(arena *a, fief_mark mark)
                               a->core->unit != 0 ? FIEF_MISUSE_DANGLING_AT_RESET
                                                  : FIEF_MISUSE_DANGLING_AT_REWIND);
     if (may) {
-        go_back(a, span, cursor, mark);
+        go_back(a, span, cursor, mark, true);
     }
     return may;
 }
@@ -699,7 +699,7 @@ void arena_take_back(arena *a, fief_mark mark)
 {
     unsigned char *cursor;
     arena_span *span = span_before(a, mark, &cursor);
-    go_back(a, span, cursor, mark);
+    go_back(a, span, cursor, mark, false);
 }
 
 /* A mark at the zone's end is stale, too, if it was made before: the top stood there by chance. */

@@ -302,8 +302,9 @@ typedef struct arena {
 note arena_note(const arena *a, size_t size, size_t align);
 /* With budget, fallback and on_full. */
 void *arena_alloc(arena *a, size_t size, size_t align);
-/* Without on_full; and back to the mark, when nobody has seen yet what was taken since. */
+/* Without on_full. */
 void *arena_take(arena *a, size_t size, size_t align);
+/* Back to the mark, where nobody has seen yet what was taken since. */
 void arena_take_back(arena *a, fief_mark mark);
 /* Back to a mark that is known to be good. False, as arena_reset: something points at what would
  * die, and the host's handler refused. */

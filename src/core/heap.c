@@ -1,6 +1,10 @@
 /* heap: see include/fief/heap.h. Small blocks are bumped in creation order from 64 KiB pages that
  * all classes share (density and order are what a marking collector walks fastest), and come back
- * to one list a class. What is left of a page when a block does not fit goes to the lists too. */
+ * to one list a class. What is left of a page when a block does not fit goes to the lists too.
+ *
+ *     sized      | 24 | 40 | 24 | 512 ... | 8 |            free says the size
+ *     unsized    | .|24 |.|40    |.|24 |.|520 ...          8 bytes before each say it
+ *                                     ^ bump        ^ bump_end */
 #include "core/core.h"
 
 #include "base/size.h"
@@ -31,8 +35,8 @@ static size_t raw_step(size_t bytes)
     return GUARD_SHUT && bytes + REDZONES < CELL ? CELL : bytes + REDZONES;
 }
 
-/* An unsized block's size and address in one word. A stray pointer has none before it, and whoever
- * writes one byte or more past the block in front leaves none: the lowest byte is never zero. */
+/* An unsized block's size and address in one word. Before a stray pointer there is none, and a
+ * string's zero byte past the block in front breaks it: its lowest byte is never zero. */
 enum { HEAD_SIZE_SHIFT = 48 };
 
 static uint64_t head_of(const void *block, size_t size)
@@ -613,11 +617,13 @@ size_t fief_heap_usable_size(const fief_heap *window, const void *block)
 {
     const heap *h = whole(window);
     const page *entry = space_page(&h->core->space, block);
+    if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED)) {
+        return small_unsized_size(&h->core->space, block);
+    }
     if (entry == NULL || !entry->used) {
         return 0;
     }
     switch (entry->kind) {
-    case PAGE_UNSIZED: return small_unsized_size(&h->core->space, block);
     case PAGE_MEDIUM:
         return medium_find(entry->owner, block) == MEDIUM_BLOCK
                    ? medium_size_of(entry->owner, block)
@@ -703,10 +709,9 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED && window->give_max != 0)) {
         size_t size = small_unsized_size(&h->core->space, block);
         if (FIEF_LIKELY(size != 0)) {
-            fief_vacant **list = &window->unsized[(size + UNSIZED_HEAD) / FIEF_ALIGN];
+            fief_vacant **list = &window->unsized[fief_unsized_class(size)];
             fief_vacant *vacant = block;
-            window->peak = window->live > window->peak ? window->live : window->peak;
-            window->live -= size;
+            count_returned(h, size);
             vacant->next = *list;
             *list = vacant;
             return;
@@ -742,7 +747,8 @@ static void *resize_unsized(heap *h, void *block, size_t new_size)
     if (GUARD_SHUT && block_live(h->core, block, usable, h->core->no_kind) == NULL) {
         return NULL;
     }
-    if (new_size <= usable && new_size >= usable / 2) {
+    if (new_size <= usable &&
+        (new_size >= usable / 2 || unsized_size(new_size, FIEF_ALIGN) == usable)) {
         return block;
     }
     if (!size_is_absurd(new_size) && unsized_in_place(h, block, usable, new_size)) {

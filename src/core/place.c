@@ -75,9 +75,9 @@ size_t space_unplaced(const space *s)
 
 /* What the system refuses is counted, and lies where it comes to lie: memory is worth more than
  * its place. */
-static void lay(const space *s, unsigned char *start, size_t bytes, os_placement place, bool move)
+static void lay(const space *s, unsigned char *start, size_t bytes, os_placement place)
 {
-    if (!os_place(start, bytes, place, move)) {
+    if (!os_place(start, bytes, place, true)) {
         placements_of(s)->refused += bytes;
     }
 }
@@ -87,7 +87,7 @@ void space_resettle(space *s, unsigned char *start, size_t bytes, fief_strategy 
 {
     os_placement place = space_placement(s, to);
     if (!is_placed_so(space_placement(s, from), place)) {
-        lay(s, start, bytes, place, true);
+        lay(s, start, bytes, place);
     }
 }
 
@@ -95,11 +95,12 @@ void space_settle(space *s, uint32_t first, size_t from, size_t until)
 {
     os_placement place = space_placement(s, page_strategy(&s->map[first]));
     if (!is_placed_so(place, s->range->place)) {
-        lay(s, page_start(s, first + from), (until - from) << PAGE_SHIFT, place, true);
+        lay(s, page_start(s, first + from), (until - from) << PAGE_SHIFT, place);
     }
 }
 
-/* Pages that lie elsewhere are worth nothing to who takes them next. */
+/* Pages that lie elsewhere are worth nothing to who takes them next. Where the system refuses, they
+ * are placed anew whoever that is. */
 bool space_unsettle(space *s, uint32_t first, size_t from, size_t until)
 {
     unsigned char *start = page_start(s, first + from);
@@ -108,23 +109,20 @@ bool space_unsettle(space *s, uint32_t first, size_t from, size_t until)
         return false;
     }
     space_discard(start, bytes);
-    lay(s, start, bytes, s->range->place, false);
+    if (!os_place(start, bytes, s->range->place, false)) {
+        range_mix(s->range);
+    }
     return true;
 }
 
 /* ---- another thread ---- */
-
-static bool lies_where_touched(os_placement place)
-{
-    return place.policy == OS_AS_IT_COMES || place.policy == OS_LOCAL;
-}
 
 /* The system moves pages to where they would be made: so they are placed on the node for a
  * moment. */
 static bool follow(void *start, size_t size, os_placement place)
 {
     os_placement on = {.policy = OS_ON, .node = os_node() & (OS_NODES_MAX - 1)};
-    if (!lies_where_touched(place) || size == 0) {
+    if (!is_placed_by_touch(place) || size == 0) {
         return true;
     }
     bool moved = os_place(start, size, on, true);
@@ -159,6 +157,8 @@ bool space_follow(space *s)
     bool map = follow(r->reserve, (size_t)(r->base - r->reserve), r->place);
     bool ledger = r->ledger == NULL || follow(r->ledger, ledger_bytes(r->pages), r->place);
     bool spans = follow_spans(s);
-    r->node = os_node() & (OS_NODES_MAX - 1);
+    if (is_placed_by_touch(r->place)) {
+        r->node = os_node() & (OS_NODES_MAX - 1);
+    }
     return head && map && ledger && spans;
 }

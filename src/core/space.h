@@ -37,7 +37,7 @@ typedef struct page {
     uint8_t kind;
     uint8_t used : 1;   /* belongs to a span */
     uint8_t sealed : 5; /* pages of the system's that are read-only, from its start (arenas) */
-    uint16_t tail;   /* of a small span: bytes at its end that are in no block */
+    uint16_t tail;   /* of a small span: bytes that are in no block, at its end or between */
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
     /* The previous free run (free runs); vacant bytes, while trimming (spans); does its fence lie
@@ -79,6 +79,11 @@ bool range_place(fief_range *range, os_placement place);
 static inline bool is_placed_so(os_placement a, os_placement b)
 {
     return a.policy == b.policy && a.node == b.node;
+}
+/* Whoever touches such a page first has it on his node. */
+static inline bool is_placed_by_touch(os_placement place)
+{
+    return place.policy == OS_AS_IT_COMES || place.policy == OS_LOCAL;
 }
 /* Some of its pages lie otherwise: the next runtime in it asks anew. */
 void range_mix(fief_range *range);

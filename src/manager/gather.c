@@ -98,14 +98,14 @@ static bool is_known(gather *g)
 {
     const arena *a = g->from;
     if (a->strategy == FIEF_STACK) {
-        return gather_fail(g, FIEF_BAD_CONFIG, "%s is no arena that can be saved", a->name);
+        return gather_fail(g, FIEF_BAD_CONFIG, "%s is no arena that can be copied", a->name);
     }
     if (g->r->core.space.ledger == NULL || !a->shut) {
         return gather_fail(g, FIEF_BAD_CONFIG,
                            "the blocks of %s are not recorded: open it with .recorded", a->name);
     }
     if (a->buffer.end != NULL || a->stand_ins != 0) {
-        return gather_fail(g, FIEF_BAD_CONFIG, "%s has blocks in %s, which is not saved", a->name,
+        return gather_fail(g, FIEF_BAD_CONFIG, "%s has blocks in %s, which is not copied", a->name,
                            a->stand_ins != 0 ? "the heap" : "a caller's buffer");
     }
     return true;

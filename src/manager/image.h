@@ -8,7 +8,7 @@
  *     data      the blocks, one after the other
  *     bindings  the words of the data that point at an external, grouped by its name
  *     names     of the externals that are pointed at, each with a NUL
- *     hashes    XXH64 of each page between the header and here
+ *     hashes    XXH3 of each page between the header and here
  *
  * So each bit of the file is under some hash. Numbers are the machine's own: what another machine
  * would read differently, the header tells. docs/images.md says more. */

@@ -418,18 +418,21 @@ static bool look_at(opener *o)
 
 /* ---- a copy for each node ---- */
 
-static bool place_copy(opener *o, unsigned node)
+/* Where the node has no memory, or none for us, the copy lies where it comes to lie. */
+static void place_copy(const fief_image *image, unsigned node)
 {
     os_placement place = {.policy = OS_ON, .node = node & (OS_NODES_MAX - 1)};
-    return os_place(o->image->map.start, o->image->map.size, place, false) ||
-           fail(o, FIEF_NO_MEMORY, "can't be placed on node %u", node);
+    (void)os_place(image->map.start, image->map.size, place, false);
 }
 
 static bool make_copy(opener *o, int file, uint64_t externals, unsigned node)
 {
-    return map(o, file) && place_copy(o, node) && look_at(o) &&
-           (image_copy_keep(o->image, externals, node) ||
-            fail(o, FIEF_NO_MEMORY, "needs memory for its copy"));
+    if (!map(o, file)) {
+        return false;
+    }
+    place_copy(o->image, node);
+    return look_at(o) && (image_copy_keep(o->image, externals, node) ||
+                          fail(o, FIEF_NO_MEMORY, "needs memory for its copy"));
 }
 
 /* What was checked when it was made, nobody checks again. */

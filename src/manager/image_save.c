@@ -171,8 +171,8 @@ static bool hash_pages(saver *s)
             *next++ = image_hash(bytes + at, OS_PAGE);
         }
     }
-    s->header.hashes_hash =
-        image_hash(s->parts[PART_HASHES].start, fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE));
+    size_t all = fief_round_up(s->header.bytes[PART_HASHES], OS_PAGE);
+    s->header.hashes_hash = image_hash(s->parts[PART_HASHES].start, all);
     return true;
 }
 

@@ -69,7 +69,8 @@ static os_placement in_system_words(fief_placement p)
                                         [FIEF_NODE_LOCAL] = OS_LOCAL,
                                         [FIEF_NODE_ON] = OS_ON,
                                         [FIEF_NODE_INTERLEAVE] = OS_INTERLEAVE};
-    return (os_placement){.policy = policies[p.policy] & 3, .node = p.node & (OS_NODES_MAX - 1)};
+    unsigned node = p.policy == FIEF_NODE_ON ? p.node : 0;
+    return (os_placement){.policy = policies[p.policy] & 3, .node = node & (OS_NODES_MAX - 1)};
 }
 
 /* With one node all pages lie on it. */

@@ -18,6 +18,7 @@ typedef struct parcel_block {
     unsigned char *to; /* in the receiver, once it was made */
     size_t size;
     uint32_t grain, kind; /* grain: of the data */
+    size_t kind_peak;     /* its kind's, before it was made */
 } parcel_block;
 
 typedef struct parcel_pointer {
@@ -60,7 +61,7 @@ static bool wrap_pointer(gather *g, const gathered *block, size_t offset, const 
     return home == NULL || gather_points_out(g, block, offset, home);
 }
 
-/* The sum of what is at most 2 GiB of blocks, and 32 bytes for each 16 of them. */
+/* No sum overflows: of 2 GiB at most, blocks have a grain each, and pointers a word. */
 static fief_parcel *parcel_new(gather *g)
 {
     size_t blocks = fief_round_up(sizeof(fief_parcel), GATHER_GRAIN);
@@ -136,12 +137,20 @@ fief_parcel *fief_unit_send_slow(fief_runtime *rt, fief_unit unit, const void *r
 
 /* ---- receive ---- */
 
+/* What there was before it. */
+typedef struct attempt {
+    fief_mark mark;
+    tally own, heap;
+    size_t peak;
+} attempt;
+
 static bool make_blocks(runtime *r, arena *a, fief_parcel *p)
 {
     bool made = true;
     for (size_t i = 0; i < p->count && made; i++) {
         parcel_block *b = &p->blocks[i];
         r->core.kind = b->kind;
+        b->kind_peak = r->core.shut ? kind_tally(&r->core, b->kind)->asked_peak : 0;
         b->to = arena_take(a, b->size, p->align);
         made = b->to != NULL;
         if (made) {
@@ -152,16 +161,39 @@ static bool make_blocks(runtime *r, arena *a, fief_parcel *p)
     return made;
 }
 
+/* Those that were made go, the newest first, and what was counted is as it was: totals and peaks
+ * tell nothing of blocks that nobody saw. */
+static void take_back(runtime *r, arena *a, fief_parcel *p, const attempt *before)
+{
+    core *c = &r->core;
+    arena_take_back(a, before->mark);
+    for (size_t i = p->count; i-- > 0;) {
+        parcel_block *b = &p->blocks[i];
+        if (c->shut && b->to != NULL) {
+            tally *kind = kind_tally(c, b->kind);
+            kind->total -= b->size;
+            kind->asked_peak = b->kind_peak;
+        }
+        b->to = NULL;
+    }
+    size_t refused = c->tallies[a->strategy].refused;
+    c->tallies[a->strategy] = before->own;
+    c->tallies[a->strategy].refused = refused;
+    c->tallies[FIEF_HEAP] = before->heap;
+    a->peak = before->peak;
+}
+
 /* All of them, or none. on_full is asked in between, when nothing of the parcel lies there. */
 static bool unwrap(runtime *r, arena *a, fief_parcel *p)
 {
     do {
-        const fief_mark mark = fief_arena_mark(&a->window.arena);
+        const attempt before = {fief_arena_mark(&a->window.arena),
+                                r->core.tallies[a->strategy], r->core.tallies[FIEF_HEAP], a->peak};
         if (make_blocks(r, a, p)) {
             arena_note_peak(a);
             return true;
         }
-        arena_take_back(a, mark);
+        take_back(r, a, p, &before);
     } while (core_full(&r->core, a->strategy, p->size));
     return false;
 }

@@ -185,12 +185,12 @@ static fief_runtime *without_trace(runtime *r, const fief_config *config, fief_s
     return NULL;
 }
 
-/* The pages that wait lie where they were touched, or on the node that was asked for. */
+/* The pages that wait lie where they were touched, on the node that was asked for, or on all. */
 static idle_wish wish_for(const fief_config *config, size_t reserve)
 {
     os_placement place = nodes_placement(config);
     return (idle_wish){reserve, config->huge_pages,
-                       place.policy == OS_ON ? place.node : os_node(), place};
+                       is_placed_by_touch(place) ? os_node() : place.node, place};
 }
 
 static fief_range *range_for(const fief_config *config, size_t reserve)

@@ -49,12 +49,28 @@ unsigned os_node_list(const char *text, uint64_t ret_nodes[OS_NODE_WORDS])
 
 static size_t read_list(char text[LIST_SIZE])
 {
-    int file = open("/sys/devices/system/node/online", O_RDONLY | O_CLOEXEC);
+    int file = open("/sys/devices/system/node/has_memory", O_RDONLY | O_CLOEXEC);
     ssize_t length = file >= 0 ? read(file, text, LIST_SIZE - 1) : 0;
     if (file >= 0) {
         (void)close(file);
     }
     return length > 0 ? (size_t)length : 0;
+}
+
+/* Of these, the nodes that this process may have memory of. */
+static unsigned keep_allowed(uint64_t nodes[OS_NODE_WORDS])
+{
+    uint64_t allowed[OS_NODE_WORDS] = {0};
+    unsigned count = 0;
+    if (syscall(SYS_get_mempolicy, NULL, allowed, OS_NODES_MAX + 1UL, NULL,
+                MPOL_F_MEMS_ALLOWED) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < OS_NODE_WORDS; i++) {
+        nodes[i] &= allowed[i];
+        count += (unsigned)__builtin_popcountll(nodes[i]);
+    }
+    return count;
 }
 
 /* Who may not ask for a policy may not set one. */
@@ -63,7 +79,8 @@ static void look(void)
     char text[LIST_SIZE];
     text[read_list(text)] = '\0';
     here.count = os_node_list(text, here.nodes);
-    if (here.count == 0 || syscall(SYS_get_mempolicy, NULL, NULL, 0UL, NULL, 0UL) != 0) {
+    here.count = here.count != 0 ? keep_allowed(here.nodes) : 0;
+    if (here.count == 0) {
         here.count = 1;
         here.nodes[0] |= here.nodes[0] == 0;
     }
@@ -85,7 +102,7 @@ bool os_has_node(unsigned node)
 
 unsigned os_node(void)
 {
-    unsigned node = here.first;
+    unsigned node = 0;
     if (os_nodes() == 1 || syscall(SYS_getcpu, NULL, &node, NULL) != 0) {
         return here.first;
     }

@@ -131,7 +131,8 @@ bool os_sync_file(int file);
 /* The file of that name is now the one at path, and what was there is gone: whole or not at all. */
 bool os_replace_file(const char *name, const char *path);
 void os_remove_file(const char *name);
-/* One thread of the process at a time, for what is short and asks no host. A fork waits for it. */
+/* One thread of the process at a time, for what asks no host: at the longest, a copy of an image is
+ * made. A fork waits for it. */
 void os_lock(void);
 void os_unlock(void);
 /* Reports of several threads are not mixed: false when it is this thread's turn already, or

@@ -22,6 +22,7 @@ static struct {
     const char *list; /* NULL: there is no such file */
     unsigned node;
     bool refuses; /* every call that is about policies */
+    uint64_t forbidden[OS_NODE_WORDS];
     int page;     /* what move_pages says of one */
     struct {
         void *start;
@@ -34,7 +35,7 @@ static struct {
 
 static int open_list(const char *path, int flags)
 {
-    cr_assert_str_eq(path, "/sys/devices/system/node/online");
+    cr_assert_str_eq(path, "/sys/devices/system/node/has_memory");
     return system_has.list != NULL && (flags & O_CLOEXEC) != 0 ? 3 : -1;
 }
 
@@ -66,6 +67,18 @@ static long bind_pages(va_list args)
     return 0;
 }
 
+static void tell_allowed(va_list args)
+{
+    cr_expect_null(va_arg(args, void *));
+    uint64_t *nodes = va_arg(args, uint64_t *);
+    cr_expect_eq(va_arg(args, unsigned long), OS_NODES_MAX + 1);
+    cr_expect_null(va_arg(args, void *));
+    cr_expect_eq(va_arg(args, int), MPOL_F_MEMS_ALLOWED);
+    for (size_t i = 0; i < OS_NODE_WORDS && !system_has.refuses; i++) {
+        nodes[i] = ~system_has.forbidden[i];
+    }
+}
+
 static long system_call(long number, ...)
 {
     va_list args;
@@ -83,8 +96,10 @@ static long system_call(long number, ...)
         cr_expect_eq(*page % OS_PAGE, 0);
         cr_expect_null(va_arg(args, void *));
         *va_arg(args, int *) = system_has.page;
+    } else if (number == SYS_get_mempolicy) {
+        tell_allowed(args);
     } else {
-        cr_expect(number == SYS_get_mempolicy || number == SYS_mbind);
+        cr_expect_eq(number, SYS_mbind);
     }
     va_end(args);
     return result;
@@ -130,6 +145,20 @@ Test(numa, a_list_that_makes_no_sense_names_what_it_can)
     cr_expect_eq(read_nodes("3-1\n", nodes), 0);
     cr_expect_eq(read_nodes("1020-99999999999999999999\n", nodes), 4);
     cr_expect_eq(read_nodes("5000\n", nodes), 0);
+}
+
+/* Nodes of processors alone, and those that this process may have no memory of, don't count. */
+Test(numa, only_nodes_whose_memory_may_be_had_count)
+{
+    boot("0-5\n", false);
+    system_has.forbidden[0] = 1 | 1 << 2 | 1 << 5;
+    cr_expect_eq(os_nodes(), 3);
+    cr_expect(os_has_node(1) && os_has_node(3) && os_has_node(4) && !os_has_node(0) &&
+              !os_has_node(2) && !os_has_node(5));
+    boot("0-1\n", false);
+    system_has.forbidden[0] = 1;
+    cr_expect_eq(os_nodes(), 1);
+    cr_expect_eq(os_node(), 1);
 }
 
 /* No file, a kernel without the calls, a container that may not make them. */

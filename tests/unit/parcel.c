@@ -348,7 +348,7 @@ Test(parcel, an_arena_whose_blocks_are_not_known_is_refused)
     const fief_arena_config *configs[] = {&plain, &buffered};
     const char *sentences[] = {
         "the blocks of the compiler arena are not recorded: open it with .recorded",
-        "the compiler arena has blocks in a caller's buffer, which is not saved"};
+        "the compiler arena has blocks in a caller's buffer, which is not copied"};
     for (int i = is_guarded() ? 1 : 0; i < 2; i++) {
         fief_runtime *rt = open_with((fief_config){.compiler_arena = configs[i]});
         fief_unit unit = fief_unit_begin(rt);
@@ -427,6 +427,19 @@ static bool raise_limit(fief_runtime *rt, size_t size, void *user)
     return ++question.times == question.raises && fief_limit_set(rt, FIEF_VM_ARENA, 0);
 }
 
+/* All but how often the host was told no. */
+static void count_all(const fief_runtime *rt, fief_count ret_counts[2 + KINDS])
+{
+    ret_counts[0] = fief_stats_strategy(rt, FIEF_VM_ARENA);
+    ret_counts[1] = fief_stats_strategy(rt, FIEF_HEAP);
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        ret_counts[2 + kind] = fief_stats_kind(rt, kind);
+    }
+    for (size_t i = 0; i < 2 + KINDS; i++) {
+        ret_counts[i].refused = 0;
+    }
+}
+
 Test(parcel, without_room_nothing_is_made_and_the_parcel_can_be_tried_again)
 {
     fief_parcel *parcel = parcel_of_content();
@@ -439,8 +452,13 @@ Test(parcel, without_room_nothing_is_made_and_the_parcel_can_be_tried_again)
     char *native = fief_new(rt, NATIVE, FIEF_NATIVE, 100);
     fill(native, 100, 4);
     size_t used = fief_arena_used(fief_vm_arena(rt));
+    fief_count counts[2 + KINDS];
+    count_all(rt, counts);
     cr_expect_null(receive(rt, &parcel));
     cr_expect_eq(error.status, FIEF_NO_MEMORY);
+    fief_count after[2 + KINDS];
+    count_all(rt, after);
+    cr_expect_arr_eq(after, counts, sizeof counts, "nothing that was made was counted");
     cr_assert_not_null(parcel);
     cr_expect_eq(question.times, 1);
     cr_expect_eq(question.seen, used, "nothing of the parcel is there when the host is asked");
