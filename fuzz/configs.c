@@ -7,7 +7,7 @@ const char *const config_names[CONFIGS] = {
     [CONFIG_ALIGN8] = "align8",   [CONFIG_STRATEGY_LIMITS] = "strategy_limits",
     [CONFIG_BUFFER] = "buffer",   [CONFIG_NO_QUARANTINE] = "no_quarantine",
     [CONFIG_ARENAS] = "arenas",   [CONFIG_SMALL_QUARANTINE] = "small_quarantine",
-    [CONFIG_CUSTOM] = "custom",
+    [CONFIG_CUSTOM] = "custom",   [CONFIG_RECORDED] = "recorded",
 };
 
 const char *const field_names[FIELDS] = {
@@ -29,12 +29,26 @@ const char *const field_names[FIELDS] = {
 #define TEXT_OF(...) #__VA_ARGS__
 #define TEXT(...)    TEXT_OF(__VA_ARGS__)
 
+/* Bytes of a block's own read as no address. */
 #define DECLARATIONS                                                                               \
+    static void tell_ends(const void *block, size_t size, fief_pointers *pointers)                 \
+    {                                                                                              \
+        for (size_t end = 0; end < 2 && size >= sizeof(uint64_t); end++) {                         \
+            size_t at = end != 0 ? (size - sizeof(uint64_t)) & ~(sizeof(uint64_t) - 1) : 0;        \
+            const char *field = (const char *)block + at;                                          \
+            const void *target;                                                                    \
+            memcpy(&target, field, sizeof target);                                                 \
+            if ((uintptr_t)target >> 47 == 0) {                                                    \
+                fief_pointer(pointers, field, target);                                             \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
     static const size_t weak_of_both[] = {8, 16};                                                  \
     static const fief_kind pool_kinds[] = {                                                        \
         {.name = "eight", .size = 8, .any = FIEF_POOL},                                            \
         {.name = "pair", .size = 24, .any = FIEF_POOL},                                            \
-        {.name = "box", .size = 64, .any = FIEF_POOL, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},     \
+        {.name = "box", .size = 64, .any = FIEF_POOL, .in = {[FIEF_LITERAL] = FIEF_VM_ARENA},      \
+         .visit = tell_ends},                                                                      \
         {.name = "page", .size = 4000, .any = FIEF_POOL},                                          \
         {.name = "half", .size = 32768, .any = FIEF_POOL},                                         \
         {.name = "both", .size = 40, .any = FIEF_HEAP, .in = {[FIEF_NATIVE] = FIEF_POOL},          \
@@ -42,12 +56,13 @@ const char *const field_names[FIELDS] = {
         {.name = "text", .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},                            \
         {.name = "node", .any = FIEF_COMPILER_ARENA},                                              \
         {.name = "frame", .any = FIEF_STACK},                                                      \
-        {.name = "lost", .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}},                                  \
+        {.name = "lost", .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}, .visit = tell_ends},              \
         {.name = "walled", .any = FIEF_HEAP, .traits = FIEF_FENCE_BACK},                           \
         {.name = "ditched", .size = 96, .any = FIEF_POOL, .traits = FIEF_FENCE_FRONT},             \
     };                                                                                             \
     static const fief_arena_config presized = {.presize = 100000, .keep_bytes = 1};                \
-    static const fief_arena_config capped = {.max_bytes = 30000};
+    static const fief_arena_config capped = {.max_bytes = 30000};                                  \
+    static const fief_arena_config recorded = {.recorded = true};
 
 DECLARATIONS
 const char config_declarations[] = TEXT(DECLARATIONS);
@@ -71,7 +86,9 @@ enum { POOL_KINDS = sizeof pool_kinds / sizeof pool_kinds[0] };
             .stack_depth = 16)                                                                     \
     CONFIG_(CONFIG_ARENAS, .vm_arena = &presized, .compiler_arena = &capped,                       \
             .frame_stack = &presized)                                                              \
-    CONFIG_(CONFIG_CUSTOM, .kind_count = 0)
+    CONFIG_(CONFIG_CUSTOM, .kind_count = 0)                                                        \
+    CONFIG_(CONFIG_RECORDED, .kinds = pool_kinds, .kind_count = 12, .vm_arena = &recorded,         \
+            .compiler_arena = &recorded, .retain_bytes = 32 << 20)
 
 const fief_config configs[CONFIGS] = {
 #define CONFIG_(id, ...) [id] = {__VA_ARGS__},

@@ -16,6 +16,7 @@ typedef enum config_id {
     CONFIG_SMALL_QUARANTINE, /* and every free page goes back at once */
     CONFIG_ARENAS,           /* presized, capped, small ones */
     CONFIG_CUSTOM,           /* what `row`, `cell` and `field` said */
+    CONFIG_RECORDED,         /* two arenas know their blocks, though nothing is counted */
     CONFIGS
 } config_id;
 

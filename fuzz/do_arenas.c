@@ -82,6 +82,7 @@ void do_arena_open(run *r, const uint64_t *at)
     h->has_cap = c.max_bytes != 0;
     h->opened = ++l->homes_opened;
     h->has_buffer = c.buffer != NULL;
+    h->is_recorded = c.recorded;
     h->last = h->logged = 0;
     for (unsigned i = 0; i < MARKS; i++) {
         l->marks[i].is_set = l->marks[i].is_set && l->marks[i].home != index;

@@ -89,6 +89,7 @@ static void home_is(life *l, int index, fief_arena *arena, fief_strategy strateg
     h->cap = config != NULL ? config->max_bytes : 0;
     h->has_cap = h->cap != 0;
     h->has_buffer = config != NULL && config->buffer_size != 0;
+    h->is_recorded = config != NULL && config->recorded;
     h->last = h->logged = 0;
 }
 
@@ -103,6 +104,9 @@ static void forget_all(life *l)
     memset(l->has_root, 0, sizeof l->has_root);
     for (int i = 0; i < HOMES; i++) {
         l->homes[i].is_open = false;
+    }
+    for (int i = 0; i < IMAGES; i++) {
+        l->images[i].image = NULL;
     }
     l->live = l->top = l->unit_count = l->full_calls = l->homes_opened = 0;
     l->asked = l->heap_used = 0;

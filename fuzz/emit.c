@@ -26,6 +26,8 @@ static const char head_state[] =
     "static fief_mark m[RUNTIMES][MARKS];\n"
     "static fief_unit u[RUNTIMES][UNITS];\n"
     "static fief_parcel *parcel;\n"
+    "static fief_image *image[RUNTIMES][2];\n"
+    "static fief_image_config image_config;\n"
     "static fief_config config;\n"
     "static void *roots[RUNTIMES][4];\n"
     "static fief_arena_config arena_config;\n"
@@ -104,6 +106,9 @@ static const char head_calls[] =
     "   }\n}\n\n";
 
 static const char head_rest[] =
+    "static const char *image_file(void)\n{\n    static char name[40];\n"
+    "    (void)snprintf(name, sizeof name, \"/tmp/repro-%d.img\", (int)getpid());\n"
+    "    return name;\n}\n\n"
     "static void spoil(volatile char *byte)\n{\n    *byte ^= 0x5A;\n}\n\n"
     "static void mend(volatile char *byte)\n{\n    *byte ^= 0x5A;\n}\n\n"
     "static void visit(void *slot, void *unused)\n{\n    (void)slot, (void)unused;\n}\n\n"
@@ -148,7 +153,8 @@ static const char head_main[] = "int main(void)\n{\n    char here[48] = {0};\n"
                                 "    (void)closed, (void)kept, (void)a, (void)p, (void)m, (void)u, "
                                 "(void)arena_config, (void)here, (void)parcel;\n"
                                 "    (void)there, (void)buffer, (void)arena_buffer, "
-                                "(void)pool_kinds, (void)presized, (void)capped;\n"
+                                "(void)pool_kinds, (void)presized, (void)capped, (void)recorded, "
+                                "(void)image, (void)image_config;\n"
                                 "    (void)fill, (void)check, (void)text_of, (void)expect, "
                                 "(void)must_have_seen, (void)range_of;\n"
                                 "    (void)churn, (void)spoil, (void)mend, (void)visit, "
@@ -191,6 +197,7 @@ static unsigned count_of(const char *text, const char *word)
 
 void emit_tail(FILE *c, const char *end)
 {
+    fprintf(c, "    (void)remove(image_file());\n");
     fprintf(c, "    puts(\"repro: the end\");\n    return 0;\n}\n");
     fputs(end, c);
     fprintf(c, "\nbool (*const full_plan[])(void) = {");

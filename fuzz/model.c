@@ -93,6 +93,18 @@ bool block_holds(const block *b, size_t size)
     return holds;
 }
 
+void fill_rest(const block *b)
+{
+    bool has_field = b->field != NO_FIELD;
+    fill_range(b, 0, has_field ? b->field_at : b->size);
+    fill_range(b, has_field ? b->field_at + sizeof(void *) : b->size, b->size);
+}
+
+bool holds_whole(const block *b)
+{
+    return range_holds_but_field(b, 0, b->size);
+}
+
 size_t field_place(const block *b, bool last)
 {
     return last ? (b->size - sizeof(void *)) & ~(sizeof(void *) - 1) : 0;

@@ -54,7 +54,7 @@ typedef struct entry {
 typedef struct home {
     fief_arena *arena;
     fief_strategy strategy;
-    bool is_open, is_stack, has_cap, has_buffer;
+    bool is_open, is_stack, has_cap, has_buffer, is_recorded;
     size_t cap;
     uint64_t last;   /* number */
     unsigned opened; /* the how many-th of the life's */
@@ -86,7 +86,32 @@ typedef struct slots {
     size_t slot_size, live;
 } slots;
 
-enum { ROOTS = 4 };
+enum { ROOTS = 4, IMAGES = 2 };
+
+/* An image: what its arena held when it was saved. */
+typedef struct pictured {
+    block block;
+    unsigned index; /* b0 .. */
+    size_t at;      /* where it lies in the image's data */
+    int to;         /* its field points to this block of them, at this byte; -1: to none */
+    size_t to_at;
+} pictured;
+
+typedef struct picture {
+    unsigned number; /* the how many-th of the program's saves; 0: none has been */
+    const fief_kind *kinds;
+    uint64_t version;
+    size_t size, data_at; /* of the file; where its data begin */
+    int root;             /* it leads to this block, at this byte; -1: there is none */
+    size_t root_at;
+    unsigned count;
+    pictured blocks[BLOCKS];
+} picture;
+
+typedef struct opened {
+    fief_image *image; /* NULL: not open */
+    picture of;
+} opened;
 
 typedef struct life {
     struct run *run;
@@ -118,6 +143,7 @@ typedef struct life {
     unit units[UNITS];
     bool has_root[ROOTS];
     unsigned unit_count;
+    opened images[IMAGES];
 } life;
 
 /* ---- blocks ---- */
@@ -129,6 +155,9 @@ void fill_block(const block *b);
 void model_fills_whole(bool whole);
 /* Does it hold them, up to `size` bytes? */
 bool block_holds(const block *b, size_t size);
+/* All that is not, where fill_block leaves some of a large block out; and are all there? */
+void fill_rest(const block *b);
+bool holds_whole(const block *b);
 /* Where a field of the block may be: its first word or its last. */
 size_t field_place(const block *b, bool last);
 void fill_field(const block *b);

@@ -40,7 +40,7 @@ static uint64_t random_config(dice *d)
 {
     static const config_id quick[] = {CONFIG_USUAL,   CONFIG_POOLS,           CONFIG_COUNTED,
                                       CONFIG_LIMITED, CONFIG_STRATEGY_LIMITS, CONFIG_ALIGN8,
-                                      CONFIG_ARENAS};
+                                      CONFIG_ARENAS,  CONFIG_RECORDED};
     enum { QUICK = sizeof quick / sizeof quick[0] };
     return roll(d, 8) != 0 ? (uint64_t)quick[roll(d, QUICK)] : roll(d, CONFIGS);
 }
@@ -239,6 +239,8 @@ static bool is_slow(const operation *o)
         [OP_cross_fence] = true,
         [OP_use_fenced] = true,
         [OP_seal] = true,
+        [OP_image_save] = true,
+        [OP_image_misuse] = true,
     };
     return slow[o->id] || (o->id == OP_open && !is_quick(o->at[0]));
 }

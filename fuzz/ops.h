@@ -141,7 +141,12 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(unit_keep, A | S | R | O, 3, NONE)                                            \
     /* one parcel is on its way, also while its sender is closed: a new one takes its place */ \
     OP(unit_send, A | R | O, 4, BLOCK)                                               \
-    OP(unit_receive, A | R | O, 4, BLOCK, NUMBER)
+    OP(unit_receive, A | R | O, 4, BLOCK, NUMBER)                                    \
+    /* the program has one image on disk; what is open stays when another takes its place */ \
+    OP(image_save, A | R | O, 1, HOME, BLOCK, NUMBER)                                \
+    OP(image_open, A | R | O, 1, NUMBER)                                             \
+    OP(image_close, A | R | O, 1, NUMBER)                                            \
+    OP(image_misuse, R, 1, NUMBER, NUMBER)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

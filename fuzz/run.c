@@ -157,6 +157,7 @@ void check_blocks(run *r, const life *l)
                  b->field);
         }
     }
+    check_images(r, l);
 }
 
 static void compare(const run *r, const char *where, const char *what, size_t expected,
@@ -293,6 +294,7 @@ static void begin(ground *g, const program *p, const faults *os, FILE *c, FILE *
     run *r = &g->run;
     *r = (run){.ground = g, .program = p, .os = os, .c = c, .c_now = c, .c_end = c_end};
     r->digest = 0xF1EF;
+    r->image_file = -1;
     r->thread = 1;
     r->guards = fief_mode()[0] != 'r'; /* an engine makes notes of each strcmp */
     r->poisons = fief_mode()[0] == 'd';
@@ -321,6 +323,7 @@ static result go(ground *g)
         r->fail_number = 0;
     }
     drop_parcel(r);
+    drop_image_file(r);
     end_lives(r);
     (void)fief_trim_idle(); /* the next program begins as the first did */
     bool all_left = !r->guards && kept_ranges(g) == kept; /* there, closed runtimes stay a while */

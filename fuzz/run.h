@@ -74,6 +74,9 @@ typedef struct run {
     unsigned hand_depth;
     unsigned seeds, fulls, tokens;
     sent sent;
+    picture saved; /* what the file holds; its number 0: there is none */
+    int image_file; /* of the real OS; -1: none */
+    unsigned saves; /* files that were written */
 } run;
 
 enum { BUFFER_SIZE = 1 << 21, ARENA_BUFFER = 5000 };
@@ -193,5 +196,9 @@ int find_mark(const life *l, uint64_t handle);
 int find_pool(const life *l, uint64_t handle);
 /* A parcel that nobody received is given back. */
 void drop_parcel(run *r);
+/* The runtime's open images hold what was saved. */
+void check_images(run *r, const life *l);
+/* The program's image has no file any more. */
+void drop_image_file(run *r);
 
 #endif

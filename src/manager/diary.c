@@ -6,6 +6,7 @@
 #include "manager/runtime.h"
 
 #include "base/size.h"
+#include "core/image.h"
 #include "guard.h"
 
 #include <string.h>
@@ -552,6 +553,23 @@ static void put_sealed_write(scribe *s)
     }
 }
 
+/* What an image refuses: of one that is made for it, in a runtime of its own. */
+static bool put_image_misuse(scribe *s)
+{
+    enum { STORE, FREE = 2, WRITE, CLOSE };
+    const fief_misuse *m = s->m;
+    if (m->address == NULL || image_at(&s->r->core, m->address) == NULL) {
+        return false;
+    }
+    int how = m->class_id == FIEF_MISUSE_USE_AFTER_CLOSE   ? CLOSE
+              : m->class_id == FIEF_MISUSE_WRONG_ALLOCATOR ? FREE
+              : m->access == FIEF_ACCESS_WRITE             ? WRITE
+                                                           : STORE;
+    put(&s->w, "use r1\nopen counted\narena_alloc b0 a0 64 8\nimage_open 0\nimage_misuse 0 %d\n",
+        how);
+    return true;
+}
+
 /* What would dangle after a rewind, a pop, a close: the mark of a rewind is not known, so that one
  * is made of something new. Other than a unit's end these have no form for roots. */
 static void put_dangling(scribe *s, int block)
@@ -586,6 +604,8 @@ static void put_misuse(scribe *s)
         (unsigned long long)m->operation, m->text);
     if (m->dangling != NULL) {
         put_dangling(s, block);
+    } else if (put_image_misuse(s)) {
+        return;
     } else if (m->class_id == FIEF_MISUSE_SEALED_WRITE) {
         put_sealed_write(s);
     } else if (m->class_id == FIEF_MISUSE_NOT_LIFO) {

@@ -9,10 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -48,13 +44,14 @@ bool os_read_file(int file, void *ret_bytes, size_t size)
     return true;
 }
 
-/* A kernel before 4.17 takes the address for a hint, as the sanitizers do where they want it. */
+/* The address is a hint: the kernel takes it where it is free. Of MAP_FIXED_NOREPLACE
+ * ThreadSanitizer makes a mapping at 0 where it wants the place for itself, which ends the
+ * process. */
 void *os_map_file(int file, uintptr_t at, size_t size, bool writable)
 {
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    int flags = MAP_PRIVATE | (at != 0 ? MAP_FIXED_NOREPLACE : 0);
     void *wanted = (void *)at; /* NOLINT(performance-no-int-to-ptr) */
-    void *start = mmap(wanted, size, protection, flags, file, 0);
+    void *start = mmap(wanted, size, protection, MAP_PRIVATE, file, 0);
     if (start == MAP_FAILED) {
         return NULL;
     }

@@ -20,11 +20,12 @@ static void overflow_odd_size(bool mistaken)
     FOUND(fief_heap_free(heap, p, 13));
 }
 
+/* The whole class may be used: fief_heap_usable_size says so. */
 static void overflow_unsized(bool mistaken)
 {
     char *p;
-    MADE(p = fief_malloc(rt, 48));
-    ACCESS(p[OR(48, 47)] = 1);
+    MADE(p = fief_malloc(rt, 56));
+    ACCESS(p[OR(56, 55)] = 1);
     FOUND(fief_release(rt, p));
 }
 
@@ -299,9 +300,9 @@ static void read_past_heap(bool mistaken)
 static void read_past_unsized(bool mistaken)
 {
     char *p;
-    MADE(p = fief_malloc(rt, 48));
-    memset(p, 0, 48);
-    ACCESS(sink = p[OR(48, 47)]);
+    MADE(p = fief_malloc(rt, 56));
+    memset(p, 0, 56);
+    ACCESS(sink = p[OR(56, 55)]);
     fief_release(rt, p);
 }
 
