@@ -105,17 +105,11 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_unsized_slow(fief_heap *heap, void
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *heap, size_t size,
                                                                   size_t align);
 
-/** The list of an unsized block: with the 8 bytes before it, it fills whole grains of 16. */
-FIEF_INLINE size_t fief_unsized_class(size_t size)
-{
-    return (size + FIEF_UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
-}
-
 /** `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < FIEF_UNSIZED_MAX)) {
-        size_t index = fief_unsized_class(size);
+        size_t index = (size + FIEF_UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
         fief_vacant *block = heap->unsized[index];
         if (FIEF_LIKELY(block != NULL)) {
             heap->unsized[index] = block->next;

@@ -29,6 +29,12 @@ enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20,
        LONGER_SHIFT = 21 - PAGE_SHIFT, /* spans are a page longer for each 2 MiB */
        UNSIZED_HEAD = FIEF_UNSIZED_HEAD, UNSIZED_MAX = FIEF_UNSIZED_MAX };
 
+/* An unsized block's list: with its head it fills whole grains of 16, as in the inline call. */
+static size_t unsized_class(size_t size)
+{
+    return (size + UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
+}
+
 /* From one block's start to the next one's: a record's cell at least, where blocks have records. */
 static size_t raw_step(size_t bytes)
 {
@@ -156,7 +162,7 @@ static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 
 fief_vacant **heap_list(heap *h, const page *entry, size_t size)
 {
-    return entry->kind == PAGE_UNSIZED ? &h->unsized.lists[fief_unsized_class(size)]
+    return entry->kind == PAGE_UNSIZED ? &h->unsized.lists[unsized_class(size)]
                                        : &h->sized.lists[rounded_size(h, size) / FIEF_GRAIN];
 }
 
@@ -544,7 +550,7 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
 static size_t unsized_size(size_t size, size_t align)
 {
     if (align <= FIEF_ALIGN && size <= UNSIZED_MAX) {
-        return fief_unsized_class(size == 0 ? 1 : size) * FIEF_ALIGN - UNSIZED_HEAD;
+        return unsized_class(size == 0 ? 1 : size) * FIEF_ALIGN - UNSIZED_HEAD;
     }
     size = size <= UNSIZED_MAX ? UNSIZED_MAX + 1 : size;
     return fief_round_up(size, size <= HEAP_LARGEST_MEDIUM ? (size_t)1 << MEDIUM_SHIFT : PAGE_SIZE);
@@ -709,7 +715,7 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED && window->give_max != 0)) {
         size_t size = small_unsized_size(&h->core->space, block);
         if (FIEF_LIKELY(size != 0)) {
-            fief_vacant **list = &window->unsized[fief_unsized_class(size)];
+            fief_vacant **list = &window->unsized[unsized_class(size)];
             fief_vacant *vacant = block;
             count_returned(h, size);
             vacant->next = *list;
