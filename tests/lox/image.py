@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tap import end, report  # noqa: E402
+
 USE = """
 print greeting7; print sum3(10);
 var n = Named50("n", 1, 2); print n.describe(); print n.plus(Vector50(1, 1)).x;
@@ -49,17 +52,6 @@ KEPT = {
                "1.5\ntrue\nnil\n\n<native fn>\ntrue\n"),
 }
 
-count, failed = 0, 0
-
-
-def check(good, what, detail=""):
-    global count, failed
-    count += 1
-    failed += not good
-    print("ok" if good else "not ok", count, "-", what)
-    if not good:
-        print("#", str(detail)[:2000].replace("\n", "\n# "))
-
 
 def run(lox, *args, text=None):
     done = subprocess.run([lox, *args], capture_output=True, text=True, input=text, timeout=300,
@@ -69,25 +61,25 @@ def run(lox, *args, text=None):
 
 def refuses(result, status, words, what):
     line = result[2].count("\n") == 1 and words in result[2]
-    check(result[0] == status and result[1] == "" and line, what, result)
+    report(result[0] == status and result[1] == "" and line, what, result)
 
 
 def same_as_source(lox, folder):
     prelude, image, use = folder / "prelude.lox", folder / "prelude.img", folder / "use.lox"
     use.write_text(USE)
-    check(run(lox, "--save-image", image, prelude) == (0, "", ""), "a prelude is saved")
+    report(run(lox, "--save-image", image, prelude) == (0, "", ""), "a prelude is saved")
     expected = run(lox, prelude, use)
-    check(expected[0] == 0 and expected[1].count("\n") > 15, "the prelude is used", expected)
+    report(expected[0] == 0 and expected[1].count("\n") > 15, "the prelude is used", expected)
     for options in ([], ["--gc-stress"], ["--limit", "64M"], ["--stats"]):
         got = run(lox, *options, "--image", image, use)
-        check(got[:2] == expected[:2], f"the same from the image {' '.join(options)}", got)
-    check(run(lox, "--image", image, text=USE)[1].endswith(expected[1].split("\n")[-2] + "\n"),
-          "the same, line by line")
+        report(got[:2] == expected[:2], f"the same from the image {' '.join(options)}", got)
+    report(run(lox, "--image", image, text=USE)[1].endswith(expected[1].split("\n")[-2] + "\n"),
+           "the same, line by line")
     got = run(lox, "--repeat", "5", "--image", image, use)
-    check(got[1] == 5 * expected[1], "the same five times", got)
+    report(got[1] == 5 * expected[1], "the same five times", got)
     again = folder / "again.img"
     run(lox, "--save-image", again, prelude)
-    check(image.read_bytes() == again.read_bytes(), "the same image twice")
+    report(image.read_bytes() == again.read_bytes(), "the same image twice")
 
 
 def kept(lox, folder):
@@ -95,21 +87,21 @@ def kept(lox, folder):
     for what, (define, use, expected) in KEPT.items():
         saved = run(lox, "--save-image", image, "-e", define)
         got = run(lox, "--image", image, "-e", use)
-        check(saved == (0, "", "") and got == (0, expected, ""), what, (saved, got))
+        report(saved == (0, "", "") and got == (0, expected, ""), what, (saved, got))
 
 
 def refused(lox, folder):
     image = folder / "refused.img"
     for what, (define, words) in REFUSED.items():
         refuses(run(lox, "--save-image", image, "-e", define), 74, words, f"{what} is refused")
-        check(not image.exists(), "and no image is there")
+        report(not image.exists(), "and no image is there")
     refuses(run(lox, "--save-image", image), 64, "a program must be there", "no program")
     refuses(run(lox, "--save-image", image, "--strategy", "all-heap", "-e", ""), 64, "all-heap",
             "all-heap")
     refuses(run(lox, "--save-image", image, "--image", image, "-e", ""), 64, "--save-image", "both")
     refuses(run(lox, "--save-image", folder / "no" / "x", "-e", ""), 74, "no new file", "no folder")
-    check(run(lox, "--save-image", image, "-e", "print x;")[0] == 70 and not image.exists(),
-          "a program that fails leaves none")
+    report(run(lox, "--save-image", image, "-e", "print x;")[0] == 70 and not image.exists(),
+           "a program that fails leaves none")
 
 
 def bad_files(lox, folder):
@@ -150,8 +142,8 @@ def shared(lox, folder):
         process.stdout.readline()
     for process in both:
         seen = figures(process.pid, image)
-        check(seen.get("Rss", 0) > 100 and 2 * seen["Pss"] <= seen["Rss"] + 8
-              and seen["Private_Dirty"] == 0, "two processes share the image's pages", seen)
+        report(seen.get("Rss", 0) > 100 and 2 * seen["Pss"] <= seen["Rss"] + 8
+               and seen["Private_Dirty"] == 0, "two processes share the image's pages", seen)
         print(f"# image: {seen.get('Rss')} KiB resident, {seen.get('Pss')} KiB of them this process's")
     for process in both:
         process.stdin.close()
@@ -175,10 +167,9 @@ def main():
             [sys.executable, pathlib.Path(__file__).with_name("run.py"), lox,
              pathlib.Path(__file__).with_name("programs"), "--image", folder / "prelude.img"],
             capture_output=True, text=True, check=False)
-        check(suite.returncode == 0 and "not ok" not in suite.stdout, "every program of the suite",
-              suite.stdout[-1500:])
-    print(f"1..{count}")
-    return failed != 0
+        report(suite.returncode == 0 and "not ok" not in suite.stdout, "every program of the suite",
+               suite.stdout[-1500:])
+    return end()
 
 
 if __name__ == "__main__":
