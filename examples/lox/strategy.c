@@ -111,6 +111,9 @@ static bool is_release(void)
 
 enum { LEAST_LIMIT = 4096 }; /* of fief's; the VM does not boot with so little anyway */
 
+/* A VM of one unit is one of many at once: address space that is scarce is to do for all. */
+static const size_t unit_reserve = (size_t)1 << 30;
+
 bool mem_open(memory *m, const memory_options *options)
 {
     m->direct = !options->all_heap;
@@ -137,6 +140,7 @@ bool mem_open(memory *m, const memory_options *options)
     config.compiler_arena = &recorded_unit;
     config.range = options->range;
     config.recycle_range = options->recycles;
+    config.reserve_bytes = options->one_unit != NULL ? unit_reserve : 0;
     config.on_full = on_full;
     config.user = m;
     config.error = &error;

@@ -193,6 +193,24 @@ static idle_wish wish_for(const fief_config *config, size_t reserve)
                        is_placed_by_touch(place) ? os_node() : place.node, place};
 }
 
+static bool is_short(const fief_range *range)
+{
+    return range == NULL || range->reserve_size < range->asked;
+}
+
+/* Address space that is scarce is the next runtime's before it is that of closed ones. */
+static fief_range *range_reserved(size_t reserve)
+{
+    fief_range *range = range_open(reserve);
+    if (is_short(range) && idle_trim() + watch_forget() != 0) {
+        if (range != NULL) {
+            range_close(range);
+        }
+        range = range_open(reserve);
+    }
+    return range;
+}
+
 static fief_range *range_for(const fief_config *config, size_t reserve)
 {
     if (config->range != NULL) {
@@ -208,7 +226,7 @@ static fief_range *range_for(const fief_config *config, size_t reserve)
         config->buffer != NULL
             ? range_in(config->buffer, config->buffer_size,
                        table_bytes(config->kinds, config->kind_count), keeps_records(config))
-            : range_open(reserve);
+            : range_reserved(reserve);
     if (range != NULL) {
         range->recycled = recycles;
         range->node = wish.node & (OS_NODES_MAX - 1);
@@ -311,7 +329,7 @@ fief_runtime *fief_open(const fief_config *given)
 
 fief_range *fief_range_open(size_t reserve_bytes)
 {
-    fief_range *range = range_open(reserve_bytes != 0 ? reserve_bytes : reserve_default);
+    fief_range *range = range_reserved(reserve_bytes != 0 ? reserve_bytes : reserve_default);
     if (range != NULL) {
         range->kept = true;
     }

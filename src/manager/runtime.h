@@ -52,6 +52,8 @@ void watch_pointers(runtime *r, const fief_config *config);
 /* watch.c: which runtimes a fault may concern, when guarded. Closed ones are kept for a while. */
 void watch_opened(runtime *r);
 void watch_closed(runtime *r);
+/* Keeps none of them any longer; how many there were. */
+size_t watch_forget(void);
 /* Something of it can be read and not written from now on: who writes is told, in every mode. */
 void watch_read_only(runtime *r);
 

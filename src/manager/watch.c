@@ -1,8 +1,8 @@
 /* watch: the runtimes of the process, for whoever has nothing but an address: the fault handler of
  * a debug build, and of every build once something is sealed. A closed runtime is kept by a debug
- * build, inaccessible, until CLOSED_MAX others have been closed: so a late use of it, or of one of
- * its blocks, is still named. Elsewhere closing releases. A signal handler reads these tables.
- * Above os/ and guard/ nothing else is the process's. */
+ * build, inaccessible, until CLOSED_MAX others have been closed, or a new one finds no room beside
+ * it: so a late use of it, or of one of its blocks, is still named. Elsewhere closing releases. A
+ * signal handler reads these tables. Above os/ and guard/ nothing else is the process's. */
 #include "manager/image.h"
 #include "manager/report.h"
 #include "manager/runtime.h"
@@ -176,4 +176,17 @@ void watch_closed(runtime *r)
     if (oldest != NULL) {
         release(oldest);
     }
+}
+
+size_t watch_forget(void)
+{
+    size_t forgotten = 0;
+    for (size_t i = 0; i < CLOSED_MAX; i++) {
+        runtime *r = __atomic_exchange_n(&closed[i], NULL, __ATOMIC_ACQ_REL);
+        if (r != NULL) {
+            release(r);
+            forgotten++;
+        }
+    }
+    return forgotten;
 }
