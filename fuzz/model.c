@@ -263,9 +263,9 @@ size_t heap_rounded(const life *l, size_t size)
 
 size_t unsized_size(size_t size, size_t align)
 {
-    enum { GRANULE = 256, MEDIUM = 256 << 10, PAGE = 65536, HEAD = 8, SMALL = 520 };
+    enum { GRANULE = 256, MEDIUM = 256 << 10, PAGE = 65536, SMALL = 512 };
     if (align <= FIEF_ALIGN && size <= SMALL) {
-        return fief_round_up((size == 0 ? 1 : size) + HEAD, FIEF_ALIGN) - HEAD;
+        return fief_round_up(size == 0 ? 1 : size, FIEF_ALIGN);
     }
     size = size <= SMALL ? SMALL + 1 : size;
     return fief_round_up(size, size <= MEDIUM ? GRANULE : PAGE);

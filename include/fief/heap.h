@@ -5,10 +5,9 @@
  *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
  *     large        a run of pages of its own, moved by page tables where it grows
  *
- * Free takes the size; no block carries a header, but for small ones of the unsized calls (below):
- * 8 bytes before them hold size and address, checked when they come back. One thread: the
- * runtime's. Ideas: mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc
- * (page map). */
+ * Free takes the size; no block carries a header. Small blocks of the unsized calls (below) have a
+ * byte in a table of their pages', one for 16 of theirs. One thread: the runtime's. Ideas: mimalloc
+ * and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
 #ifndef FIEF_HEAP_H
 #define FIEF_HEAP_H
 
@@ -17,9 +16,7 @@
 FIEF_BEGIN
 
 enum {
-    FIEF_UNSIZED_HEAD = 8, /**< bytes before a block of the unsized calls, which say its size */
-    FIEF_UNSIZED_MAX = 520, /**< the largest that has a list: with its head, grains of 16 */
-    FIEF_UNSIZED_CLASSES = (FIEF_UNSIZED_MAX + FIEF_UNSIZED_HEAD) / FIEF_ALIGN + 1
+    FIEF_UNSIZED_CLASSES = FIEF_SMALL_MAX / FIEF_ALIGN + 1 /**< by whole grains of 16 */
 };
 
 /** The windows of a heap: what the inline verbs work in. */
@@ -108,12 +105,12 @@ FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *hea
 /** `size` bytes aligned to 16, freed by fief_heap_free_unsized; otherwise as fief_heap_alloc. */
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 {
-    if (FIEF_LIKELY(size - 1 < FIEF_UNSIZED_MAX)) {
-        size_t index = (size + FIEF_UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
+    if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
+        size_t index = (size + FIEF_ALIGN - 1) / FIEF_ALIGN;
         fief_vacant *block = heap->unsized[index];
         if (FIEF_LIKELY(block != NULL)) {
             heap->unsized[index] = block->next;
-            heap->live += index * FIEF_ALIGN - FIEF_UNSIZED_HEAD;
+            heap->live += index * FIEF_ALIGN;
             return block;
         }
     }
@@ -123,8 +120,8 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 }
 
 /** Frees a block of the unsized calls. O(1). NULL is fine. What is no such block is misuse in every
- * mode, and so is a small one whose 8 bytes in front were overwritten; a second free is told by
- * guarded builds, and by release above 520 bytes. */
+ * mode, wherever it points; a second free is told by guarded builds, and by release above 512
+ * bytes. */
 FIEF_INLINE void fief_heap_free_unsized(fief_heap *heap, void *block)
 {
     fief_heap_free_unsized_slow(heap, block);

@@ -425,7 +425,6 @@ typedef struct shelf {
     uint32_t held; /* pages */
     uint8_t kind;  /* of these pages */
     uint8_t mask, shift; /* the granularity less one; of the lists */
-    uint8_t lead;  /* from where the bump is to the block */
 } shelf;
 
 typedef struct heap {

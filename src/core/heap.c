@@ -2,9 +2,9 @@
  * all classes share (density and order are what a marking collector walks fastest), and come back
  * to one list a class. What is left of a page when a block does not fit goes to the lists too.
  *
- *     sized      | 24 | 40 | 24 | 512 ... | 8 |            free says the size
- *     unsized    | .|24 |.|40    |.|24 |.|520 ...          8 bytes before each say it
- *                                     ^ bump        ^ bump_end */
+ *     sized                | 24 | 40 | 24 | 512 ... | 8 |      free says the size
+ *     unsized    | table   | 32  | 48    | 32  | 512 ...       the table says it
+ *                                            ^ bump        ^ bump_end */
 #include "core/core.h"
 
 #include "base/size.h"
@@ -26,13 +26,12 @@ static size_t rounded_size(const heap *h, size_t size)
 /* ---- small: two shelves, of blocks that are freed with their size and without ---- */
 
 enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20,
-       LONGER_SHIFT = 21 - PAGE_SHIFT, /* spans are a page longer for each 2 MiB */
-       UNSIZED_HEAD = FIEF_UNSIZED_HEAD, UNSIZED_MAX = FIEF_UNSIZED_MAX };
+       LONGER_SHIFT = 21 - PAGE_SHIFT /* spans are a page longer for each 2 MiB */ };
 
-/* An unsized block's list: with its head it fills whole grains of 16, as in the inline call. */
+/* An unsized block's list, and its byte in the table: its size in whole grains of 16. */
 static size_t unsized_class(size_t size)
 {
-    return (size + UNSIZED_HEAD + FIEF_ALIGN - 1) / FIEF_ALIGN;
+    return (size + FIEF_ALIGN - 1) / FIEF_ALIGN;
 }
 
 /* From one block's start to the next one's: a record's cell at least, where blocks have records. */
@@ -41,47 +40,27 @@ static size_t raw_step(size_t bytes)
     return GUARD_SHUT && bytes + REDZONES < CELL ? CELL : bytes + REDZONES;
 }
 
-/* An unsized block's size and address in one word. Before a stray pointer there is none, and a
- * string's zero byte past the block in front breaks it: its lowest byte is never zero. */
-enum { HEAD_SIZE_SHIFT = 48 };
-
-static uint64_t head_of(const void *block, size_t size)
+/* A page of unsized blocks begins with a byte for each grain: the class of the block that starts
+ * there, lent or vacant; 0 where none does. Guarded builds have records instead. */
+static size_t table_size(const shelf *s)
 {
-    return ((uint64_t)size << HEAD_SIZE_SHIFT) ^ ((uintptr_t)block | 1);
+    return GUARD_SHUT || s->kind != PAGE_UNSIZED ? 0 : PAGE_SIZE / FIEF_ALIGN;
 }
 
-/* The size of an unsized block of a release build; 0: here starts none. The page is of the unsized
- * shelf; before each but the first of all there is a page that can be read. */
-static inline size_t head_size(const space *s, const unsigned char *block)
+/* By the address alone: no need to wait for the page's entry. */
+static inline unsigned char *class_of(const space *s, const unsigned char *block)
 {
-    uint64_t bits = 0;
-    if (FIEF_LIKELY((size_t)(block - s->base) >= UNSIZED_HEAD)) {
-        memcpy(&bits, block - UNSIZED_HEAD, sizeof bits);
-    }
-    bits ^= (uintptr_t)block | 1;
-    bits = bits >> HEAD_SIZE_SHIFT | bits << (64 - HEAD_SIZE_SHIFT);
-    return FIEF_LIKELY(bits <= UNSIZED_MAX) ? (size_t)bits : 0;
-}
-
-/* The largest class. */
-static size_t shelf_most(const shelf *s)
-{
-    return s->kind == PAGE_UNSIZED ? UNSIZED_MAX + UNSIZED_HEAD : FIEF_SMALL_MAX;
-}
-
-/* Bytes at a span's start that are in no block: a head's word lies beside the grain of 16. */
-static size_t shelf_margin(const shelf *s)
-{
-    return GUARD_SHUT ? 0 : s->lead;
+    size_t offset = (size_t)(block - s->base) & (PAGE_SIZE - 1);
+    return (unsigned char *)(uintptr_t)block - offset + offset / FIEF_ALIGN;
 }
 
 /* The next block of the bump. */
-static inline void *shelf_place(shelf *s, size_t bytes)
+static inline void *shelf_place(const heap *h, shelf *s, size_t bytes)
 {
-    unsigned char *block = s->bump + s->lead;
+    unsigned char *block = s->bump + GUARD_REDZONE;
     s->bump += raw_step(bytes);
     if (!GUARD_SHUT && s->kind == PAGE_UNSIZED) {
-        ((uint64_t *)(void *)block)[-1] = head_of(block, bytes - UNSIZED_HEAD);
+        *class_of(&h->core->space, block) = (unsigned char)unsized_class(bytes);
     }
     return block;
 }
@@ -92,37 +71,46 @@ static void park_until(heap *h, shelf *s, const unsigned char *end)
     while (s->bump < end) {
         size_t room = (size_t)(end - s->bump);
         size_t largest = room <= REDZONES ? 0 : (room - REDZONES) & ~(size_t)s->mask;
-        largest = largest < shelf_most(s) ? largest : shelf_most(s);
+        largest = largest < FIEF_SMALL_MAX ? largest : FIEF_SMALL_MAX;
         if (largest <= s->mask || raw_step(largest) > room) {
             page *entry = space_page(&h->core->space, s->bump);
             space_page(&h->core->space, span_start(&h->core->space, entry))->tail += (uint16_t)room;
             s->bump += room;
             return;
         }
-        vacant_push(h->core, &s->lists[largest >> s->shift], shelf_place(s, largest));
+        vacant_push(h->core, &s->lists[largest >> s->shift], shelf_place(h, s, largest));
     }
 }
 
-/* A fresh span for the bump: longer, and touched ahead, once the shelf is not small any more. */
+/* Once the shelf is not small any more, more pages at once. With a table each is by itself. */
+static size_t span_length(const shelf *s, size_t need)
+{
+    size_t length = 1 + (s->held >> LONGER_SHIFT < 3 ? s->held >> LONGER_SHIFT : 3);
+    size_t least = pages_for(need + table_size(s));
+    return table_size(s) != 0 || length < least ? least : length;
+}
+
+/* A fresh span for the bump, touched ahead once the shelf is not small any more. */
 static bool shelf_span(heap *h, shelf *s, size_t need)
 {
     core *c = h->core;
-    size_t pages = 1 + (s->held >> LONGER_SHIFT < 3 ? s->held >> LONGER_SHIFT : 3);
-    size_t least = pages_for(need + shelf_margin(s));
-    pages = pages < least ? least : pages;
-    unsigned char *start = space_take_most(&c->space, &pages, least, (page_kind)s->kind, h);
+    size_t pages = span_length(s, need), table = table_size(s);
+    unsigned char *start =
+        space_take_most(&c->space, &pages, pages_for(need + table), (page_kind)s->kind, h);
     if (start == NULL) {
         return false;
     }
+    size_t bytes = pages << PAGE_SHIFT;
     if (s->held > POPULATE_FROM >> PAGE_SHIFT) {
-        os_populate(start, pages << PAGE_SHIFT);
+        os_populate(start, bytes);
     }
     park_until(h, s, s->bump_end);
-    guard_claim(start, pages << PAGE_SHIFT);
-    space_page(&c->space, start)->tail += (uint16_t)shelf_margin(s);
+    guard_claim(start, bytes);
+    memset(start, 0, table);
+    space_page(&c->space, start)->tail += (uint16_t)table;
     s->held += (uint32_t)pages;
-    s->bump = start + shelf_margin(s);
-    s->bump_end = start + (pages << PAGE_SHIFT);
+    s->bump = start + table;
+    s->bump_end = start + bytes;
     return true;
 }
 
@@ -136,12 +124,12 @@ static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
     if (step > (size_t)(s->bump_end - s->bump) && !shelf_span(h, s, step)) {
         return NULL;
     }
-    return shelf_place(s, bytes);
+    return shelf_place(h, s, bytes);
 }
 
 static size_t padding(const shelf *s, size_t align)
 {
-    return (0 - ((uintptr_t)s->bump + s->lead)) & (align - 1);
+    return (0 - ((uintptr_t)s->bump + GUARD_REDZONE)) & (align - 1);
 }
 
 /* An aligned block is a common block of its class at an aligned address, and is freed as one. */
@@ -157,7 +145,7 @@ static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
         return NULL;
     }
     park_until(h, s, s->bump + padding(s, align));
-    return shelf_place(s, bytes);
+    return shelf_place(h, s, bytes);
 }
 
 fief_vacant **heap_list(heap *h, const page *entry, size_t size)
@@ -549,20 +537,20 @@ void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, siz
  * used, is a whole number of granules or pages. The same in every mode. */
 static size_t unsized_size(size_t size, size_t align)
 {
-    if (align <= FIEF_ALIGN && size <= UNSIZED_MAX) {
-        return unsized_class(size == 0 ? 1 : size) * FIEF_ALIGN - UNSIZED_HEAD;
+    if (align <= FIEF_ALIGN && size <= FIEF_SMALL_MAX) {
+        return fief_round_up(size == 0 ? 1 : size, FIEF_ALIGN);
     }
-    size = size <= UNSIZED_MAX ? UNSIZED_MAX + 1 : size;
+    size = size <= FIEF_SMALL_MAX ? FIEF_SMALL_MAX + 1 : size;
     return fief_round_up(size, size <= HEAP_LARGEST_MEDIUM ? (size_t)1 << MEDIUM_SHIFT : PAGE_SIZE);
 }
 
 /* Of a size that unsized_size made. */
 static void *unsized_take(heap *h, size_t size, size_t align)
 {
-    if (size > UNSIZED_MAX) {
+    if (size > FIEF_SMALL_MAX) {
         return take(h, size, align);
     }
-    void *block = shelf_take(h, &h->unsized, size + UNSIZED_HEAD);
+    void *block = shelf_take(h, &h->unsized, size);
     if (block != NULL) {
         if (h->core->shut) {
             block_lend(h->core, FIEF_HEAP, block, size, h->core->kind);
@@ -607,8 +595,9 @@ void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_
                  : NULL;
 }
 
-/* The size of a small block; 0: here starts none. One that waits to be lent again has its own. */
-static size_t small_unsized_size(const space *s, const void *block)
+/* The size of a small block; 0: here starts none, or the table was overwritten. One that waits to
+ * be lent again has its own. */
+static inline size_t small_unsized_size(const space *s, const void *block)
 {
     if (GUARD_SHUT) {
         const record *r = ledger_find(s, block);
@@ -616,7 +605,9 @@ static size_t small_unsized_size(const space *s, const void *block)
                    ? record_size(s, r)
                    : 0;
     }
-    return head_size(s, block);
+    size_t class = *class_of(s, block);
+    bool is_one = (uintptr_t)block % FIEF_ALIGN == 0 && class - 1 < FIEF_UNSIZED_CLASSES - 1;
+    return is_one ? class * FIEF_ALIGN : 0;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
@@ -671,8 +662,7 @@ static void give_small_unsized(heap *h, void *block)
         return;
     }
     if (size == 0) {
-        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, 0,
-               "points inside a block, or the bytes before it were overwritten");
+        misuse(c, FIEF_MISUSE_INTERIOR_FREE, block, 0, "points inside a block");
         return;
     }
     if (c->shut) {
@@ -731,8 +721,8 @@ static bool unsized_in_place(heap *h, void *block, size_t usable, size_t new_siz
 {
     size_t size = unsized_size(new_size, FIEF_ALIGN);
     page_kind kind = (page_kind)space_page(&h->core->space, block)->kind;
-    if (h->core->shut || (kind != PAGE_MEDIUM && kind != PAGE_LARGE) || size <= UNSIZED_MAX ||
-        kind != kind_for(h, size) || !pages_resized(h, block, size)) {
+    if (h->core->shut || (kind != PAGE_MEDIUM && kind != PAGE_LARGE) || kind != kind_for(h, size) ||
+        !pages_resized(h, block, size)) {
         return false;
     }
     count_dead(h, usable);
@@ -787,7 +777,7 @@ void *fief_heap_resize_unsized_slow(fief_heap *window, void *block, size_t new_s
 static void count_vacant(heap *h, const shelf *s)
 {
     space *sp = &h->core->space;
-    for (size_t i = 1; i <= shelf_most(s) >> s->shift; i++) {
+    for (size_t i = 1; i <= (size_t)FIEF_SMALL_MAX >> s->shift; i++) {
         for (fief_vacant *block = s->lists[i]; block != NULL; block = block->next) {
             page *head = &sp->map[space_page(sp, block)->first];
             head->prev += head->kind == s->kind ? (uint32_t)(i << s->shift) : 0;
@@ -804,7 +794,7 @@ static bool is_empty(const space *sp, const page *entry, unsigned kind)
 static void drop_vacant_of_empty_spans(heap *h, const shelf *s)
 {
     const space *sp = &h->core->space;
-    for (size_t i = 1; i <= shelf_most(s) >> s->shift; i++) {
+    for (size_t i = 1; i <= (size_t)FIEF_SMALL_MAX >> s->shift; i++) {
         for (fief_vacant **link = &s->lists[i]; *link != NULL;) {
             if (is_empty(sp, space_page(sp, *link), s->kind)) {
                 *link = (*link)->next;
@@ -862,13 +852,11 @@ bool heap_init(heap *h, core *c, size_t align)
     h->sized = (shelf){.lists = h->window.vacant,
                        .mask = (uint8_t)(align - 1),
                        .shift = 3,
-                       .kind = PAGE_SMALL,
-                       .lead = GUARD_REDZONE};
+                       .kind = PAGE_SMALL};
     h->unsized = (shelf){.lists = h->window.unsized,
                          .mask = FIEF_ALIGN - 1,
                          .shift = 4,
-                         .kind = PAGE_UNSIZED,
-                         .lead = GUARD_SHUT ? GUARD_REDZONE : UNSIZED_HEAD};
+                         .kind = PAGE_UNSIZED};
     if (c->shut) {
         enum { SIZED = sizeof h->window.vacant, UNSIZED = sizeof h->window.unsized };
         fief_vacant **lists = space_meta(&c->space, SIZED + UNSIZED);

@@ -24,8 +24,8 @@ static void overflow_odd_size(bool mistaken)
 static void overflow_unsized(bool mistaken)
 {
     char *p;
-    MADE(p = fief_malloc(rt, 56));
-    ACCESS(p[OR(56, 55)] = 1);
+    MADE(p = fief_malloc(rt, 48));
+    ACCESS(p[OR(48, 47)] = 1);
     FOUND(fief_release(rt, p));
 }
 
@@ -300,7 +300,7 @@ static void read_past_heap(bool mistaken)
 static void read_past_unsized(bool mistaken)
 {
     char *p;
-    MADE(p = fief_malloc(rt, 56));
+    MADE(p = fief_malloc(rt, 48));
     memset(p, 0, 56);
     ACCESS(sink = p[OR(56, 55)]);
     fief_release(rt, p);

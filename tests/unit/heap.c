@@ -269,7 +269,7 @@ Test(heap, the_unsized_calls_refuse_what_is_not_theirs)
     cr_expect_eq(fief_heap_usable_size(h, NULL), 0);
     cr_expect_geq(fief_heap_usable_size(h, own), 2000);
     char *small = fief_malloc(rt, 64);
-    cr_expect_eq(fief_heap_usable_size(h, small), 72);
+    cr_expect_eq(fief_heap_usable_size(h, small), 64);
     cr_expect_eq(fief_heap_usable_size(h, small + 16), 0);
     cr_expect_null(fief_realloc(rt, small + 16, 200));
     cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
@@ -646,46 +646,59 @@ Test(heap, trims_give_back_and_leave_the_rest_alone)
     a_second_trim_changes_nothing();
 }
 
-/* ---- the bytes before an unsized block ---- */
+/* ---- the table of the unsized blocks ---- */
 
-/* One zero byte past a block's end, a string's, is the least that anyone writes there. */
-Test(heap, a_byte_past_an_unsized_block_is_noticed_when_the_next_one_comes_back)
+/* None of these bytes is a block's start: each is told, and changes nothing. */
+static void expect_no_block(char *from, const char *end)
 {
-    enum { BLOCKS = 40 };
-    for (size_t size = 8; size <= 520; size += 64) {
-        open_runtime(16, false);
-        char *blocks[BLOCKS];
-        for (size_t i = 0; i < BLOCKS; i++) {
-            blocks[i] = fief_malloc(rt, size);
-            cr_assert_eq(fief_heap_usable_size(h, blocks[i]), size);
-        }
-        for (size_t i = 0; i + 1 < BLOCKS && !is_guarded(); i++) {
-            cr_assert_eq(blocks[i] + size + 8, blocks[i + 1]);
-            char kept = blocks[i][size];
-            blocks[i][size] = 0;
-            fief_release(rt, blocks[i + 1]);
-            cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
-            cr_expect_null(fief_realloc(rt, blocks[i + 1], size + 1));
-            cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
-            blocks[i][size] = kept;
-        }
-        for (size_t i = 0; i < BLOCKS; i++) {
-            fief_release(rt, blocks[i]);
-        }
-        close_runtime();
-    }
-}
-
-/* Where there is no block in front, the page before may not be readable. */
-Test(heap, the_start_of_an_unsized_page_is_no_block)
-{
-    open_runtime(16, false);
-    char *block = fief_malloc(rt, 24), *start = (char *)((uintptr_t)block & ~(uintptr_t)65535);
-    for (char *p = start; !is_guarded() && p < block; p++) {
+    for (char *p = from; p < end; p++) {
         cr_expect_eq(fief_heap_usable_size(h, p), 0);
         fief_release(rt, p);
         cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
+        cr_expect_null(fief_realloc(rt, p, 1000));
+        cr_expect(witness_saw(&seen, FIEF_MISUSE_INTERIOR_FREE));
     }
+}
+
+static char *page_of(const void *block)
+{
+    return (char *)((uintptr_t)block & ~(uintptr_t)65535);
+}
+
+Test(heap, release_finds_every_byte_that_starts_no_unsized_block)
+{
+    enum { BLOCKS = 200 };
+    open_runtime(16, false);
+    char *blocks[BLOCKS] = {fief_malloc(rt, 24)};
+    size_t used = 32;
+    for (size_t i = 1; i < BLOCKS && !is_guarded(); i++) {
+        blocks[i] = fief_malloc(rt, 1 + i * 37 % 512);
+        cr_assert_eq((size_t)(blocks[i] - blocks[0]), used, "in the order of their birth");
+        used += fief_heap_usable_size(h, blocks[i]);
+        expect_no_block(blocks[i - 1] + 1, i < 20 ? blocks[i] : blocks[i - 1] + 2);
+    }
+    expect_no_block(is_guarded() ? blocks[0] : page_of(blocks[0]), blocks[0]);
+    cr_expect_eq(page_of(blocks[BLOCKS - 1]), is_guarded() ? NULL : page_of(blocks[0]));
+    for (size_t i = 0; i < BLOCKS; i++) {
+        fief_release(rt, blocks[i]);
+    }
+    close_runtime();
+}
+
+/* What an overflow leaves in the table of the span behind is no size. */
+Test(heap, a_class_that_there_is_not_is_no_blocks)
+{
+    open_runtime(16, false);
+    char *block = fief_malloc(rt, 24);
+    unsigned char *table = (unsigned char *)page_of(block);
+    for (unsigned broken = 33; broken < 256 && !is_guarded(); broken++) {
+        table[(block - page_of(block)) / 16] = (unsigned char)broken;
+        expect_no_block(block, block + 1);
+    }
+    if (!is_guarded()) {
+        table[(block - page_of(block)) / 16] = 2;
+    }
+    cr_expect_eq(fief_heap_usable_size(h, block), 32);
     fief_release(rt, block);
     close_runtime();
 }
@@ -702,7 +715,6 @@ static void shrinks_to(size_t from, size_t size)
     fief_release(rt, block);
 }
 
-/* The largest small sizes are above the sized calls' 512. */
 Test(heap, a_medium_unsized_block_shrinks_to_any_small_size)
 {
     open_runtime(16, false);
