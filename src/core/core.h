@@ -431,6 +431,7 @@ typedef struct heap {
     fief_heap window;
     core *core;
     shelf sized, unsized;
+    unsigned unsorted; /* blocks in the window's unsized[0] */
     medium *mediums;
 } heap;
 

@@ -703,6 +703,77 @@ Test(heap, a_class_that_there_is_not_is_no_blocks)
     close_runtime();
 }
 
+Test(heap, a_page_that_was_another_allocators_says_of_no_block)
+{
+    enum { BLOCKS = 250, FILLED = 200 << 10 };
+    open_without_quarantine();
+    fief_unit unit = fief_unit_begin(rt);
+    char *filled = fief_temp(rt, char, FILLED), *blocks[BLOCKS];
+    memset(filled, 1, FILLED);
+    fief_unit_end(rt, unit);
+    size_t in_filled = 0;
+    for (size_t i = 0; i < BLOCKS && !is_guarded(); i++) {
+        blocks[i] = fief_malloc(rt, 500);
+        in_filled += blocks[i] >= filled && blocks[i] < filled + FILLED;
+        for (size_t inside = 16; inside < 500; inside += 16) {
+            cr_assert_eq(fief_heap_usable_size(h, blocks[i] + inside), 0);
+        }
+    }
+    cr_expect(is_guarded() || in_filled > 100, "%zu", in_filled);
+    for (size_t i = 0; i < BLOCKS && !is_guarded(); i++) {
+        fief_release(rt, blocks[i]);
+    }
+    close_runtime();
+}
+
+/* ---- freed blocks that are not sorted yet ---- */
+
+Test(heap, a_freed_unsized_block_is_there_when_nothing_else_is)
+{
+    enum { MOST = 2000 };
+    static char bytes[700000];
+    rt = fief_open(&(fief_config){.buffer = bytes, .buffer_size = sizeof bytes});
+    h = fief_runtime_heap(rt);
+    void *blocks[MOST];
+    size_t count = 0;
+    while (count < MOST && (blocks[count] = fief_malloc(rt, 300)) != NULL) {
+        count++;
+    }
+    cr_assert(count > 100 && count < MOST);
+    for (size_t freed = 1; freed < 40 && !is_guarded(); freed++) {
+        for (size_t i = 0; i < freed; i++) {
+            fief_release(rt, blocks[i]);
+        }
+        for (size_t i = 0; i < freed; i++) {
+            blocks[i] = fief_malloc(rt, 300);
+            cr_assert_not_null(blocks[i], "block %zu of %zu that were freed", i, freed);
+        }
+        cr_expect_null(fief_malloc(rt, 300));
+    }
+    while (count > 0) {
+        fief_release(rt, blocks[--count]);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+Test(heap, a_trim_gives_back_pages_whose_blocks_are_not_sorted_yet)
+{
+    enum { BLOCKS = 700, OF_THE_FIRST_PAGE = 500 };
+    open_without_quarantine();
+    char *blocks[BLOCKS];
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = fief_malloc(rt, 100);
+    }
+    for (size_t i = BLOCKS; i > 0; i--) {
+        fief_release(rt, blocks[i - 1]);
+    }
+    (void)fief_trim(rt);
+    for (size_t i = 0; i < OF_THE_FIRST_PAGE && !is_guarded(); i++) {
+        cr_expect_eq(fief_owner(rt, blocks[i]), FIEF_NO_STRATEGY);
+    }
+    close_runtime();
+}
+
 static void shrinks_to(size_t from, size_t size)
 {
     char *block = fief_malloc(rt, from);
