@@ -25,7 +25,7 @@ struct fief_heap {
     size_t give_max; /**< largest size freed inline; 0 while the window is shut */
     size_t live;     /**< bytes lent now, in whole classes */
     size_t peak;     /**< its maximum, up to date only where something is freed */
-    fief_vacant *unsized[FIEF_UNSIZED_CLASSES]; /**< without a size at free; [0]: not sorted yet */
+    fief_vacant *unsized[FIEF_UNSIZED_CLASSES];           /**< the same without a size at free */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1]; /**< by size class; empty while shut */
 };
 

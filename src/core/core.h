@@ -431,7 +431,6 @@ typedef struct heap {
     fief_heap window;
     core *core;
     shelf sized, unsized;
-    unsigned unsorted; /* blocks in the window's unsized[0] */
     medium *mediums;
 } heap;
 

@@ -544,51 +544,6 @@ static size_t unsized_size(size_t size, size_t align)
     return fief_round_up(size, size <= HEAP_LARGEST_MEDIUM ? (size_t)1 << MEDIUM_SHIFT : PAGE_SIZE);
 }
 
-/* The size of a small block; 0: here starts none, or the table was overwritten. One that waits to
- * be lent again has its own. */
-static inline size_t small_unsized_size(const space *s, const void *block)
-{
-    if (GUARD_SHUT) {
-        const record *r = ledger_find(s, block);
-        return r != NULL && r->state == BLOCK_LIVE && ledger_block(s, r) == block
-                   ? record_size(s, r)
-                   : 0;
-    }
-    size_t class = *class_of(s, block);
-    bool is_one = (uintptr_t)block % FIEF_ALIGN == 0 && class - 1 < FIEF_UNSIZED_CLASSES - 1;
-    return is_one ? class * FIEF_ALIGN : 0;
-}
-
-/* The list that a freed block goes to is known when its byte of the table has come from memory, and
- * until then a processor can't run ahead into the next allocation, which may want that list. So a
- * free puts the block on the list of class 0, which there is not, and so many at a time go where
- * they belong, when their bytes are near by. Only where nothing else is left are they sorted
- * earlier. */
-enum { UNSORTED_MOST = 16 };
-
-static FIEF_NOINLINE void sort_freed(heap *h)
-{
-    fief_vacant **lists = h->window.unsized, *block = lists[0];
-    lists[0] = NULL;
-    h->unsorted = 0;
-    while (block != NULL) {
-        fief_vacant *next = block->next;
-        fief_vacant **list = &lists[unsized_class(small_unsized_size(&h->core->space, block))];
-        block->next = *list;
-        *list = block;
-        block = next;
-    }
-}
-
-static inline void put_unsorted(heap *h, fief_vacant *block)
-{
-    block->next = h->window.unsized[0];
-    h->window.unsized[0] = block;
-    if (++h->unsorted == UNSORTED_MOST) {
-        sort_freed(h);
-    }
-}
-
 /* Of a size that unsized_size made. */
 static void *unsized_take(heap *h, size_t size, size_t align)
 {
@@ -596,10 +551,6 @@ static void *unsized_take(heap *h, size_t size, size_t align)
         return take(h, size, align);
     }
     void *block = shelf_take(h, &h->unsized, size);
-    if (block == NULL && h->unsorted != 0) {
-        sort_freed(h);
-        block = shelf_take(h, &h->unsized, size);
-    }
     if (block != NULL) {
         if (h->core->shut) {
             block_lend(h->core, FIEF_HEAP, block, size, h->core->kind);
@@ -642,6 +593,21 @@ void *fief_heap_alloc_unsized_aligned_slow(fief_heap *window, size_t size, size_
     return sound ? noted(h->core, heap_alloc_unsized(h, size, align),
                          aligned(VERB_MALLOC, size, align))
                  : NULL;
+}
+
+/* The size of a small block; 0: here starts none, or the table was overwritten. One that waits to
+ * be lent again has its own. */
+static inline size_t small_unsized_size(const space *s, const void *block)
+{
+    if (GUARD_SHUT) {
+        const record *r = ledger_find(s, block);
+        return r != NULL && r->state == BLOCK_LIVE && ledger_block(s, r) == block
+                   ? record_size(s, r)
+                   : 0;
+    }
+    size_t class = *class_of(s, block);
+    bool is_one = (uintptr_t)block % FIEF_ALIGN == 0 && class - 1 < FIEF_UNSIZED_CLASSES - 1;
+    return is_one ? class * FIEF_ALIGN : 0;
 }
 
 size_t fief_heap_usable_size(const fief_heap *window, const void *block)
@@ -739,8 +705,11 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED && window->give_max != 0)) {
         size_t size = small_unsized_size(&h->core->space, block);
         if (FIEF_LIKELY(size != 0)) {
+            fief_vacant **list = &window->unsized[unsized_class(size)];
+            fief_vacant *vacant = block;
             count_returned(h, size);
-            put_unsorted(h, block);
+            vacant->next = *list;
+            *list = vacant;
             return;
         }
     }
@@ -868,7 +837,6 @@ void heap_trim(heap *h)
 {
     medium_trim(h, 0);
     if (!GUARD_SHUT) { /* there, dead blocks stay where a stale pointer into them can be noticed */
-        sort_freed(h);
         shelf_trim(h, &h->sized);
         shelf_trim(h, &h->unsized);
     }

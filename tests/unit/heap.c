@@ -726,8 +726,6 @@ Test(heap, a_page_that_was_another_allocators_says_of_no_block)
     close_runtime();
 }
 
-/* ---- freed blocks that are not sorted yet ---- */
-
 Test(heap, a_freed_unsized_block_is_there_when_nothing_else_is)
 {
     enum { MOST = 2000 };
@@ -754,24 +752,6 @@ Test(heap, a_freed_unsized_block_is_there_when_nothing_else_is)
         fief_release(rt, blocks[--count]);
     }
     cr_expect_eq(fief_close(rt), 0);
-}
-
-Test(heap, a_trim_gives_back_pages_whose_blocks_are_not_sorted_yet)
-{
-    enum { BLOCKS = 700, OF_THE_FIRST_PAGE = 500 };
-    open_without_quarantine();
-    char *blocks[BLOCKS];
-    for (size_t i = 0; i < BLOCKS; i++) {
-        blocks[i] = fief_malloc(rt, 100);
-    }
-    for (size_t i = BLOCKS; i > 0; i--) {
-        fief_release(rt, blocks[i - 1]);
-    }
-    (void)fief_trim(rt);
-    for (size_t i = 0; i < OF_THE_FIRST_PAGE && !is_guarded(); i++) {
-        cr_expect_eq(fief_owner(rt, blocks[i]), FIEF_NO_STRATEGY);
-    }
-    close_runtime();
 }
 
 static void shrinks_to(size_t from, size_t size)
