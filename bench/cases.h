@@ -40,7 +40,7 @@ measured heap_unsized_fief, heap_unsized_malloc;
 measured new_pool_fief, new_pool_direct, new_heap_fief, new_heap_direct, new_arena_fief,
     new_arena_direct;
 measured open_close_fief, open_close_kept_fief, open_close_recycled_fief;
-measured scan_fief, unit_end_fief, unit_keep_fief, seal_fief;
+measured scan_fief, unit_end_fief, unit_keep_fief, seal_fief, seal_direct;
 
 /* Ends the child with a sentence. */
 _Noreturn void give_up(const char *why);
