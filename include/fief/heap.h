@@ -5,9 +5,10 @@
  *     medium       a bitmap of 256-byte granules, first fit     513 .. 256 KiB
  *     large        a run of pages of its own, moved by page tables where it grows
  *
- * Free takes the size; no block carries a header. Small blocks of the unsized calls (below) have a
- * byte in a table of their pages', one for 16 of theirs. One thread: the runtime's. Ideas: mimalloc
- * and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page map). */
+ * Free takes the size; no block carries a header. The sizes of the unsized calls' small blocks
+ * (below) are in a table at the start of their page, a byte for each 16. One thread: the runtime's.
+ * Ideas: mimalloc and Lua's own allocator habits (size at free, LIFO reuse), phkmalloc (page
+ * map). */
 #ifndef FIEF_HEAP_H
 #define FIEF_HEAP_H
 
