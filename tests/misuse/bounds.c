@@ -301,8 +301,8 @@ static void read_past_unsized(bool mistaken)
 {
     char *p;
     MADE(p = fief_malloc(rt, 48));
-    memset(p, 0, 56);
-    ACCESS(sink = p[OR(56, 55)]);
+    memset(p, 0, 48);
+    ACCESS(sink = p[OR(48, 47)]);
     fief_release(rt, p);
 }
 
