@@ -54,7 +54,7 @@ const char *const field_names[FIELDS] = {
         {.name = "both", .size = 40, .any = FIEF_HEAP, .in = {[FIEF_NATIVE] = FIEF_POOL},          \
          .weak = weak_of_both, .weak_count = 2},                                                   \
         {.name = "text", .any = FIEF_HEAP, .traits = FIEF_NO_POINTERS},                            \
-        {.name = "node", .any = FIEF_COMPILER_ARENA},                                              \
+        {.name = "node", .any = FIEF_COMPILER_ARENA, .visit = tell_ends},                          \
         {.name = "frame", .any = FIEF_STACK},                                                      \
         {.name = "lost", .in = {[FIEF_LITERAL] = FIEF_VM_ARENA}, .visit = tell_ends},              \
         {.name = "walled", .any = FIEF_HEAP, .traits = FIEF_FENCE_BACK},                           \

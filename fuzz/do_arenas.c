@@ -680,17 +680,19 @@ static bool may_be_target(const life *l, const block *b)
     return !(b->home >= 0 && b->strategy == FIEF_HEAP);
 }
 
-/* The holder's field is the target's from now on. */
-static void store_at(run *r, int holder, int target, size_t place)
+/* The holder's field is the target's from now on; OUTSIDE's: that byte of the host's. */
+static void store_at(run *r, int holder, size_t place, int target, unsigned char *outside)
 {
     const life *l = r->now;
     forget_field(r, holder);
     block *b = &r->now->blocks[holder];
     SAY(r, "fief_store(rt[%u], %s, (char *)%s + %zu, %s);", l->index, c_block(l, holder),
-        c_block(l, holder), place, c_block(l, target));
-    fief_store(l->rt, b->start, b->start + place, l->blocks[target].start);
+        c_block(l, holder), place,
+        target >= 0 ? c_block(l, target) : c_outside(outside));
     b->field = target;
     b->field_at = place;
+    b->outside = outside;
+    fief_store(l->rt, b->start, b->start + place, field_target(l, b));
     MUST(r, block_points(l, b), "expected b%d to point to b%d, found it does not", holder, target);
     see(r, 1);
 }
@@ -704,7 +706,19 @@ void do_store(run *r, const uint64_t *at)
         return;
     }
     size_t place = field_place(&l->blocks[holder], at[1] % 2 != 0);
-    store_at(r, holder, target, place);
+    store_at(r, holder, place, target, NULL);
+}
+
+/* A byte of the host's, which an image may name. */
+void do_store_outside(run *r, const uint64_t *at)
+{
+    life *l = open_life(r);
+    int holder = l != NULL ? find_block(l, at[0], may_hold) : -1;
+    if (holder >= 0) {
+        size_t place = field_place(&l->blocks[holder], at[1] % 2 != 0);
+        unsigned char *external = outsides[at[1] / 2 % EXTERNALS][0];
+        store_at(r, holder, place, OUTSIDE, external + at[1] / 4 % EXTERNAL_SIZE);
+    }
 }
 
 static bool is_temporary(const life *l, const block *b)
@@ -741,7 +755,7 @@ void do_weak_store(run *r, const uint64_t *at)
     }
     const fief_kind *k = &l->kinds[l->blocks[holder].kind];
     size_t place = k->weak[k->weak_count - 1];
-    store_at(r, holder, target, place);
+    store_at(r, holder, place, target, NULL);
 }
 
 void do_dangling_store(run *r, const uint64_t *at)

@@ -66,6 +66,13 @@ void forget_pointers_to(run *r, int index)
     }
 }
 
+const char *c_outside(const unsigned char *byte)
+{
+    static _Thread_local char text[40];
+    (void)snprintf(text, sizeof text, "(char *)outsides + %td", byte - &outsides[0][0][0]);
+    return text;
+}
+
 long c_field(const block *b)
 {
     return b->field != NO_FIELD ? (long)b->field_at : -1;

@@ -62,7 +62,7 @@ static void keep_file(run *r, const char *path)
 
 /* ---- the picture ---- */
 
-static bool is_told(const life *l, const block *b)
+bool is_told(const life *l, const block *b)
 {
     return b->kind < l->kind_count && l->kinds[b->kind].visit != NULL;
 }
@@ -96,32 +96,75 @@ static int find_pictured(const picture *p, const unsigned char *address)
     return b != NULL && (size_t)(address - b->start) <= b->size ? found : -1;
 }
 
-static void follow_fields(const life *l, picture *p)
+/* How large each is; 0 stands for 1. */
+static const size_t external_sizes[EXTERNALS] = {EXTERNAL_SIZE, 0};
+
+static void name_externals(run *r, fief_image_config *config, fief_external *ret_externals,
+                           unsigned bound)
+{
+    static const char *const names[EXTERNALS] = {"natives", "nil"};
+    for (unsigned i = 0; i < EXTERNALS; i++) {
+        ret_externals[i] = (fief_external){names[i], outsides[i][bound], external_sizes[i]};
+    }
+    config->externals = ret_externals;
+    config->external_count = EXTERNALS;
+    SAY(r, "name_externals(&image_config, %u);", bound);
+}
+
+/* Where in an external the host's byte is; -1: in none that was named. */
+static int find_external(const unsigned char *byte, size_t *ret_at)
+{
+    size_t at = (size_t)(byte - &outsides[0][0][0]);
+    unsigned external = (unsigned)(at / sizeof outsides[0]);
+    *ret_at = at % sizeof outsides[0];
+    size_t size = external_sizes[external] != 0 ? external_sizes[external] : 1;
+    return *ret_at < size ? (int)external : -1;
+}
+
+static void follow_fields(const life *l, picture *p, bool names_externals)
 {
     for (unsigned n = 0; n < p->count; n++) {
         pictured *b = &p->blocks[n];
-        b->to = -1;
-        if (b->block.field != NO_FIELD) {
-            const unsigned char *target = l->blocks[b->block.field].start;
+        const unsigned char *target = field_target(l, &b->block);
+        b->to = b->external = -1;
+        b->as_it_was = target;
+        if (b->block.field >= 0) {
             b->to = find_pictured(p, target);
             b->to_at = b->to >= 0 ? (size_t)(target - p->blocks[b->to].block.start) : 0;
+        } else if (b->block.field == OUTSIDE && names_externals && is_told(l, &b->block)) {
+            b->external = find_external(target, &b->to_at);
         }
     }
+}
+
+static bool needs_externals(const picture *p)
+{
+    bool needs = false;
+    for (unsigned n = 0; n < p->count; n++) {
+        needs = needs || p->blocks[n].external >= 0;
+    }
+    return needs;
 }
 
 /* Each begins at a multiple of the alignment, and an empty one has a byte. */
 static void lay_out(picture *p, size_t align)
 {
-    size_t end = 0, data, rows, bits;
+    static const size_t name_sizes[EXTERNALS] = {sizeof "natives", sizeof "nil"};
+    size_t end = 0, data, rows, bits, bindings = 0, named[EXTERNALS] = {0};
     for (unsigned n = 0; n < p->count; n++) {
         p->blocks[n].at = fief_round_up(end, align != 0 ? align : FIEF_ALIGN);
         end = p->blocks[n].at + (p->blocks[n].block.size != 0 ? p->blocks[n].block.size : 1);
+        if (p->blocks[n].external >= 0) {
+            bindings += 2 * word_size;
+            named[p->blocks[n].external] = name_sizes[p->blocks[n].external];
+        }
     }
     data = fief_round_up(end, FIEF_ALIGN);
     rows = fief_round_up(p->count * word_size, file_page);
     bits = fief_round_up((data / word_size + 63) / 64 * word_size, file_page);
     p->data_at = file_page + rows + bits;
-    p->size = p->data_at + fief_round_up(data, file_page);
+    p->size = p->data_at + fief_round_up(data, file_page) + fief_round_up(bindings, file_page) +
+              fief_round_up(named[0] + named[1], file_page);
     p->size += fief_round_up((p->size / file_page - 1) * word_size, file_page);
 }
 
@@ -151,15 +194,14 @@ static size_t bytes_in(const picture *p)
 
 /* ---- save ---- */
 
-/* A pointer that is told leads into the arena; one that is not, nowhere into the runtime. What lies
- * in a buffer of the host's is nobody's. */
+/* A pointer that is told leads into the arena or an external; one that is not, nowhere into the
+ * runtime. */
 static bool points_out(const life *l, const pictured *b)
 {
     if (b->block.field == NO_FIELD) {
         return false;
     }
-    return is_told(l, &b->block) ? b->to < 0
-                                 : l->blocks[b->block.field].strategy != FIEF_NO_STRATEGY;
+    return is_told(l, &b->block) ? b->to < 0 && b->external < 0 : points_inside(l, &b->block);
 }
 
 static fief_status verdict_on_save(const run *r, const life *l, const home *h, const picture *p,
@@ -218,8 +260,8 @@ static void fill_all(const picture *p)
 }
 
 /* Where the root is none of the arena's, any other pointer says the same. */
-static void say_save(run *r, const life *l, int home_index, const picture *p,
-                     const fief_image_config *config, bool may)
+static void say_save(run *r, const life *l, const picture *p,
+                     const fief_image_config *config)
 {
     static const char nowhere[] = "NULL", elsewhere[] = "&config";
     const char *other = config->root == NULL ? nowhere : elsewhere;
@@ -229,15 +271,21 @@ static void say_save(run *r, const life *l, int home_index, const picture *p,
     if (p->root_at != 0) {
         SAY(r, "image_config.root = %s + %zu;", root, p->root_at);
     }
+}
+
+static void say_saved(run *r, const life *l, int home_index, bool may)
+{
     SAY(r, "must(%sfief_image_save(%s, image_file(), &image_config), \"saved, or not\");",
         may ? "" : "!", c_home(l, home_index));
 }
 
-static void save(run *r, const life *l, int home_index, picture *p, uint64_t root, unsigned how)
+static void save(run *r, const life *l, int home_index, picture *p, uint64_t root, unsigned how,
+                 bool names_externals)
 {
     static const size_t aligns[] = {0, 16, 64, 4096};
     const home *h = &l->homes[home_index];
     fief_error error = {FIEF_OK, ""};
+    fief_external externals[EXTERNALS];
     fief_image_config config = {.align = aligns[how / 2 % 4], .version = how / 8 % 2};
     char path[PATH_SIZE];
     config.root = choose_root(l, p, root, how % 32);
@@ -245,7 +293,11 @@ static void save(run *r, const life *l, int home_index, picture *p, uint64_t roo
     fief_status expected = verdict_on_save(r, l, h, p, config.root);
     name_new_file(r, path);
     fill_all(p);
-    say_save(r, l, home_index, p, &config, expected == FIEF_OK);
+    say_save(r, l, p, &config);
+    if (names_externals) {
+        name_externals(r, &config, externals, 0);
+    }
+    say_saved(r, l, home_index, expected == FIEF_OK);
     bool saved = fief_image_save(h->arena, path, &config);
     if (saved) {
         keep_file(r, path);
@@ -274,9 +326,10 @@ void do_image_save(run *r, const uint64_t *at)
     }
     static _Thread_local picture p;
     list_blocks(l, index, &p);
-    follow_fields(l, &p);
+    bool names_externals = at[2] / 32 % 2 == 0;
+    follow_fields(l, &p, names_externals);
     if (bytes_in(&p) <= BYTES_MOST && r->saves < SAVES_MOST) {
-        save(r, l, index, &p, at[1], (unsigned)at[2]);
+        save(r, l, index, &p, at[1], (unsigned)at[2], names_externals);
     }
 }
 
@@ -291,19 +344,28 @@ static unsigned char *data_of(const opened *o)
     return has_root ? at - o->of.blocks[o->of.root].at - o->of.root_at : NULL;
 }
 
+/* What is not told stays as it is. */
+static const unsigned char *target_in(const opened *o, const pictured *p)
+{
+    return p->to >= 0         ? data_of(o) + o->of.blocks[p->to].at + p->to_at
+           : p->external >= 0 ? outsides[p->external][o->bound] + p->to_at
+                              : p->as_it_was;
+}
+
 /* The bytes of its blocks, and where their fields point. */
 static bool is_as_saved(const opened *o)
 {
-    unsigned char *data = data_of(o), *target;
+    const unsigned char *target;
+    unsigned char *data = data_of(o);
     bool holds = true;
     for (unsigned n = 0; data != NULL && n < o->of.count; n++) {
         const pictured *p = &o->of.blocks[n];
         block b = p->block;
         b.start = data + p->at;
         holds = holds && holds_whole(&b);
-        if (p->to >= 0) {
+        if (b.field != NO_FIELD) {
             memcpy(&target, b.start + b.field_at, sizeof target);
-            holds = holds && target == data + o->of.blocks[p->to].at + p->to_at;
+            holds = holds && target == target_in(o, p);
         }
     }
     return holds;
@@ -349,7 +411,7 @@ static void must_be_placed(run *r, const opened *o)
     for (unsigned i = 0; i < RUNTIMES * IMAGES; i++) {
         const life *l = r->lives[i / IMAGES];
         const opened *other = &l->images[i % IMAGES];
-        bool is_same = l->rt != NULL && other != o && other->image != NULL &&
+        bool is_same = l->rt != NULL && other != o && other->image != NULL && !other->per_node &&
                        other->of.number == o->of.number;
         taken = taken || (is_same && !fief_image_is_relocated(other->image));
     }
@@ -371,15 +433,19 @@ static void say_contents(run *r, const life *l, unsigned slot)
     }
 }
 
-static void enter_image(run *r, life *l, unsigned slot, fief_image *image)
+static void enter_image(run *r, life *l, unsigned slot, opened found)
 {
     opened *o = &l->images[slot];
-    *o = (opened){image, r->saved};
+    const fief_image *image = found.image;
+    *o = found;
+    o->of = r->saved;
     MUST(r, fief_image_size(image) == o->of.size, "expected an image of %zu bytes, found %zu",
          o->of.size, fief_image_size(image));
     MUST(r, (fief_image_root(image) != NULL) == (o->of.root >= 0), "expected %s root",
          o->of.root >= 0 ? "a" : "no");
-    must_be_placed(r, o);
+    if (!o->per_node) {
+        must_be_placed(r, o);
+    }
     if (o->of.root >= 0) {
         must_own(r, l, o);
     }
@@ -399,7 +465,23 @@ static int find_slot(const life *l)
     return slot;
 }
 
-/* Its table of kinds must be the saved one's, and the version. */
+/* Of a machine with several nodes, where the OS can have them. */
+static fief_image *open_on(run *r, const life *l, const fief_image_config *config, unsigned node)
+{
+    char path[PATH_SIZE];
+    name_file(r, path);
+    if (r->os != NULL) {
+        r->os->run_on(node);
+    }
+    fief_image *image = fief_image_open(l->rt, path, config);
+    if (r->os != NULL) {
+        r->os->run_on(0);
+    }
+    return image;
+}
+
+/* The number's bits: it is lazy; one of the last of sixteen, another version or no externals; where
+ * these lie now; a copy for each node; on which node. */
 void do_image_open(run *r, const uint64_t *at)
 {
     life *l = open_life(r);
@@ -413,22 +495,29 @@ void do_image_open(run *r, const uint64_t *at)
     if (r->saved.number == 0 || slot < 0) {
         return;
     }
-    bool other = at[0] % 16 == 15, fits = l->kinds == r->saved.kinds && !other;
+    bool other = at[0] % 16 == 15, names_none = at[0] % 16 == 13;
+    fief_status expected = l->kinds != r->saved.kinds || other             ? FIEF_OTHER_IMAGE
+                           : names_none && needs_externals(&r->saved) ? FIEF_POINTS_OUT
+                                                                      : FIEF_OK;
+    opened found = {.bound = at[0] / 16 % 2, .per_node = at[0] / 32 % 2 != 0};
     fief_error error = {FIEF_OK, ""};
-    fief_image_config config = {.lazy = at[0] % 2 != 0, .version = r->saved.version + other};
-    char path[PATH_SIZE];
-    config.error = &error;
-    name_file(r, path);
-    SAY(r, "image_config = (fief_image_config){.lazy = %d, .version = %u};", config.lazy,
-        (unsigned)config.version);
+    fief_external externals[EXTERNALS];
+    fief_image_config config = {.lazy = at[0] % 2 != 0, .version = r->saved.version + other,
+                                .per_node = found.per_node, .error = &error};
+    SAY(r, "image_config = (fief_image_config){.lazy = %d, .version = %u, .per_node = %d};",
+        config.lazy, (unsigned)config.version, config.per_node);
+    if (!names_none) {
+        name_externals(r, &config, externals, found.bound);
+    }
     SAY(r, "image[%u][%d] = fief_image_open(rt[%u], image_file(), &image_config);", l->index, slot,
         l->index);
-    SAY(r, "must(%simage[%u][%d], \"opened, or not\");", fits ? "" : "!", l->index, slot);
-    fief_image *image = fief_image_open(l->rt, path, &config);
-    MUST(r, (image != NULL) == (error.status == FIEF_OK), "expected an image or a status");
-    must_be_status(r, l, "opened", fits ? FIEF_OK : FIEF_OTHER_IMAGE, &error);
-    if (image != NULL) {
-        enter_image(r, l, (unsigned)slot, image);
+    SAY(r, "must(%simage[%u][%d], \"opened, or not\");", expected == FIEF_OK ? "" : "!", l->index,
+        slot);
+    found.image = open_on(r, l, &config, at[0] / 64 % 2);
+    MUST(r, (found.image != NULL) == (error.status == FIEF_OK), "expected an image or a status");
+    must_be_status(r, l, "opened", expected, &error);
+    if (found.image != NULL) {
+        enter_image(r, l, (unsigned)slot, found);
     }
 }
 
@@ -546,7 +635,11 @@ void do_image_misuse(run *r, const uint64_t *at)
     case STORE: store_into(r, l, word, c_word(r, l, o, word)); break;
     case RESIZE: resize_it(r, l, word, size, c_word(r, l, o, word)); break;
     case FREE: free_it(r, l, word, size, c_word(r, l, o, word)); break;
-    default: touch_it(r, l, o, word, at[1] % DEEDS == CLOSE); break;
+    default:
+        if (at[1] % DEEDS == WRITE || !o->per_node) { /* the addresses of a copy don't stay */
+            touch_it(r, l, o, word, at[1] % DEEDS == CLOSE);
+        }
+        break;
     }
     check_images(r, l);
 }

@@ -115,13 +115,25 @@ void fill_field(const block *b)
     fill_range(b, b->field_at, b->field_at + sizeof(void *));
 }
 
+unsigned char outsides[EXTERNALS][2][EXTERNAL_SIZE];
+
+unsigned char *field_target(const life *l, const block *b)
+{
+    return b->field >= 0 ? l->blocks[b->field].start : b->field == OUTSIDE ? b->outside : NULL;
+}
+
+bool points_inside(const life *l, const block *b)
+{
+    return b->field >= 0 && l->blocks[b->field].strategy != FIEF_NO_STRATEGY;
+}
+
 bool block_points(const life *l, const block *b)
 {
-    unsigned char *target = NULL;
+    const unsigned char *target = NULL;
     if (b->field != NO_FIELD) {
         memcpy(&target, b->start + b->field_at, sizeof target);
     }
-    return b->field == NO_FIELD || target == l->blocks[b->field].start;
+    return target == field_target(l, b);
 }
 
 bool is_zero(const unsigned char *start, size_t size)

@@ -11,7 +11,8 @@
 #include "configs.h"
 #include "ops.h"
 
-enum { KINDS_MODELLED = 33, LOG_MAX = OPS_MAX + 16, UNITS = 8, RESTING = 2, NO_FIELD = -1 };
+enum { KINDS_MODELLED = 33, LOG_MAX = OPS_MAX + 16, UNITS = 8, RESTING = 2 };
+enum { NO_FIELD = -1, OUTSIDE = -2 };
 enum { HOME_VM, HOME_UNIT, HOME_FRAMES, HOME_OWN, HOME_OWN_STACK = HOMES - 1 };
 
 typedef enum origin { EMPTY, SIZED, UNSIZED, BY_KIND, SLOT, IN_ARENA } origin;
@@ -25,8 +26,9 @@ typedef struct block {
     fief_strategy strategy; /* where it lives: fief_owner says so */
     unsigned kind;          /* the last of all: none */
     int home, pool;         /* of an arena or of a pool of the program's; else -1 */
-    int field;              /* a word of it points to this block; or NO_FIELD */
+    int field;              /* a word of it points to this block; or OUTSIDE, or NO_FIELD */
     size_t field_at;        /* that word: at this byte */
+    unsigned char *outside; /* OUTSIDE: the host's byte that it points to */
     uint8_t seed;           /* of its bytes */
 } block;
 
@@ -94,7 +96,9 @@ typedef struct pictured {
     unsigned index; /* b0 .. */
     size_t at;      /* where it lies in the image's data */
     int to;         /* its field points to this block of them, at this byte; -1: to none */
+    int external;   /* or to this external, at this byte; -1: to none */
     size_t to_at;
+    const unsigned char *as_it_was;
 } pictured;
 
 typedef struct picture {
@@ -108,8 +112,14 @@ typedef struct picture {
     pictured blocks[BLOCKS];
 } picture;
 
+/* What the host names to images: each lies at one of two addresses, as in another process. */
+enum { EXTERNALS = 2, EXTERNAL_SIZE = 64 };
+extern unsigned char outsides[EXTERNALS][2][EXTERNAL_SIZE];
+
 typedef struct opened {
     fief_image *image; /* NULL: not open */
+    bool per_node;
+    unsigned bound; /* to which of their addresses */
     picture of;
 } opened;
 
@@ -161,6 +171,10 @@ bool holds_whole(const block *b);
 /* Where a field of the block may be: its first word or its last. */
 size_t field_place(const block *b, bool last);
 void fill_field(const block *b);
+/* What its field is to point at; NULL: it has none. */
+unsigned char *field_target(const life *l, const block *b);
+/* Does it point into the runtime? What lies in a buffer of the host's is nobody's. */
+bool points_inside(const life *l, const block *b);
 /* Is the field, where it has one, the address that it was given? */
 bool block_points(const life *l, const block *b);
 bool is_zero(const unsigned char *start, size_t size);

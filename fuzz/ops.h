@@ -146,7 +146,8 @@ enum { A = 1, S = 2, P = 4, H = 8, R = 16, T = 32, O = 64, ALL = A | S | P | H |
     OP(image_save, A | R | O, 1, HOME, BLOCK, NUMBER)                                \
     OP(image_open, A | R | O, 1, NUMBER)                                             \
     OP(image_close, A | R | O, 1, NUMBER)                                            \
-    OP(image_misuse, R, 1, NUMBER, NUMBER)
+    OP(image_misuse, R, 1, NUMBER, NUMBER)                                           \
+    OP(store_outside, R | H | A | S | O, 3, BLOCK, NUMBER)
 
 typedef enum op_id {
 #define OP(name, targets, weight, ...) OP_##name,

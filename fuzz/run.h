@@ -14,6 +14,7 @@ typedef struct faults {
     void (*fail_at)(size_t n);
     size_t (*calls)(void);
     size_t (*reserves)(void); /* that are not given back */
+    void (*run_on)(unsigned node); /* of two */
 } faults;
 
 typedef struct result {
@@ -37,10 +38,13 @@ void keep_record(const fief_misuse *m);
 
 /* ---- for the operations, do_*.c ---- */
 
-/* A block that was sent, and not received yet. */
+/* Blocks that were sent, and not received yet: the root, and from each where its field leads. */
+enum { SENT_MOST = 8 };
 typedef struct sent {
     fief_parcel *parcel; /* NULL: none is */
-    block block;         /* as it was */
+    unsigned count;
+    size_t size;
+    block blocks[SENT_MOST];  /* as they were; a field leads to one of them: its number */
     const fief_kind *kinds;
 } sent;
 
@@ -166,6 +170,8 @@ int room_for(run *r, uint64_t handle, size_t size);
 void forget_pointers_to(run *r, int index);
 /* Nor does it point to any. */
 void forget_field(run *r, int index);
+/* The same of a byte of the host's. */
+const char *c_outside(const unsigned char *byte);
 /* For the C form: where its field is, or -1. */
 long c_field(const block *b);
 /* The calls alone. */
@@ -196,6 +202,8 @@ int find_mark(const life *l, uint64_t handle);
 int find_pool(const life *l, uint64_t handle);
 /* A parcel that nobody received is given back. */
 void drop_parcel(run *r);
+/* Does the block's kind tell what its field points to? */
+bool is_told(const life *l, const block *b);
 /* The runtime's open images hold what was saved. */
 void check_images(run *r, const life *l);
 /* The program's image has no file any more. */

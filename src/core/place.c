@@ -40,7 +40,7 @@ bool range_place(fief_range *r, os_placement place)
     }
     range_mix(r);
     if (!os_place(r->reserve, r->reserve_size, place, true) ||
-        !os_place(r, r->head_size, place, true) ||
+        !os_place(r, range_head_bytes(r), place, true) ||
         (r->ledger != NULL && !os_place(r->ledger, ledger_bytes(r->pages), place, true))) {
         return false;
     }
@@ -153,7 +153,7 @@ static bool follow_spans(const space *s)
 bool space_follow(space *s)
 {
     fief_range *r = s->range;
-    bool head = follow(r, r->head_size, r->place);
+    bool head = follow(r, range_head_bytes(r), r->place);
     bool map = follow(r->reserve, (size_t)(r->base - r->reserve), r->place);
     bool ledger = r->ledger == NULL || follow(r->ledger, ledger_bytes(r->pages), r->place);
     bool spans = follow_spans(s);

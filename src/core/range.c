@@ -43,7 +43,6 @@ static fief_range *range_at(unsigned char *head, size_t head_size)
     fief_range *r = (fief_range *)(void *)head;
     r->head_cursor = head + fief_round_up(sizeof *r, 64);
     r->head_limit = head + head_size;
-    r->head_size = head_size;
     r->head_used = r->head_cursor;
     return r;
 }
@@ -172,13 +171,48 @@ fief_range *range_in(void *buffer, size_t size, size_t root_size, bool ledger)
     return r;
 }
 
+workspace *workspace_take(fief_range *r, size_t size)
+{
+    size_t whole = fief_round_up(sizeof(workspace) + size, OS_PAGE);
+    workspace *kept = r->workspace;
+    if (kept != NULL && kept->size >= whole) {
+        r->workspace = NULL;
+        return kept;
+    }
+    workspace *fresh = os_map(whole);
+    if (fresh != NULL) {
+        fresh->size = whole;
+    }
+    return fresh;
+}
+
+void workspace_give(fief_range *r, workspace *done, size_t most)
+{
+    if ((r->kept || r->recycled) && done->size <= most) {
+        workspace_drop(r);
+        r->workspace = done;
+    } else {
+        os_release(done, done->size);
+    }
+}
+
+void workspace_drop(fief_range *r)
+{
+    workspace *kept = r->workspace;
+    if (kept != NULL) {
+        os_release(kept, kept->size);
+        r->workspace = NULL;
+    }
+}
+
 void range_close(fief_range *r)
 {
+    workspace_drop(r);
     if (r->reserve != NULL) {
         if (r->ledger != NULL) {
             os_release(r->ledger, ledger_bytes(r->pages));
         }
         os_release(r->reserve, r->reserve_size);
-        os_release(r, r->head_size);
+        os_release(r, range_head_bytes(r));
     }
 }

@@ -339,6 +339,7 @@ size_t space_trim(space *s)
         }
     }
     s->dirty = 0;
+    workspace_drop(s->range);
     return bytes;
 }
 

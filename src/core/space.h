@@ -63,8 +63,9 @@ struct fief_range {
     uint16_t huge : 1;     /* of huge pages, where the system has them */
     uint16_t node : 10;    /* whose pages it has, as far as they lie where they are used */
     os_placement place;    /* of its pages, but for spans whose strategy has another */
-    size_t head_size, reserve_size;
+    size_t reserve_size;
     size_t asked; /* of reserve_size: what the system may have halved */
+    struct workspace *workspace; /* NULL: none, or somebody works in it */
     struct image_map *images; /* of the runtime that lives here; a runtime's own page is full */
 };
 
@@ -96,6 +97,25 @@ bool range_commit(fief_range *range, uint32_t until, bool ledger);
 bool range_ledger(fief_range *range);
 /* The smallest buffer that range_in accepts. */
 size_t range_minimum(size_t root_size, bool ledger);
+static inline size_t range_head_bytes(const fief_range *range)
+{
+    return (size_t)(range->head_limit - (const unsigned char *)range);
+}
+
+/* Memory of the system's that one call works in. Such a range keeps it for the next call, of
+ * whichever runtime: what is mapped and released anew by each thread stops the others, since the
+ * system changes the process's one page table and interrupts the processors that read it. */
+typedef struct workspace {
+    size_t size; /* of the whole mapping */
+    _Alignas(64) unsigned char bytes[];
+} workspace;
+
+/* `size` bytes at least, as the last work left them; NULL when memory is short. Who works while
+ * another does has one of his own. */
+workspace *workspace_take(fief_range *range, size_t size);
+/* It stays while it is no larger than `most`, in a range that is kept or recycled. */
+void workspace_give(fief_range *range, workspace *done, size_t most);
+void workspace_drop(fief_range *range);
 
 /* Dead spans, by their first page, oldest first; a ring. The newest are warm: their bytes stay. */
 typedef struct graves {

@@ -68,8 +68,9 @@ void scratch_give(scratch *s)
 
 void gather_end(gather *g)
 {
-    for (size_t i = 0; i < sizeof g->own / sizeof g->own[0]; i++) {
-        scratch_give(&g->own[i]);
+    const space *pages = &g->r->core.space;
+    if (g->own != NULL) {
+        workspace_give(pages->range, g->own, pages->retain);
     }
 }
 
@@ -117,43 +118,61 @@ static gathered gathered_of(const space *pages, const record *r)
         .start = ledger_block(pages, r), .size = record_size(pages, r), .kind = (uint32_t)r->kind};
 }
 
-/* Counts, or with room for them gathers, the live blocks of a page of the arena. */
+static bool is_page_of(const gather *g, uint32_t page_index)
+{
+    const page *entry = &g->r->core.space.map[page_index];
+    return entry->used && entry->kind == PAGE_ARENA && entry->owner == g->from;
+}
+
+/* A bit for each cell and for each word of the range, and room for as many blocks as the arena's
+ * pages have cells: most of it is never touched. */
+static bool gather_begin(gather *g)
+{
+    if (!is_known(g)) {
+        return false;
+    }
+    const space *pages = &g->r->core.space;
+    size_t range = (size_t)pages->frontier << PAGE_SHIFT, bytes = 0;
+    for (uint32_t i = 0; i < pages->frontier; i++) {
+        bytes += is_page_of(g, i) ? PAGE_SIZE : 0;
+    }
+    size_t seen = range / CELL / 8, told = range / GATHER_WORD / 8;
+    size_t size = seen + told + bytes / CELL * sizeof *g->blocks;
+    g->own = workspace_take(pages->range, size);
+    if (g->own == NULL) {
+        return gather_fail(g, FIEF_NO_MEMORY, "no memory to copy %s to: %zu bytes",
+                           g->from->name, size);
+    }
+    memset(g->own->bytes, 0, seen + told);
+    g->seen = (uint64_t *)(void *)g->own->bytes;
+    g->told = g->seen + seen / sizeof *g->seen;
+    g->blocks = (gathered *)(void *)(g->told + told / sizeof *g->told);
+    g->cells = range / CELL;
+    g->room = bytes / CELL;
+    return true;
+}
+
 static void list_page(gather *g, const space *pages, const unsigned char *start)
 {
     const record *r = ledger_at(pages, start), *end = r + (PAGE_SIZE >> CELL_SHIFT);
     for (; r < end; r++) {
         if (r->state == BLOCK_LIVE) {
-            if (g->blocks != NULL) {
-                g->blocks[g->count] = gathered_of(pages, r);
-            }
-            g->count++;
-        }
-    }
-}
-
-static void list_all(gather *g)
-{
-    const space *pages = &g->r->core.space;
-    g->count = 0;
-    for (uint32_t i = 0; i < pages->frontier; i++) {
-        const page *entry = &pages->map[i];
-        if (entry->used && entry->kind == PAGE_ARENA && entry->owner == g->from) {
-            list_page(g, pages, page_start(pages, i));
+            g->blocks[g->count++] = gathered_of(pages, r);
         }
     }
 }
 
 bool gather_all(gather *g)
 {
-    if (!is_known(g)) {
+    if (!gather_begin(g)) {
         return false;
     }
-    list_all(g);
-    g->blocks = gather_scratch(g, &g->own[0], g->count * sizeof *g->blocks);
-    if (g->blocks == NULL) {
-        return false;
+    const space *pages = &g->r->core.space;
+    for (uint32_t i = 0; i < pages->frontier; i++) {
+        if (is_page_of(g, i)) {
+            list_page(g, pages, page_start(pages, i));
+        }
     }
-    list_all(g);
     return true;
 }
 
@@ -263,16 +282,14 @@ static bool choose(gather *g, const record *r)
     const space *pages = &g->r->core.space;
     size_t cell = (size_t)(r - pages->ledger);
     uint64_t bit = (uint64_t)1 << cell % 64;
-    if ((g->seen[cell / 64] & bit) != 0) {
+    if (cell < g->cells && (g->seen[cell / 64] & bit) != 0) {
         return true;
     }
-    g->seen[cell / 64] |= bit;
-    if (g->count == g->own[0].size / sizeof *g->blocks) {
-        g->blocks = gather_more(g, &g->own[0]);
-        if (g->blocks == NULL) {
-            return false;
-        }
+    if (cell >= g->cells || g->count == g->room) {
+        return gather_fail(g, FIEF_BAD_CONFIG, "%s grew while its kinds told their pointers",
+                           g->from->name);
     }
+    g->seen[cell / 64] |= bit;
     g->blocks[g->count++] = gathered_of(pages, r);
     return true;
 }
@@ -286,11 +303,11 @@ static bool choose_target(gather *g, const gathered *block, size_t offset, const
     return r == NULL || choose(g, r);
 }
 
-static void in_order_of_address(gather *g, size_t cells)
+static void in_order_of_address(gather *g)
 {
     const space *pages = &g->r->core.space;
     g->count = 0;
-    for (size_t i = 0; i < cells / 64; i++) {
+    for (size_t i = 0; i < g->cells / 64; i++) {
         for (uint64_t bits = g->seen[i]; bits != 0; bits &= bits - 1) {
             size_t cell = i * 64 + (unsigned)__builtin_ctzll(bits);
             g->blocks[g->count++] = gathered_of(pages, pages->ledger + cell);
@@ -300,22 +317,20 @@ static void in_order_of_address(gather *g, size_t cells)
 
 bool gather_choose(gather *g, const void *root)
 {
-    if (!is_known(g)) {
+    if (!gather_begin(g)) {
         return false;
     }
     const record *first = record_for(g, root);
     if (first == NULL) {
         return gather_no_root(g);
     }
-    size_t cells = (size_t)g->r->core.space.frontier << (PAGE_SHIFT - CELL_SHIFT);
-    g->seen = gather_scratch(g, &g->own[1], cells / 8);
-    bool good = g->seen != NULL && choose(g, first);
+    bool good = choose(g, first);
     for (size_t i = 0; i < g->count && good; i++) {
         const gathered b = g->blocks[i]; /* the list may move */
         good = each_pointer(g, &b, choose_target);
     }
     if (good) {
-        in_order_of_address(g, cells);
+        in_order_of_address(g);
     }
     return good;
 }
@@ -353,14 +368,19 @@ bool gather_place(gather *g, size_t align)
 
 /* ---- copy ---- */
 
-static bool is_told(const gather *g, uint64_t word)
+static size_t word_of(const gather *g, const gathered *b, size_t offset)
+{
+    return ((size_t)(b->start - g->r->core.space.base) + offset) / GATHER_WORD;
+}
+
+static bool is_told(const gather *g, size_t word)
 {
     return (g->told[word / 64] >> word % 64 & 1) != 0;
 }
 
 static bool tell(gather *g, const gathered *block, size_t offset, const void *target)
 {
-    uint64_t word = gather_offset(block, block->start + offset) / GATHER_WORD;
+    size_t word = word_of(g, block, offset);
     if (is_told(g, word)) {
         return true;
     }
@@ -371,11 +391,11 @@ static bool tell(gather *g, const gathered *block, size_t offset, const void *ta
 static bool has_no_other(gather *g, const gathered *b)
 {
     for (size_t offset = 0; offset + GATHER_WORD <= b->size; offset += GATHER_WORD) {
-        uint64_t value, at = gather_offset(b, b->start + offset);
-        if (is_told(g, at / GATHER_WORD)) {
+        if (is_told(g, word_of(g, b, offset))) {
             continue;
         }
-        memcpy(&value, g->data + at, sizeof value);
+        uint64_t value;
+        memcpy(&value, g->data + gather_offset(b, b->start + offset), sizeof value);
         const char *where = gather_home(g, value);
         if (where != NULL) {
             return gather_fail(g, FIEF_POINTS_OUT,
@@ -390,7 +410,6 @@ static bool has_no_other(gather *g, const gathered *b)
 bool gather_copy(gather *g, unsigned char *data)
 {
     g->data = data;
-    g->told = gather_scratch(g, &g->own[2], g->data_bytes / GATHER_WORD / 8 + sizeof *g->told);
     for (size_t i = 0; i < g->count && !g->failed; i++) {
         const gathered *b = &g->blocks[i];
         unsigned char *to = data + gather_offset(b, b->start);

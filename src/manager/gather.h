@@ -45,13 +45,14 @@ struct gather {
     fief_error *error;
     gather_pointer *on_pointer;
     gathered *blocks; /* by their addresses */
-    size_t count;
+    size_t count, room;
+    size_t cells; /* of the range */
     uint64_t data_bytes; /* where all of them are placed */
     size_t pointers;     /* that choosing them has seen, or a few more */
     unsigned char *data;
     uint64_t *seen; /* while they are chosen: a bit a cell of the range */
-    uint64_t *told; /* a bit a word of the data */
-    scratch own[3];
+    uint64_t *told; /* while they are copied: a bit a word of the range */
+    workspace *own; /* which these and the blocks are in */
     bool failed;
 };
 

@@ -38,7 +38,8 @@ bool fief_unseal_slow(fief_runtime *rt, fief_arena *window)
     if (a == NULL || !arena_unseal(a)) {
         return false;
     }
-    r->window.checks_stores = GUARD_SHUT || r->core.seals != 0;
+    r->window.checks_stores =
+        GUARD_SHUT || r->core.seals != 0 || r->core.space.range->images != NULL;
     note_call(&r->core, (note){.verb = VERB_UNSEAL, .where = a});
     return true;
 }

@@ -673,6 +673,20 @@ Test(image, a_free_or_a_store_into_an_image_is_misuse_at_the_call)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+Test(image, stores_are_looked_at_while_it_is_open_whatever_was_sealed_meanwhile)
+{
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    fief_image *image = load(rt, false);
+    cr_assert(fief_seal(rt, fief_vm_arena(rt)));
+    cr_assert(fief_unseal(rt, fief_vm_arena(rt)));
+    const tagged *all = fief_image_root(image);
+    pair *p = (pair *)(uintptr_t)target_of(all->words[1]);
+    fief_store(rt, p, &p->next, p);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_SEALED_WRITE));
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 #ifdef __x86_64__
 /* By an instruction whose bytes a report does not know. */
 static void read_control_word(void *at)

@@ -410,6 +410,31 @@ Test(parcel, an_align_that_makes_no_sense_is_refused)
     close_clean(rt);
 }
 
+/* ---- a visit that does what it must not ---- */
+
+static fief_runtime *grown;
+
+static void visit_growing(const void *block, size_t size, fief_pointers *ret_pointers)
+{
+    (void)size;
+    for (unsigned i = 0; i < 5000; i++) {
+        fief_pointer(ret_pointers, block, new_block(grown, OPAQUE, 64));
+    }
+}
+
+Test(parcel, a_visit_that_makes_blocks_is_refused)
+{
+    fief_kind growing[KINDS];
+    memcpy(growing, kinds, sizeof growing);
+    growing[TAGGED].visit = visit_growing;
+    fief_runtime *rt = grown = open_with((fief_config){.kinds = growing});
+    fief_unit unit = fief_unit_begin(rt);
+    must_refuse(rt, unit, new_block(rt, TAGGED, 64), FIEF_BAD_CONFIG,
+                "the compiler arena grew while its kinds told their pointers");
+    fief_unit_end(rt, unit);
+    close_clean(rt);
+}
+
 /* ---- no room ---- */
 
 typedef struct asked {
