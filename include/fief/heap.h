@@ -17,17 +17,19 @@
 FIEF_BEGIN
 
 enum {
-    FIEF_UNSIZED_CLASSES = FIEF_SMALL_MAX / FIEF_ALIGN + 1 /**< by whole grains of 16 */
+    FIEF_UNSIZED_CLASSES = FIEF_SMALL_MAX / FIEF_ALIGN /**< by whole grains of 16 */
 };
 
 /** The windows of a heap: what the inline verbs work in. */
 struct fief_heap {
     size_t round;    /**< grain - 1: 7 or 15 */
     size_t give_max; /**< largest size freed inline; 0 while the window is shut */
-    size_t live;     /**< bytes lent now, in whole classes */
-    size_t peak;     /**< its maximum, up to date only where something is freed */
-    fief_vacant *unsized[FIEF_UNSIZED_CLASSES];           /**< the same without a size at free */
-    fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN + 1]; /**< by size class; empty while shut */
+    size_t lent;     /**< bytes that were ever lent, in whole classes */
+    size_t returned; /**< of these; the rest is lent now */
+    size_t peak;     /**< most bytes that were lent at once, up to date when `lent` reaches `news` */
+    size_t news;     /**< until here `lent` can't have made a peak: it is peak + what `returned` was */
+    fief_vacant *unsized[FIEF_UNSIZED_CLASSES];       /**< the same without a size at free */
+    fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN]; /**< by size class; empty while shut */
 };
 
 FIEF_API FIEF_NOINLINE void *fief_heap_refill(fief_heap *heap, size_t size);
@@ -37,17 +39,36 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
                                                           size_t align);
 
+/* So many bytes are lent from now on. What is lent and what is returned are counted apart, so that
+ * neither waits for the other, and only once in a while it is looked whether there is a peak. */
+FIEF_INLINE void fief_heap_count(fief_heap *heap, size_t bytes)
+{
+    size_t lent = heap->lent + bytes;
+    heap->lent = lent;
+    if (!FIEF_LIKELY(lent <= heap->news)) {
+        size_t live = lent - heap->returned;
+        heap->peak = live > heap->peak ? live : heap->peak;
+        heap->news = heap->peak + heap->returned;
+    }
+}
+
+/* The list of blocks of that many bytes, in whole classes: a pointer is as large as a grain. */
+FIEF_INLINE fief_vacant **fief_heap_list(fief_heap *heap, size_t rounded)
+{
+    return (fief_vacant **)(void *)((char *)heap->vacant + (rounded - FIEF_GRAIN));
+}
+
 /** `size` bytes, aligned to the runtime's alignment (16, or 8 where the host chose it), not zeroed.
  * Size 0 gives a unique pointer. NULL after on_full declined, or size > PTRDIFF_MAX. */
 FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
-        size_t rounded = (size + heap->round) & ~heap->round;
-        fief_vacant **list = &heap->vacant[rounded / FIEF_GRAIN];
+        size_t rounded = ((size - 1) | heap->round) + 1;
+        fief_vacant **list = fief_heap_list(heap, rounded);
         fief_vacant *block = *list;
         if (FIEF_LIKELY(block != NULL)) {
             *list = block->next;
-            heap->live += rounded;
+            fief_heap_count(heap, rounded);
             return block;
         }
     }
@@ -60,13 +81,10 @@ FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
 FIEF_INLINE void fief_heap_free(fief_heap *heap, void *block, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < heap->give_max && block != NULL)) {
-        size_t rounded = (size + heap->round) & ~heap->round;
-        fief_vacant **list = &heap->vacant[rounded / FIEF_GRAIN];
+        size_t rounded = ((size - 1) | heap->round) + 1;
+        fief_vacant **list = fief_heap_list(heap, rounded);
         fief_vacant *vacant = (fief_vacant *)block;
-        if (heap->live > heap->peak) {
-            heap->peak = heap->live;
-        }
-        heap->live -= rounded;
+        heap->returned += rounded;
         vacant->next = *list;
         *list = vacant;
         return;
@@ -107,11 +125,11 @@ FIEF_API FIEF_NOINLINE void *fief_heap_alloc_unsized_aligned_slow(fief_heap *hea
 FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
 {
     if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
-        size_t index = (size + FIEF_ALIGN - 1) / FIEF_ALIGN;
+        size_t index = (size - 1) / FIEF_ALIGN;
         fief_vacant *block = heap->unsized[index];
         if (FIEF_LIKELY(block != NULL)) {
             heap->unsized[index] = block->next;
-            heap->live += index * FIEF_ALIGN;
+            fief_heap_count(heap, (index + 1) * FIEF_ALIGN);
             return block;
         }
     }

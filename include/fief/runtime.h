@@ -294,12 +294,12 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
         } else if (row->strategy == FIEF_HEAP) {
             fief_heap *shared = rt->heap;
             if (FIEF_LIKELY(size - 1 < FIEF_SMALL_MAX)) {
-                size_t rounded = (size + shared->round) & ~shared->round;
-                fief_vacant **list = &shared->vacant[rounded / FIEF_GRAIN];
+                size_t rounded = ((size - 1) | shared->round) + 1;
+                fief_vacant **list = fief_heap_list(shared, rounded);
                 fief_vacant *slot = *list;
                 if (FIEF_LIKELY(slot != NULL)) {
                     *list = slot->next;
-                    shared->live += rounded;
+                    fief_heap_count(shared, rounded);
                     return memset(slot, 0, size);
                 }
             }

@@ -434,6 +434,12 @@ typedef struct heap {
     medium *mediums;
 } heap;
 
+/* Bytes that are lent, in whole classes. */
+static inline size_t heap_live(const fief_heap *window)
+{
+    return window->lent - window->returned;
+}
+
 bool heap_init(heap *h, core *c, size_t align);
 /* heap_alloc with budget and on_full; heap_take without, for an arena's fallback. */
 void *heap_alloc(heap *h, size_t size, size_t align);

@@ -48,6 +48,11 @@ static size_t table_size(const shelf *s)
 }
 
 /* By the address alone: no need to wait for the page's entry. */
+static inline fief_vacant **list_of(const shelf *s, size_t bytes)
+{
+    return &s->lists[(bytes - 1) >> s->shift];
+}
+
 static inline unsigned char *class_of(const space *s, const unsigned char *block)
 {
     size_t offset = (size_t)(block - s->base) & (PAGE_SIZE - 1);
@@ -78,7 +83,7 @@ static void park_until(heap *h, shelf *s, const unsigned char *end)
             s->bump += room;
             return;
         }
-        vacant_push(h->core, &s->lists[largest >> s->shift], shelf_place(h, s, largest));
+        vacant_push(h->core, list_of(s, largest), shelf_place(h, s, largest));
     }
 }
 
@@ -116,7 +121,7 @@ static bool shelf_span(heap *h, shelf *s, size_t need)
 
 static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
 {
-    fief_vacant **list = &s->lists[bytes >> s->shift];
+    fief_vacant **list = list_of(s, bytes);
     if (*list != NULL) {
         return vacant_pop(h->core, list);
     }
@@ -135,7 +140,7 @@ static size_t padding(const shelf *s, size_t align)
 /* An aligned block is a common block of its class at an aligned address, and is freed as one. */
 static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 {
-    fief_vacant **list = &s->lists[bytes >> s->shift];
+    fief_vacant **list = list_of(s, bytes);
     if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
         return vacant_pop(h->core, list);
     }
@@ -150,8 +155,8 @@ static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 
 fief_vacant **heap_list(heap *h, const page *entry, size_t size)
 {
-    return entry->kind == PAGE_UNSIZED ? &h->unsized.lists[unsized_class(size)]
-                                       : &h->sized.lists[rounded_size(h, size) / FIEF_GRAIN];
+    return entry->kind == PAGE_UNSIZED ? list_of(&h->unsized, unsized_class(size) * FIEF_ALIGN)
+                                       : list_of(&h->sized, rounded_size(h, size));
 }
 
 /* ---- large: runs of pages ---- */
@@ -213,16 +218,12 @@ static void *raw_take(heap *h, size_t size, size_t align)
 
 static void count_lent(heap *h, size_t bytes)
 {
-    fief_heap *w = &h->window;
-    w->live += bytes;
-    w->peak = w->live > w->peak ? w->live : w->peak;
+    fief_heap_count(&h->window, bytes);
 }
 
 static void count_returned(heap *h, size_t bytes)
 {
-    fief_heap *w = &h->window;
-    w->peak = w->live > w->peak ? w->live : w->peak;
-    w->live -= bytes;
+    h->window.returned += bytes;
 }
 
 /* What a block of this size counts for: its class, or its size in whole grains. */
@@ -606,7 +607,7 @@ static inline size_t small_unsized_size(const space *s, const void *block)
                    : 0;
     }
     size_t class = *class_of(s, block);
-    bool is_one = (uintptr_t)block % FIEF_ALIGN == 0 && class - 1 < FIEF_UNSIZED_CLASSES - 1;
+    bool is_one = (uintptr_t)block % FIEF_ALIGN == 0 && class - 1 < FIEF_UNSIZED_CLASSES;
     return is_one ? class * FIEF_ALIGN : 0;
 }
 
@@ -705,7 +706,7 @@ void fief_heap_free_unsized_slow(fief_heap *window, void *block)
     if (FIEF_LIKELY(entry != NULL && entry->kind == PAGE_UNSIZED && window->give_max != 0)) {
         size_t size = small_unsized_size(&h->core->space, block);
         if (FIEF_LIKELY(size != 0)) {
-            fief_vacant **list = &window->unsized[unsized_class(size)];
+            fief_vacant **list = &window->unsized[unsized_class(size) - 1];
             fief_vacant *vacant = block;
             count_returned(h, size);
             vacant->next = *list;
@@ -778,7 +779,7 @@ static void count_vacant(heap *h, const shelf *s)
 {
     space *sp = &h->core->space;
     for (size_t i = 1; i <= (size_t)FIEF_SMALL_MAX >> s->shift; i++) {
-        for (fief_vacant *block = s->lists[i]; block != NULL; block = block->next) {
+        for (fief_vacant *block = s->lists[i - 1]; block != NULL; block = block->next) {
             page *head = &sp->map[space_page(sp, block)->first];
             head->prev += head->kind == s->kind ? (uint32_t)(i << s->shift) : 0;
         }
@@ -795,7 +796,7 @@ static void drop_vacant_of_empty_spans(heap *h, const shelf *s)
 {
     const space *sp = &h->core->space;
     for (size_t i = 1; i <= (size_t)FIEF_SMALL_MAX >> s->shift; i++) {
-        for (fief_vacant **link = &s->lists[i]; *link != NULL;) {
+        for (fief_vacant **link = &s->lists[i - 1]; *link != NULL;) {
             if (is_empty(sp, space_page(sp, *link), s->kind)) {
                 *link = (*link)->next;
             } else {

@@ -92,8 +92,8 @@ static void collect_windows(const runtime *r, table *t)
             add(t, (row){live, live * p->slot_size, p->name, "pool", 0, 0});
         }
     }
-    if (r->heap.window.live != 0) {
-        add(t, (row){1, r->heap.window.live, "(not counted)", "heap", 0, 0});
+    if (heap_live(&r->heap.window) != 0) {
+        add(t, (row){1, heap_live(&r->heap.window), "(not counted)", "heap", 0, 0});
         t->bytes_only = true;
     }
 }
@@ -143,7 +143,7 @@ static void tell_rows(const core *c, const table *t, fief_leaks *ret_leaks)
 static bool is_anything_left(const runtime *r)
 {
     const core *c = &r->core;
-    bool left = r->heap.window.live != 0;
+    bool left = heap_live(&r->heap.window) != 0;
     for (const pool *p = c->pools; !c->shut && !left && p != NULL; p = p->next) {
         left = p->carved != 0 && fief_pool_live(&p->window) != 0;
     }

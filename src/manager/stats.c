@@ -59,8 +59,8 @@ fief_count fief_stats_strategy(const fief_runtime *rt, fief_strategy strategy)
     fief_count count = count_of(&r->core.tallies[strategy], r->core.shut);
     if (strategy == FIEF_HEAP) {
         const fief_heap *h = &r->heap.window;
-        count.used_bytes = h->live;
-        count.peak_bytes = h->live > h->peak ? h->live : h->peak;
+        count.used_bytes = heap_live(h);
+        count.peak_bytes = h->peak;
         return count;
     }
     for (const pool *p = r->core.pools; strategy == FIEF_POOL && p != NULL; p = p->next) {

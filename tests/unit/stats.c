@@ -194,6 +194,30 @@ Test(stats, what_a_mode_does_not_count_is_said)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* A peak is passed again and again, each time by one block, after more and more came back. */
+Test(stats, the_heaps_peak_is_exact_whatever_came_back_before)
+{
+    enum { MOST = 40, SIZE = 48 };
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    void *blocks[MOST];
+    size_t live = 0;
+    for (size_t most = 1; most <= MOST; most++) {
+        while (live < most) {
+            blocks[live++] = fief_heap_alloc(fief_runtime_heap(rt), SIZE);
+        }
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).peak_bytes, most * SIZE);
+        while (live > most / 2) {
+            fief_heap_free(fief_runtime_heap(rt), blocks[--live], SIZE);
+        }
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).peak_bytes, most * SIZE);
+        cr_expect_eq(fief_stats_strategy(rt, FIEF_HEAP).used_bytes, live * SIZE);
+    }
+    while (live > 0) {
+        fief_heap_free(fief_runtime_heap(rt), blocks[--live], SIZE);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(stats, texts_are_cut_where_the_buffer_ends)
 {
     rt = fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
