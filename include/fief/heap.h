@@ -26,8 +26,8 @@ struct fief_heap {
     size_t give_max; /**< largest size freed inline; 0 while the window is shut */
     size_t lent;     /**< bytes that were ever lent, in whole classes */
     size_t returned; /**< of these; the rest is lent now */
-    size_t peak;     /**< most bytes that were lent at once, up to date when `lent` reaches `news` */
-    size_t news;     /**< until here `lent` can't have made a peak: it is peak + what `returned` was */
+    size_t peak;     /**< most bytes lent at once, up to date when `lent` passes `news` */
+    size_t news;     /**< no peak before `lent` is here: peak + what `returned` was then */
     fief_vacant *unsized[FIEF_UNSIZED_CLASSES];       /**< the same without a size at free */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN]; /**< by size class; empty while shut */
 };
