@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Which bugs do the tests and the fuzzers find, when we plant them?
 
-Each fuzz/planted/*.patch is one small bug in src/. It is applied to a copy of the tree in
+Each fuzz/planted/*.patch is one small bug in src/ or include/. It is applied to a copy of the tree in
 build/planted, of which only what changed is compiled again, and these look for it, each in release
 and in debug, from the committed corpus:
 
@@ -415,14 +415,17 @@ def print_table(results, finders):
 
 # ---- do they still apply ----
 
-def compiles(source, scratch, changed):
-    """The changed file, or of a header one file that includes it, against the debug guard."""
+def compiles(scratch, changed):
+    """The changed file, or of a header one file that includes it, of a public one all that is in
+    core/core.c, against the debug guard."""
     files = [file for file in changed if file.suffix == ".c"]
     for header in (file for file in changed if file.suffix == ".h"):
-        files += [next(file for file in sorted((scratch / "src").rglob("*.c"))
-                       if f"{header.name}\"" in file.read_text(encoding="utf-8"))]
+        includes = re.compile(rf'#include [<"].*\b{re.escape(header.name)}[>"]')
+        files += [next((file for file in sorted((scratch / "src").rglob("*.c"))
+                        if includes.search(file.read_text(encoding="utf-8"))),
+                      scratch / "src/core/core.c")]
     command = [os.environ.get("CC", "gcc"), "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE",
-               "-I", source / "include", "-I", scratch / "src", "-I", scratch / "src/guard/poison"]
+               "-I", scratch / "include", "-I", scratch / "src", "-I", scratch / "src/guard/poison"]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     return done.returncode == 0
 
@@ -436,19 +439,24 @@ def engine_builds(source, scratch):
     return None
 
 
+def copy_code(source, scratch):
+    for folder in ("src", "include"):
+        shutil.rmtree(scratch / folder, ignore_errors=True)
+        shutil.copytree(source / folder, scratch / folder)
+
+
 def check_patches(source, scratch, bugs):
     """As TAP: each patch says what it breaks, applies, and compiles; a copy links with an engine."""
-    shutil.copytree(source / "src", scratch / "src")
+    copy_code(source, scratch)
     failed = 0
     for number, bug in enumerate(bugs, start=1):
         changed = patches.applied(bug.patch, scratch)
         told = patches.sentence(bug.patch).endswith(".")
-        sound = changed is not None and told and compiles(source, scratch, changed)
+        sound = changed is not None and told and compiles(scratch, changed)
         failed += not sound
         print(f"{'ok' if sound else 'not ok'} {number} - {bug.name}")
         if changed is None: # parts of it may be there
-            shutil.rmtree(scratch / "src")
-            shutil.copytree(source / "src", scratch / "src")
+            copy_code(source, scratch)
         else:
             patches.restored(changed, scratch, source)
     wrong = engine_builds(source, scratch)
