@@ -12,7 +12,8 @@
 #define BY_PAIRS 0
 #endif
 
-enum { LANES = 8, WORD = 8, STRIPE = LANES * WORD, SLIDE = 8, SECRET_WORDS = 24,
+enum { AHEAD = 8192, /* a processor fetches no other page by itself */
+       LANES = 8, WORD = 8, STRIPE = LANES * WORD, SLIDE = 8, SECRET_WORDS = 24,
        SECRET = SECRET_WORDS * WORD, BLOCK_STRIPES = (SECRET - STRIPE) / SLIDE,
        BLOCK = BLOCK_STRIPES * STRIPE };
 
@@ -64,6 +65,7 @@ static void take_stripes(uint64_t *lanes, const unsigned char *bytes, size_t cou
     __m128i sums[LANES / 2];
     memcpy(sums, lanes, sizeof sums);
     for (size_t n = 0; n < count; n++) {
+        __builtin_prefetch(bytes + n * STRIPE + AHEAD);
 #pragma GCC unroll 4 /* so that the sums stay in registers, at -O2 too */
         for (size_t i = 0; i < LANES / 2; i++) {
             const void *from = bytes + n * STRIPE + i * sizeof *sums;
