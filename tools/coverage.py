@@ -23,7 +23,7 @@ import sys
 import planted
 
 MODES = ["release", "debug", "asan"]
-TESTS = [*planted.TESTS, "sites", "access", "traces", "packs", "fuzz image"]
+TESTS = [*planted.TESTS, "sites", "access", "numa", "locks", "reserves", "traces", "packs", "fuzz image"]
 EXCEPTIONS = "tools/coverage_exceptions.txt"
 GOALS = {"lines": 100, "branches": 95}  # percent, by both
 
@@ -51,7 +51,8 @@ class Builds:
 
     def objects(self, mode):
         """Whatever holds the library's counters."""
-        names = ["libfief.so", "tests/test-faults", "fuzz/fief-fuzz-oom"]
+        names = ["libfief.so", "tests/test-faults", "fuzz/fief-fuzz-oom", "tests/test-numa",
+                 "tests/test-locks"]
         return [self.folder(mode) / name for name in names]
 
     def profiled(self, by, command):

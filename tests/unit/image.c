@@ -292,6 +292,31 @@ Test(image, externals_are_bound_by_name_with_their_offsets)
     cr_expect_eq(fief_close(rt), 0);
 }
 
+Test(image, thousands_of_words_are_bound)
+{
+    enum { LINKS = 10000 };
+    static char here[LINKS + 1], there[LINKS + 1];
+    fief_runtime *rt = open_usual();
+    tagged *all = fief_new(rt, TAGGED, FIEF_CONSTANT, sizeof *all + LINKS * 8);
+    for (unsigned i = 0; i < LINKS; i++) {
+        outward *link = fief_new(rt, LINK, FIEF_CONSTANT, sizeof *link);
+        link->to = &here[i];
+        all->words[all->count++] = TAG | (uint64_t)(uintptr_t)link;
+    }
+    fief_external external = {"here", here, sizeof here};
+    fief_image_config config = {
+        .root = all, .error = &error, .externals = &external, .external_count = 1};
+    cr_assert(fief_image_save(fief_vm_arena(rt), path, &config), "%s", error.text);
+    external.address = there;
+    fief_image *image = fief_image_open(rt, path, &config);
+    cr_assert_not_null(image, "%s", error.text);
+    const tagged *t = fief_image_root(image);
+    for (unsigned i = 0; i < LINKS; i++) {
+        cr_assert_eq(((const outward *)target_of(t->words[i]))->to, &there[i]);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(image, what_points_out_is_refused_with_its_block_and_field)
 {
     fief_runtime *rt = open_usual();

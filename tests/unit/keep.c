@@ -156,6 +156,42 @@ Test(keep, a_nested_units_blocks_are_the_outer_ones)
     close_clean(rt);
 }
 
+/* Spans that both arenas had left over, and what died within the unit. */
+Test(keep, spans_left_over_and_what_died_within_go_their_ways)
+{
+    static const fief_arena_config keeping = {.keep_bytes = 4 << 20};
+    fief_runtime *rt = open_with((fief_config){.vm_arena = &keeping, .compiler_arena = &keeping});
+    fief_mark start = fief_arena_mark(fief_vm_arena(rt));
+    fief_unit unit = fief_unit_begin(rt);
+    for (unsigned i = 0; i < 400; i++) {
+        (void)fief_new(rt, NAME, FIEF_CONSTANT, 4000);
+        (void)token(rt, 4000, i);
+    }
+    fief_unit_end(rt, unit);
+    fief_arena_rewind(fief_vm_arena(rt), start);
+    (void)fief_new(rt, NAME, FIEF_CONSTANT, 40);
+
+    unit = fief_unit_begin(rt);
+    char *first = token(rt, 100, 1);
+    fief_mark within = fief_arena_mark(fief_compiler_arena(rt));
+    for (unsigned i = 0; i < 40; i++) {
+        (void)token(rt, 4000, i);
+    }
+    fief_arena_rewind(fief_compiler_arena(rt), within);
+    char *second = token(rt, 100, 2);
+    cr_assert(fief_unit_keep(rt, unit));
+    for (unsigned i = 0; i < 400; i++) {
+        char *name = fief_new(rt, NAME, FIEF_CONSTANT, 4000);
+        fill(name, 4000, i);
+    }
+    cr_expect(holds(first, 100, 1) && holds(second, 100, 2));
+    fief_arena_rewind(fief_vm_arena(rt), start);
+    unit = fief_unit_begin(rt);
+    cr_expect_eq(fief_owner(rt, token(rt, 4000, 3)), FIEF_COMPILER_ARENA);
+    fief_unit_end(rt, unit);
+    close_clean(rt);
+}
+
 Test(keep, an_empty_unit_leaves_nothing)
 {
     fief_runtime *rt = open_with((fief_config){0});

@@ -134,6 +134,46 @@ Test(nodes, a_strategy_may_lie_elsewhere)
 }
 
 /* In a block that grows in place, the pages it gets lie with the others. */
+/* A block beside a page fence has pages of its own; only the debug build has fences. */
+Test(nodes, a_fenced_block_lies_with_its_strategy)
+{
+    static const fief_kind fenced = {
+        .name = "fenced", .any = FIEF_HEAP, .traits = FIEF_FENCE_BACK};
+    fake_nodes(4, 0, 1);
+    fief_runtime *rt = open_placed((fief_config){.kinds = &fenced,
+                                                 .kind_count = 1,
+                                                 .placement = {FIEF_NODE_ON, 1},
+                                                 .placements = {[FIEF_HEAP] = {FIEF_NODE_ON, 2}}});
+    void *block = fief_new(rt, 0, FIEF_DYNAMIC, BLOCK);
+    cr_expect(lies(block, OS_ON, 2));
+    fief_free(rt, 0, block, BLOCK);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
+/* What the system does not place as the others lie is not the next runtime's. */
+Test(nodes, a_span_that_the_system_leaves_where_it_is_mixes_the_range)
+{
+    fake_nodes(4, 0, 1);
+    fief_range *range = fief_range_open(RESERVE);
+    fief_config config = {.range = range,
+                          .quarantine_bytes = 1,
+                          .placement = {FIEF_NODE_ON, 1},
+                          .placements = {[FIEF_HEAP] = {FIEF_NODE_ON, 2}}};
+    fief_runtime *rt = open_placed(config);
+    void *block = fief_heap_alloc(fief_runtime_heap(rt), LARGE);
+    cr_expect(lies(block, OS_ON, 2));
+    fake_fail_at(1);
+    fief_heap_free(fief_runtime_heap(rt), block, LARGE);
+    fake_fail_at(0);
+    cr_expect_eq(fief_close(rt), 0);
+    size_t calls = fake_places();
+    config.placements[FIEF_HEAP] = config.placement;
+    rt = open_placed(config);
+    cr_expect_gt(fake_places(), calls, "it is placed anew");
+    cr_expect_eq(fief_close(rt), 0);
+    cr_expect(fief_range_close(range));
+}
+
 Test(nodes, pages_that_join_a_span_lie_with_it)
 {
     fake_nodes(2, 0, 1);

@@ -435,6 +435,67 @@ Test(parcel, a_visit_that_makes_blocks_is_refused)
     close_clean(rt);
 }
 
+/* One pointer when its targets are looked for; when it is copied, as many as `more` says. */
+static unsigned visits, more;
+
+static void visit_changing(const void *block, size_t size, fief_pointers *ret_pointers)
+{
+    (void)size;
+    const void *const *words = block;
+    for (unsigned i = 0; i < (visits == 0 ? 1 : more); i++) {
+        fief_pointer(ret_pointers, &words[i], words[i]);
+        fief_pointer(ret_pointers, &words[0], words[0]); /* told twice is told once */
+    }
+    visits++;
+}
+
+Test(parcel, a_visit_that_tells_more_the_second_time_is_refused)
+{
+    fief_kind changing[KINDS];
+    memcpy(changing, kinds, sizeof changing);
+    changing[TAGGED].visit = visit_changing;
+    fief_runtime *rt = open_with((fief_config){.kinds = changing});
+    fief_unit unit = fief_unit_begin(rt);
+    void **words = new_block(rt, TAGGED, 64);
+    for (unsigned i = 0; i < 8; i++) {
+        words[i] = words;
+    }
+    more = 8;
+    visits = 0;
+    must_refuse(rt, unit, words, FIEF_BAD_CONFIG,
+                "the visit of a kind does not tell the same twice");
+    memset(words + 1, 0, 56);
+    more = 1;
+    visits = 0;
+    fief_parcel *parcel = send_block(rt, unit, words);
+    cr_assert_not_null(parcel, "%s", error.text);
+    fief_parcel_drop(&parcel);
+    fief_unit_end(rt, unit);
+    close_clean(rt);
+}
+
+static void *receive_from_there(void *parcel)
+{
+    cr_expect_null(receive(grown, parcel));
+    cr_expect_str_eq(error.text, "the calling thread does not own the runtime");
+    return NULL;
+}
+
+Test(parcel, another_thread_receives_nothing_in_a_guarded_build)
+{
+    if (!is_guarded()) {
+        return; /* nobody looks */
+    }
+    grown = open_usual();
+    fief_parcel *parcel = parcel_of_content();
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, receive_from_there, &parcel), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect(witness_saw(&saw, FIEF_MISUSE_WRONG_THREAD));
+    cr_assert_not_null(receive(grown, &parcel), "it is there still");
+    close_clean(grown);
+}
+
 /* ---- no room ---- */
 
 typedef struct asked {
