@@ -652,6 +652,28 @@ Test(image, a_write_to_a_block_without_a_kind_or_of_a_damaged_table_is_told_with
     cr_expect_eq(fief_close(rt), 0);
 }
 
+/* A hundred files that crashes of processes of this number left. */
+Test(image, where_no_name_is_left_for_the_new_file_the_old_one_stays)
+{
+    enum { NAMES = 100 };
+    fief_runtime *rt = open_usual();
+    cr_assert(save(rt, make_content(rt)));
+    char name[200];
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (unsigned i = 0; i < NAMES; i++) {
+            (void)snprintf(name, sizeof name, "%s.%d-%u.new", path, (int)getpid(), i);
+            FILE *left = turn == 0 ? fopen(name, "w") : NULL;
+            cr_assert_eq(turn == 0 ? fclose(left) : unlink(name), 0);
+        }
+        fief_image_config config = {.error = &error};
+        bool saved = fief_image_save(fief_vm_arena(rt), path, &config);
+        cr_expect_eq(saved, turn == 1);
+        cr_expect(saved || error.status == FIEF_NO_FILE, "%s", error.text);
+        cr_assert_not_null(load(rt, false));
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(image, the_end_of_a_long_path_is_its_name)
 {
     char long_path[140], name[64];
