@@ -47,12 +47,13 @@ static size_t table_size(const shelf *s)
     return GUARD_SHUT || s->kind != PAGE_UNSIZED ? 0 : PAGE_SIZE / FIEF_ALIGN;
 }
 
-/* By the address alone: no need to wait for the page's entry. */
 static inline fief_vacant **list_of(const shelf *s, size_t bytes)
 {
+    _Static_assert(sizeof(fief_vacant *) == FIEF_GRAIN, "fief_heap_list counts in bytes");
     return &s->lists[(bytes - 1) >> s->shift];
 }
 
+/* By the address alone: no need to wait for the page's entry. */
 static inline unsigned char *class_of(const space *s, const unsigned char *block)
 {
     size_t offset = (size_t)(block - s->base) & (PAGE_SIZE - 1);

@@ -102,9 +102,9 @@ static inline size_t range_head_bytes(const fief_range *range)
     return (size_t)(range->head_limit - (const unsigned char *)range);
 }
 
-/* Memory of the system's that one call works in. Such a range keeps it for the next call, of
- * whichever runtime: what is mapped and released anew by each thread stops the others, since the
- * system changes the process's one page table and interrupts the processors that read it. */
+/* Memory of the system's that one call works in. A range that outlives its runtime keeps it for
+ * the next call, of whichever runtime: what each thread maps and releases anew stops the others,
+ * since the system changes the process's one page table and interrupts who reads it. */
 typedef struct workspace {
     size_t size; /* of the whole mapping */
     _Alignas(64) unsigned char bytes[];
