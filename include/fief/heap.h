@@ -39,7 +39,7 @@ FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block,
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
                                                           size_t align);
 
-/** So many bytes are lent from now on. What is lent and what is returned are counted apart, so that
+/* So many bytes are lent from now on. What is lent and what is returned are counted apart, so that
  * neither waits for the other, and only once in a while it is looked whether there is a peak. */
 FIEF_INLINE void fief_heap_count(fief_heap *heap, size_t bytes)
 {
@@ -52,7 +52,7 @@ FIEF_INLINE void fief_heap_count(fief_heap *heap, size_t bytes)
     }
 }
 
-/** The list of blocks of that many bytes, in whole classes: a pointer is as large as a grain. */
+/* The list of blocks of that many bytes, in whole classes: a pointer is as large as a grain. */
 FIEF_INLINE fief_vacant **fief_heap_list(fief_heap *heap, size_t rounded)
 {
     return (fief_vacant **)(void *)((char *)heap->vacant + (rounded - FIEF_GRAIN));
