@@ -12,6 +12,7 @@ typedef enum form {
     FORM_FIEF,
     FORM_DIRECT, /* fief-new: the allocator behind it, called directly */
     FORM_IDEAL,
+    FORM_LOOP,  /* what the bench itself takes, without an allocator */
     FORM_IDEAL_STRUCT,    /* arenas: cursor and limit in memory ... */
     FORM_IDEAL_REGISTERS, /* ... or in two local variables */
     FORM_MALLOC,
@@ -35,7 +36,7 @@ measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;
 measured compiler_arena_fief, vm_arena_fief; /* their malloc form is arena_mix_malloc */
 measured stack_fief, stack_malloc;
 measured pool_fief, pool_malloc;
-measured heap_fief, heap_ideal, heap_malloc;
+measured heap_fief, heap_loop, heap_ideal, heap_malloc;
 measured heap_unsized_fief, heap_unsized_malloc;
 measured new_pool_fief, new_pool_direct, new_heap_fief, new_heap_direct, new_arena_fief,
     new_arena_direct;

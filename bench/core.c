@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum { ROUNDS = 15, LUA_ROUNDS = 9, ROUNDS_ENOUGH = 9, PROGRAMS_MAX = 32, BAD_USAGE = 2,
-       LIVES = 1000, NOT_PROGRAMS = 2 };
+       LIVES = 5000, NOT_PROGRAMS = 3 };
 
 static const double others_too_much = 0.05;
 
@@ -105,10 +105,17 @@ static void find_programs(driver *d)
                 .about = "fief-lua with an empty program, the baseline of the next ones"};
     d->programs[d->program_count++] =
         (bench){.name = "vm-lua",
-                .unit = "ms",
-                .script = "/dev/null",
+                .unit = "us",
+                .script = "",
                 .lives = LIVES,
                 .about = "a life of a Lua VM: its memory, state and libraries opened and closed"};
+    d->programs[d->program_count++] =
+        (bench){.name = "vm-lua-drop",
+                .unit = "us",
+                .script = "",
+                .lives = LIVES,
+                .drops = true,
+                .about = "the same where fief drops all at once; libc has to be given all back"};
     if (glob(LUA_PROGRAMS "/*.lua", 0, NULL, &d->scripts) == 0) {
         for (size_t i = 0; i < d->scripts.gl_pathc; i++) {
             add_program(d, d->scripts.gl_pathv[i], false);

@@ -17,9 +17,10 @@ typedef struct bench {
     measured *forms[FORMS];
     bool no_peers, no_debug; /* forms that only libc or the release build can do */
     bool only_debug;         /* what only a guarded build does */
-    const char *script;      /* a Lua program instead of forms */
+    const char *script;      /* a Lua program instead of forms; "": none, but its libraries */
     bool incremental;        /* its collector is; else generational */
     unsigned lives;          /* it runs so often, each time in a new runtime; 0: once */
+    bool drops;              /* fief's lives end with a drop */
 } bench;
 
 typedef struct variant {

@@ -53,17 +53,24 @@ static bool run_program(const plan *p, const bench *b, size_t which, sample *ret
     unsigned times = b->lives != 0 && !p->quick ? b->lives : 1;
     snprintf(descriptor, sizeof descriptor, "%d", REPORT_FD);
     snprintf(lives, sizeof lives, "%u", times);
-    const char *argv[] = {p->places->lua_host,
-                          "--allocator", v->form == FORM_FIEF ? "fief" : "libc",
-                          "--gc", b->incremental ? "incremental" : "generational",
-                          "--lives", lives, "--peak", descriptor, b->script, NULL};
+    bool is_fief = v->form == FORM_FIEF;
+    const char *argv[11] = {p->places->lua_host,
+                            "--allocator", is_fief ? "fief" : "libc",
+                            "--gc", b->incremental ? "incremental" : "generational",
+                            "--lives", lives, "--peak", descriptor};
+    size_t argc = 9;
+    if (b->drops && is_fief) {
+        argv[argc++] = "--drop";
+    }
+    argv[argc] = b->script[0] != '\0' ? b->script : NULL;
     outcome o = {.status = -1};
     double kib;
     if (!run(argv, p->places->preload[which], false, &o) || o.status != 0 ||
         sscanf(o.report, "%lg", &kib) != 1) {
         return failed(b, v, &o);
     }
-    ret_sample->figure = (figure){o.cpu_seconds * 1000 / times, not_counted()};
+    double unit = strcmp(b->unit, "us") == 0 ? 1e6 : 1e3;
+    ret_sample->figure = (figure){o.cpu_seconds * unit / times, not_counted()};
     ret_sample->memory = (figure){kib, not_counted()};
     return true;
 }

@@ -4,8 +4,8 @@
  *                                                                          │ os.exit ──────┘
  *
  * Everything hangs from one `host`. Every way out, os.exit included, goes through host_finish:
- * print the statistics, lua_close, fief_close. Nothing stays behind, and if something did, the
- * status is 1.
+ * print the statistics, lua_close, fief_close (or fief_drop alone). Nothing stays behind, and if
+ * something did, the status is 1.
  *
  * Differences from `lua`: no -e -i -l -v -W, no prompt, no LUA_INIT; os.exit always closes the
  * state. */
@@ -32,12 +32,13 @@ typedef struct options {
     int stats;
     int json;
     int incremental;
+    int drop; /* no lua_close: what is left goes with the runtime */
     int peak_file; /* descriptor for the peak resident KiB; -1: none */
     size_t limit;  /* bytes; 0: none */
     size_t quarantine, depth; /* of a guarded build; 0: its defaults */
     size_t lives;  /* the script runs so often, each time in a new runtime; 0: once */
     int color;     /* a color_when */
-    int script;    /* index in argv */
+    int script;    /* index in argv; argc: none */
 } options;
 
 /* libc behind a counter: the other side of every comparison. */
@@ -98,7 +99,7 @@ static int memory_open(host *h)
     config.stack_depth = (unsigned)h->options.depth;
     config.align = 8;
     config.recycle_range = h->options.lives > 1;
-    config.color = wants_color((color_when)h->options.color);
+    config.color = h->options.color == COLOR_ALWAYS;
     config.error = &error;
     h->runtime = fief_open(&config);
     if (h->runtime == NULL) {
@@ -164,10 +165,16 @@ static int host_finish(host *h, int status)
         print_stats(h);
         lua_State *lua = h->lua;
         h->lua = NULL; /* os.exit in a finalizer must not close twice */
-        lua_close(lua);
+        if (!h->options.drop) {
+            lua_close(lua);
+        }
     }
     if (h->options.peak_file >= 0) {
         peak_write(h->options.peak_file);
+    }
+    if (h->options.drop) {
+        fief_drop(h->runtime);
+        return status;
     }
     if (h->runtime != NULL && fief_close(h->runtime) != 0) {
         return EXIT_FAILURE;
@@ -278,6 +285,10 @@ static int run_protected(lua_State *L)
     luaL_checkversion(L);
     lua_setwarnf(L, on_warning, h);
     luaL_openlibs(L);
+    if (h->options.script == h->argc) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
     replace_os_exit(L, h);
     push_arguments(L, h);
     if (h->options.incremental) {
@@ -325,6 +336,7 @@ static int host_run_lives(host *h)
 
 static const char usage[] =
     "usage: " PROGRAM " [options] SCRIPT [ARGS...]       runs a Lua 5.4 script\n"
+    "       " PROGRAM " [options] --lives N               opens Lua and its libraries, N times\n"
     "  --allocator fief|libc          where the memory comes from (fief)\n"
     "  --limit BYTES                  at most so much, with suffix K, M or G\n"
     "  --gc generational|incremental  the collector's mode (generational)\n"
@@ -332,6 +344,8 @@ static const char usage[] =
     "  --depth N                      frames kept of each call, in a guarded build (4)\n"
     "  --color auto|always|never      of misuse reports, in a guarded build (auto)\n"
     "  --lives N                      runs it N times, each in a runtime of its own (1)\n"
+    "  --drop                         ends a life without lua_close: no finalizer runs, and what\n"
+    "                                 is left goes with its pages\n"
     "  --stats                        statistics as text on stderr, at the end\n"
     "  --json                         statistics as JSON on stderr, at the end\n"
     "  --peak FD                      peak resident KiB to this descriptor\n"
@@ -427,6 +441,7 @@ static int take_flag(options *o, const char *name)
 {
     int *flag = strcmp(name, "--stats") == 0  ? &o->stats
                 : strcmp(name, "--json") == 0 ? &o->json
+                : strcmp(name, "--drop") == 0 ? &o->drop
                                               : NULL;
     if (flag != NULL) {
         *flag = 1;
@@ -466,7 +481,10 @@ static int parse_options(options *o, int argc, char **argv)
         i++;
     }
     o->script = i;
-    return i < argc ? 1 : usage_error("missing", "SCRIPT");
+    if (o->drop && o->use_libc) {
+        return usage_error("libc has nothing to drop:", "--drop");
+    }
+    return i < argc || o->lives > 0 ? 1 : usage_error("missing", "SCRIPT");
 }
 
 int main(int argc, char **argv)
@@ -479,5 +497,6 @@ int main(int argc, char **argv)
     if (!parse_options(&h.options, argc, argv)) {
         return EXIT_FAILURE;
     }
+    h.options.color = wants_color((color_when)h.options.color) ? COLOR_ALWAYS : COLOR_NEVER;
     return host_run_lives(&h);
 }

@@ -27,29 +27,27 @@ struct fief_heap {
     size_t lent;     /**< bytes that were ever lent, in whole classes */
     size_t returned; /**< of these; the rest is lent now */
     size_t peak;     /**< most bytes lent at once, up to date when `lent` passes `news` */
-    size_t news;     /**< no peak before `lent` is here: peak + what `returned` was then */
+    size_t news;     /**< nothing is to be looked at before `lent` is here, and no peak */
     fief_vacant *unsized[FIEF_UNSIZED_CLASSES];       /**< the same without a size at free */
     fief_vacant *vacant[FIEF_SMALL_MAX / FIEF_GRAIN]; /**< by size class; empty while shut */
 };
 
 FIEF_API FIEF_NOINLINE void *fief_heap_refill(fief_heap *heap, size_t size);
+FIEF_API FIEF_NOINLINE void *fief_heap_look_slow(fief_heap *heap, void *block);
 FIEF_API FIEF_NOINLINE void fief_heap_free_slow(fief_heap *heap, void *block, size_t size);
 FIEF_API FIEF_NOINLINE void *fief_heap_resize_slow(fief_heap *heap, void *block, size_t old_size,
                                                    size_t new_size);
 FIEF_API FIEF_NOINLINE void *fief_heap_alloc_aligned_slow(fief_heap *heap, size_t size,
                                                           size_t align);
 
-/* So many bytes are lent from now on. What is lent and what is returned are counted apart, so that
- * neither waits for the other, and only once in a while it is looked whether there is a peak. */
-FIEF_INLINE void fief_heap_count(fief_heap *heap, size_t bytes)
+/* `block` is lent from now on, that many bytes in whole classes. What is lent and what is returned
+ * are counted apart, so that neither waits for the other, and only once in a while somebody looks
+ * whether there is a peak. */
+FIEF_INLINE void *fief_heap_lend(fief_heap *heap, void *block, size_t bytes)
 {
     size_t lent = heap->lent + bytes;
     heap->lent = lent;
-    if (!FIEF_LIKELY(lent <= heap->news)) {
-        size_t live = lent - heap->returned;
-        heap->peak = live > heap->peak ? live : heap->peak;
-        heap->news = heap->peak + heap->returned;
-    }
+    return FIEF_LIKELY(lent <= heap->news) ? block : fief_heap_look_slow(heap, block);
 }
 
 /* The list of blocks of that many bytes, in whole classes: a pointer is as large as a grain. */
@@ -68,8 +66,7 @@ FIEF_INLINE void *fief_heap_alloc(fief_heap *heap, size_t size)
         fief_vacant *block = *list;
         if (FIEF_LIKELY(block != NULL)) {
             *list = block->next;
-            fief_heap_count(heap, rounded);
-            return block;
+            return fief_heap_lend(heap, block, rounded);
         }
     }
     void *fresh = fief_heap_refill(heap, size);
@@ -129,8 +126,7 @@ FIEF_INLINE void *fief_heap_alloc_unsized(fief_heap *heap, size_t size)
         fief_vacant *block = heap->unsized[index];
         if (FIEF_LIKELY(block != NULL)) {
             heap->unsized[index] = block->next;
-            fief_heap_count(heap, (index + 1) * FIEF_ALIGN);
-            return block;
+            return fief_heap_lend(heap, block, (index + 1) * FIEF_ALIGN);
         }
     }
     void *fresh = fief_heap_refill_unsized(heap, size);

@@ -297,9 +297,10 @@ FIEF_INLINE void *fief_new(fief_runtime *rt, unsigned kind, unsigned context, si
                 size_t rounded = ((size - 1) | shared->round) + 1;
                 fief_vacant **list = fief_heap_list(shared, rounded);
                 fief_vacant *slot = *list;
-                if (FIEF_LIKELY(slot != NULL)) {
+                size_t lent = shared->lent + rounded;
+                if (FIEF_LIKELY(slot != NULL && lent <= shared->news)) { /* nothing to look at */
                     *list = slot->next;
-                    fief_heap_count(shared, rounded);
+                    shared->lent = lent;
                     return memset(slot, 0, size);
                 }
             }

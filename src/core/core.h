@@ -432,6 +432,7 @@ typedef struct heap {
     core *core;
     shelf sized, unsized;
     medium *mediums;
+    size_t high; /* most bytes that were live since the lists were last put in order */
 } heap;
 
 /* Bytes that are lent, in whole classes. */
@@ -454,6 +455,8 @@ void heap_reuse(heap *h, void *block, size_t size);
 fief_vacant **heap_list(heap *h, const page *entry, size_t size);
 /* Gives what holds no live block back to the space. */
 void heap_trim(heap *h);
+/* order.c: where so much less is live than was, lists that lost their order are sorted. */
+void heap_order(heap *h, size_t live);
 
 /* ---- medium: the heap's blocks of 513 bytes to 256 KiB ---- */
 typedef enum medium_place { MEDIUM_BLOCK, MEDIUM_VACANT, MEDIUM_INTERIOR } medium_place;

@@ -1,6 +1,7 @@
 /* heap: see include/fief/heap.h. Small blocks are bumped in creation order from 64 KiB pages that
- * all classes share (density and order are what a marking collector walks fastest), and come back
- * to one list a class. What is left of a page when a block does not fit goes to the lists too.
+ * all classes share (density and order are what a marking collector walks fastest), while the heap
+ * is small in runs of one size, and come back to one list a class. What is left of a page when a
+ * block does not fit goes to the lists too.
  *
  *     sized                | 24 | 40 | 24 | 512 ... | 8 |      free says the size
  *     unsized    | table   | 32  | 48    | 32  | 512 ...       the table says it
@@ -26,7 +27,9 @@ static size_t rounded_size(const heap *h, size_t size)
 /* ---- small: two shelves, of blocks that are freed with their size and without ---- */
 
 enum { REDZONES = 2 * GUARD_REDZONE, POPULATE_FROM = 1 << 20,
-       LONGER_SHIFT = 21 - PAGE_SHIFT /* spans are a page longer for each 2 MiB */ };
+       LOOK_EVERY = 16 << 10, /* bytes lent, for peaks and for what the host freed meanwhile */
+       LONGER_SHIFT = 21 - PAGE_SHIFT, /* spans are a page longer for each 2 MiB */
+       RUN_SHIFT = 9, RUN_LEAST = 1024, RUN_MOST = 4096, RUN_PAGES = (3 << 20) >> PAGE_SHIFT };
 
 /* An unsized block's list, and its byte in the table: its size in whole grains of 16. */
 static size_t unsized_class(size_t size)
@@ -120,6 +123,30 @@ static bool shelf_span(heap *h, shelf *s, size_t need)
     return true;
 }
 
+/* A block of the bump, and behind it some more of its class while the shelf is small: 1 to 4 KiB, a
+ * 512th of what it has handed out. So little memory is walked again and again, and what is used
+ * together had better lie dense; where there is much of it, order matters more. */
+static void *shelf_run(heap *h, shelf *s, size_t bytes)
+{
+    size_t room = (size_t)(s->bump_end - s->bump);
+    size_t run = (((size_t)s->held << PAGE_SHIFT) - room) >> RUN_SHIFT;
+    run = run < RUN_LEAST ? RUN_LEAST : run;
+    run = run < RUN_MOST ? run : RUN_MOST;
+    run = run < room ? run : room;
+    unsigned char *block = shelf_place(h, s, bytes);
+    if (GUARD_SHUT || s->kind != PAGE_SMALL || s->held > RUN_PAGES || run < 2 * bytes) {
+        return block;
+    }
+    s->bump = block + run - run % bytes;
+    fief_vacant **link = list_of(s, bytes);
+    for (unsigned char *more = block + bytes; more < s->bump; more += bytes) {
+        *link = (fief_vacant *)(void *)more;
+        link = &(*link)->next;
+    }
+    *link = NULL;
+    return block;
+}
+
 static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
 {
     fief_vacant **list = list_of(s, bytes);
@@ -130,7 +157,7 @@ static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
     if (step > (size_t)(s->bump_end - s->bump) && !shelf_span(h, s, step)) {
         return NULL;
     }
-    return shelf_place(h, s, bytes);
+    return shelf_run(h, s, bytes);
 }
 
 static size_t padding(const shelf *s, size_t align)
@@ -217,9 +244,31 @@ static void *raw_take(heap *h, size_t size, size_t align)
     }
 }
 
+/* There is a new peak when lent - returned > peak. Since `returned` only rises, that can't be
+ * before `lent` passes peak + returned as they are now. */
+static void look(heap *h)
+{
+    fief_heap *w = &h->window;
+    size_t live = heap_live(w);
+    w->peak = live > w->peak ? live : w->peak;
+    h->high = live > h->high ? live : h->high;
+    size_t next = w->peak + w->returned, soon = w->lent + LOOK_EVERY;
+    w->news = next < soon ? next : soon;
+    heap_order(h, live);
+}
+
+void *fief_heap_look_slow(fief_heap *window, void *block)
+{
+    look(whole(window));
+    return block;
+}
+
 static void count_lent(heap *h, size_t bytes)
 {
-    fief_heap_count(&h->window, bytes);
+    h->window.lent += bytes;
+    if (h->window.lent > h->window.news) {
+        look(h);
+    }
 }
 
 static void count_returned(heap *h, size_t bytes)
@@ -522,9 +571,33 @@ void *heap_resize(heap *h, void *block, size_t old_size, size_t new_size)
                                                 : shrink_here(h, block, old_size, new_size);
 }
 
+/* A block that stays small, and grows, while nobody watches the heap: what the inline verbs do. */
+static bool grows_plainly(const heap *h, const void *block, size_t old_size, size_t new_size)
+{
+    const page *entry = space_page(&h->core->space, block);
+    return new_size - 1 < h->window.give_max && old_size - 1 < new_size && entry != NULL &&
+           entry->kind == PAGE_SMALL;
+}
+
+static void *grow_plainly(heap *h, void *block, size_t old_size, size_t new_size)
+{
+    if (rounded_size(h, old_size) == rounded_size(h, new_size)) {
+        return block;
+    }
+    void *moved = fief_heap_alloc(&h->window, new_size);
+    if (moved != NULL) {
+        memcpy(moved, block, old_size);
+        fief_heap_free(&h->window, block, old_size);
+    }
+    return moved;
+}
+
 void *fief_heap_resize_slow(fief_heap *window, void *block, size_t old_size, size_t new_size)
 {
     heap *h = whole(window);
+    if (grows_plainly(h, block, old_size, new_size)) {
+        return grow_plainly(h, block, old_size, new_size);
+    }
     if (!enter(h->core, CALL())) {
         return NULL;
     }

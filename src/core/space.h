@@ -40,8 +40,8 @@ typedef struct page {
     uint16_t tail;   /* of a small span: bytes that are in no block, at its end or between */
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
-    /* The previous free run (free runs); vacant bytes, while trimming (spans); does its fence lie
-     * in front (fenced spans)? */
+    /* The previous free run (free runs); vacant bytes while trimming, a chain of vacant blocks
+     * while sorting (spans); does its fence lie in front (fenced spans)? */
     uint32_t prev;
     void *owner;     /* the allocator's descriptor (spans) */
 } page;

@@ -129,7 +129,7 @@ BAD_OPTIONS = [
     ["--nope", "script.lua"], ["-e", "print(1)"], ["--allocator", "jemalloc", "script.lua"],
     ["--allocator"], ["--gc", "none", "script.lua"], ["--limit"], ["--peak", "-1", "script.lua"],
     ["--peak", "5000", "script.lua"], ["--lives", "0", "script.lua"], ["--lives"], [], ["--stats"],
-    ["--"],
+    ["--"], ["--drop"], ["--drop", "--allocator", "libc", "script.lua"],
 ]
 BAD_LIMITS = ["0", "0K", "abc", "-1", "+1", "", " 5", "5 ", "1X", "1KK", "1.5M", "0x100", "M",
               "99999999999999999999999", "18446744073709551616", "17179869184G"]
@@ -229,6 +229,29 @@ def check_lives(scripts):
     expect(many < few + 512, "the peak of 10,000 lives", (few, many))
     got = scripts.run("error('early')", "--lives", "3")
     expect(got[0] == 1 and got[2].count("early") == 1, "the first life that fails ends it", got)
+    got = run(scripts.host, "--lives", "3", cwd=scripts.directory)
+    expect(got == (0, "", ""), "lives without a script", got)
+    for allocator in "fief", "libc":
+        got = run(scripts.host, "--allocator", allocator, "--lives", "3", "--json",
+                  cwd=scripts.directory)
+        expect(got[0] == 0 and got[2].count("schema") == 1, "and their statistics", got)
+
+
+# ---- dropping ----
+
+FINALIZED = "setmetatable({}, {__gc = function() print('finalized') end}) print('ran')"
+
+
+def check_drop(scripts):
+    """What is left goes with the runtime, and nobody is told."""
+    expect(scripts.run(FINALIZED) == (0, "ran\nfinalized\n", ""), "a close runs finalizers", None)
+    expect(scripts.run(FINALIZED, "--drop") == (0, "ran\n", ""), "a drop runs none", None)
+    got = scripts.run("os.exit(3)", "--drop")
+    expect(got == (3, "", ""), "os.exit's status", got)
+    got, few = peak_of(scripts, "print(1)", "--drop", "--lives", "1000")
+    expect(got == (0, "1\n" * 1000, ""), "--drop --lives 1000", got)
+    _, many = peak_of(scripts, "print(1)", "--drop", "--lives", "10000")
+    expect(many < few + 512, "the peak of 10,000 dropped lives", (few, many))
 
 
 # ---- memory that runs out ----
@@ -281,7 +304,7 @@ def main(host, programs):
         scripts = Scripts(host, directory)
         for check in (check_errors, check_missing_script, check_bad_options, check_good_limits,
                       check_tiny_limits, check_arguments, check_statistics, check_peak,
-                      check_lives, check_limit):
+                      check_lives, check_drop, check_limit):
             check(scripts)
         check_programs(scripts, programs)
     print("failures:", failures)

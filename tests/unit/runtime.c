@@ -274,6 +274,18 @@ static size_t size_of_kind(unsigned kind, size_t round)
     return size != 0 ? size - round % 8 : 1 + round * 97 % 2000;
 }
 
+/* Where a host gives no table, an open does not look at the default one. */
+Test(runtime, the_default_table_is_as_sound_as_a_hosts_must_be)
+{
+    fief_error error = {0};
+    rt = fief_open(&(fief_config){.reserve_bytes = small_reserve,
+                                  .kinds = fief_default_kinds,
+                                  .kind_count = FIEF_DEFAULT_KINDS,
+                                  .error = &error});
+    cr_assert_not_null(rt, "%s", error.text);
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 Test(runtime, every_default_kind_is_made_and_freed)
 {
     for (int counted = 0; counted < count_modes(); counted++) {
