@@ -212,10 +212,12 @@ Test(order, a_small_heap_is_dense_and_a_large_one_in_the_order_of_creation)
     fief_range *range = fief_range_open(0);
     fief_config config = {.align = 8, .range = range, .retain_bytes = 1 << 20};
     fief_runtime *rt = fief_open(&config);
-    take_all(fief_runtime_heap(rt), &both[0], blocks, 500); /* what the next one finds there */
-    fief_drop(rt);
-    rt = fief_open(&config);
     fief_heap *h = fief_runtime_heap(rt);
+    take_all(h, &both[0], blocks, 500); /* what the next one finds there */
+    give_all(h, &both[0], blocks, 500);
+    cr_expect_eq(fief_close(rt), 0);
+    rt = fief_open(&config);
+    h = fief_runtime_heap(rt);
     size_t early = neighbours(h, blocks, 0, SOME);
     (void)neighbours(h, blocks, SOME, LATE - SOME);
     size_t late = neighbours(h, blocks, LATE, SOME);
