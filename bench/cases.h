@@ -12,7 +12,7 @@ typedef enum form {
     FORM_FIEF,
     FORM_DIRECT, /* fief-new: the allocator behind it, called directly */
     FORM_IDEAL,
-    FORM_LOOP,  /* what the bench itself takes, without an allocator */
+    FORM_LOOP, /* what the bench itself takes, without an allocator */
     FORM_IDEAL_STRUCT,    /* arenas: cursor and limit in memory ... */
     FORM_IDEAL_REGISTERS, /* ... or in two local variables */
     FORM_MALLOC,

@@ -54,7 +54,7 @@ static bool run_program(const plan *p, const bench *b, size_t which, sample *ret
     snprintf(descriptor, sizeof descriptor, "%d", REPORT_FD);
     snprintf(lives, sizeof lives, "%u", times);
     bool is_fief = v->form == FORM_FIEF;
-    const char *argv[11] = {p->places->lua_host,
+    const char *argv[12] = {p->places->lua_host,
                             "--allocator", is_fief ? "fief" : "libc",
                             "--gc", b->incremental ? "incremental" : "generational",
                             "--lives", lives, "--peak", descriptor};

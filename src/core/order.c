@@ -19,6 +19,7 @@
 
 enum {
     CACHED = 256 << 10, /* so little is near whatever its order */
+    LARGE = 16 << 20,   /* to sort so much would be a pause */
     FALL_SHIFT = 3, MANY = 12, FAR = 4096,
     PAGE_WORDS = PAGE_SIZE / FIEF_GRAIN / 64
 };
@@ -116,7 +117,8 @@ static void shelf_order(heap *h, const shelf *s)
 void heap_order(heap *h, size_t live)
 {
     size_t held = (size_t)(h->sized.held + h->unsized.held) << PAGE_SHIFT;
-    if (!GUARD_SHUT && held > CACHED && h->high - live > held >> FALL_SHIFT) {
+    bool is_worth_it = held > CACHED && held <= LARGE && h->high - live > held >> FALL_SHIFT;
+    if (!GUARD_SHUT && is_worth_it) {
         shelf_order(h, &h->sized);
         shelf_order(h, &h->unsized);
         h->high = live;

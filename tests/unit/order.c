@@ -100,6 +100,31 @@ Test(order, what_a_sweep_freed_comes_back_by_address)
     }
 }
 
+/* No allocation of a large heap waits until all that is vacant is sorted. */
+Test(order, beyond_16_mib_nothing_is_sorted)
+{
+    enum { MANY = 40000 };
+    static char *blocks[MANY];
+    fief_runtime *rt = fief_open(NULL);
+    fief_heap *h = fief_runtime_heap(rt);
+    for (size_t i = 0; i < MANY; i++) {
+        blocks[i] = fief_heap_alloc(h, 512);
+    }
+    shuffle(blocks, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        fief_heap_free(h, blocks[i], 512);
+    }
+    for (size_t i = MANY; i-- > 0;) {
+        char *again = fief_heap_alloc(h, 512);
+        cr_assert(is_guarded() || again == blocks[i], "%zu", i);
+        blocks[i] = again;
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        fief_heap_free(h, blocks[i], 512);
+    }
+    cr_expect_eq(fief_close(rt), 0);
+}
+
 /* Pages of a pool, of a large block and of nobody lie between those of the list. */
 Test(order, pages_of_others_are_left_alone)
 {
@@ -207,7 +232,7 @@ static size_t neighbours(fief_heap *h, char **blocks, size_t first, size_t count
 
 Test(order, a_small_heap_is_dense_and_a_large_one_in_the_order_of_creation)
 {
-    enum { ALL = 200000, SOME = 2000, LATE = ALL - SOME };
+    enum { ALL = 110000, SOME = 2000, LATE = ALL - SOME };
     static char *blocks[ALL];
     fief_range *range = fief_range_open(0);
     fief_config config = {.align = 8, .range = range, .retain_bytes = 1 << 20};
