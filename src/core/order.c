@@ -71,12 +71,14 @@ static void part(space *s, fief_vacant *block, size_t *ret_first, size_t *ret_la
     }
 }
 
-/* The page's chain, in order, before `list`. */
+/* The page's chain, in order, before `list`. It goes round where the host freed a block twice. */
 static fief_vacant *page_in_order(space *s, size_t index, fief_vacant *list)
 {
     uint64_t bits[PAGE_WORDS] = {0};
-    for (const fief_vacant *block = chain_of(s, index); block != NULL; block = block->next) {
-        bits[grain_of(block) / 64] |= (uint64_t)1 << grain_of(block) % 64;
+    const fief_vacant *next = chain_of(s, index);
+    while (next != NULL && (bits[grain_of(next) / 64] >> grain_of(next) % 64 & 1) == 0) {
+        bits[grain_of(next) / 64] |= (uint64_t)1 << grain_of(next) % 64;
+        next = next->next;
     }
     s->map[index].prev = 0;
     for (size_t word = PAGE_WORDS; word-- > 0;) {

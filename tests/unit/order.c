@@ -100,6 +100,29 @@ Test(order, what_a_sweep_freed_comes_back_by_address)
     }
 }
 
+/* What release can't tell does not hang it. */
+Test(order, a_block_that_was_freed_twice_is_sorted_once, .timeout = 20)
+{
+    static char *blocks[BLOCKS], *kept[BLOCKS];
+    if (is_guarded()) {
+        return;
+    }
+    fief_runtime *rt = fief_open(&(fief_config){.reserve_bytes = small_reserve});
+    fief_heap *h = fief_runtime_heap(rt);
+    take_all(h, &both[0], blocks, SIZE);
+    take_all(h, &both[0], kept, SIZE * 2);
+    shuffle(blocks, BLOCKS);
+    give_all(h, &both[0], blocks, SIZE);
+    fief_heap_free(h, blocks[BLOCKS / 2], SIZE);
+    for (size_t i = 0; i < 400; i++) {
+        blocks[i] = fief_heap_alloc(h, SIZE);
+    }
+    for (size_t i = LOOKED; i < 400; i++) {
+        cr_expect_gt(blocks[i], blocks[i - 1]);
+    }
+    fief_drop(rt);
+}
+
 /* No allocation of a large heap waits until all that is vacant is sorted. */
 Test(order, beyond_16_mib_nothing_is_sorted)
 {
