@@ -98,6 +98,20 @@ def asan_report(text, file):
 
 MEMCHECK_FIRST = re.compile(r"(Invalid (?:read|write)|.*uninitialised).*")
 MEMCHECK_FRAME = re.compile(r"(?:at|by) 0x[0-9A-F]+: (\S+) \(([^:)]+):(\d+)\)")
+HEADERS = {path.name for path in (pathlib.Path(__file__).parents[2] / "include/fief").glob("*.h")}
+
+
+def memcheck_place(frame, file):
+    """(function, file, line) of a frame; None: it is an inlined verb's.
+
+    Where a line of an inlined verb has the number of its caller's line, Valgrind 3.19 takes one for
+    the other: the verb is said to be in the caller's file, or the caller in the verb's header. The
+    public headers define verbs alone, so any other function that is said to be in one is the row's."""
+    function, path, line = frame.groups()
+    if function.startswith("fief_"):
+        return None
+    is_row = path in HEADERS and function != "UnknownInlinedFun"
+    return function, file if is_row else path, line
 
 
 def memcheck_report(log, file):
@@ -108,10 +122,9 @@ def memcheck_report(log, file):
     sections, site = {"used": []}, "used"
     for line in lines[at + 1:]:
         frame = MEMCHECK_FRAME.search(line)
-        # An inlined verb is left out: where its line has the number of its caller's, Valgrind 3.19
-        # says that it is in the caller's file.
-        if frame and not frame[1].startswith("fief_"):
-            sections.setdefault(site, []).append(frame.groups())
+        place = frame and memcheck_place(frame, file)
+        if place:
+            sections.setdefault(site, []).append(place)
         elif "free'd" in line:
             site = "died"
         elif "alloc'd" in line or "client-defined" in line:
