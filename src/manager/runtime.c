@@ -314,7 +314,7 @@ fief_runtime *fief_open(const fief_config *given)
         core_init(r, &config);
         if (allocators_open(r, &config)) {
             open_evidence(&r->core, &config);
-            fief_status traced = trace_start(r, &config);
+            fief_status traced = config.trace != NULL ? trace_start(r, &config) : FIEF_OK;
             if (traced != FIEF_OK) {
                 return without_trace(r, &config, traced);
             }
@@ -381,8 +381,18 @@ static void shut_down(runtime *r)
     while (c->arenas != NULL && c->arenas != &r->vm) {
         arena_shut_down(c->arenas);
     }
-    images_close(c);
+    if (c->space.range->images != NULL) {
+        images_close(c);
+    }
     arena_shut_down(&r->vm); /* takes the heap blocks along that stood in for arena blocks */
+}
+
+/* What few runtimes have is asked for here: code that is not called is not brought to memory. */
+static void end_trace(core *c)
+{
+    if (c->trace != NULL) {
+        trace_end(c);
+    }
 }
 
 size_t fief_close_slow(fief_runtime *rt)
@@ -393,7 +403,7 @@ size_t fief_close_slow(fief_runtime *rt)
     runtime *r = whole_runtime(rt);
     shut_down(r);
     size_t leaked = report_leaks(r);
-    trace_end(&r->core);
+    end_trace(&r->core);
     watch_closed(r);
     return leaked;
 }
@@ -404,7 +414,7 @@ void fief_drop_slow(fief_runtime *rt)
         return;
     }
     shut_down(whole_runtime(rt));
-    trace_end(&whole_runtime(rt)->core);
+    end_trace(&whole_runtime(rt)->core);
     watch_closed(whole_runtime(rt));
 }
 

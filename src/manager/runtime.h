@@ -66,13 +66,14 @@ void diary_forget(core *c, const fief_misuse *m);
 
 /* Of a guarded build: stacks and units. */
 void close_evidence(runtime *r);
-/* trace.c: the trace that the host asked for; FIEF_BAD_CONFIG: it has no place to go. */
+/* trace.c: the trace that the host asked for (config->trace); FIEF_BAD_CONFIG: it has no place to
+ * go. */
 fief_status trace_start(runtime *r, const fief_config *config);
 /* Before a report, which may be the last thing that happens. */
 void trace_flush(core *c);
 /* As diary_forget. */
 void trace_forget(core *c, const fief_misuse *m);
-/* The runtime is closed: the trace is whole. */
+/* A traced runtime is closed: the trace is whole. */
 void trace_end(core *c);
 
 /* nodes.c: are the placements possible? That of the runtime; those of its strategies become known

@@ -356,9 +356,6 @@ static size_t tracer_size(void)
 
 fief_status trace_start(runtime *r, const fief_config *config)
 {
-    if (config->trace == NULL) {
-        return FIEF_OK;
-    }
     tracer *t = os_map(tracer_size());
     if (t == NULL) {
         return FIEF_NO_MEMORY;
@@ -390,9 +387,6 @@ fief_status trace_start(runtime *r, const fief_config *config)
 void trace_end(core *c)
 {
     tracer *t = tracer_of(c);
-    if (t == NULL) {
-        return;
-    }
     put_waiting(t);
     encode_time(&t->e, (os_clock() - t->began) / MICROSECOND);
     encode_numbers(&t->e, TAG_CLOSE, NULL, 0, NULL);

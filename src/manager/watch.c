@@ -149,7 +149,9 @@ static void release(runtime *r)
     if (c->space.range->kept && bytes != 0) {
         (void)guard_exhume(c->space.base, bytes);
     }
-    images_release(c);
+    if (c->space.range->images != NULL) {
+        images_release(c);
+    }
     close_evidence(r);
     space_close(&c->space);
 }
