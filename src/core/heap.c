@@ -250,7 +250,11 @@ static void look(heap *h)
 {
     fief_heap *w = &h->window;
     size_t live = heap_live(w);
-    w->peak = live > w->peak ? live : w->peak;
+    if (live > w->peak) { /* as most often where a heap grows, and then so may the next be */
+        w->peak = h->high = live;
+        w->news = w->lent;
+        return;
+    }
     h->high = live > h->high ? live : h->high;
     size_t next = w->peak + w->returned, soon = w->lent + LOOK_EVERY;
     w->news = next < soon ? next : soon;
