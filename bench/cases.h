@@ -29,6 +29,9 @@ measured arena_24_any_fief, arena_24_any_struct, arena_24_any_registers, arena_2
 measured arena_mix_any_fief, arena_mix_any_struct, arena_mix_any_registers, arena_mix_any_malloc;
 measured arena_24_region, arena_mix_region;
 measured growth_fief, growth_struct, growth_malloc, growth_region;
+measured growth_mix_fief, growth_mix_struct, growth_mix_malloc, growth_mix_region;
+measured cold_fief, cold_struct, cold_malloc, cold_region;
+measured cold_mix_fief, cold_mix_struct, cold_mix_malloc, cold_mix_region;
 measured pages_system, close_fief;
 measured arena_reset_fief, arena_destroy_fief, arena_destroy_malloc, arena_reset_malloc;
 measured arena_waste_fief, arena_waste_malloc;

@@ -7,9 +7,11 @@
 
 #include <string.h>
 
-/* What a range holds beyond this is of huge pages, so that it holds up to 2 MiB more than is used.
- * A guarded build may hold more anyway, and its living objects lie further apart. */
-static const size_t huge_from = GUARD_SHUT ? 1 << 20 : 4 << 20;
+/* What a range holds beyond this is of huge pages, so that it holds up to 2 MiB more than is used: an
+ * eighth at most. A span that fills one may have it earlier, as an arena's do. A guarded build may
+ * hold more anyway, and its living objects lie further apart. */
+static const size_t huge_from = GUARD_SHUT ? 1 << 20 : 16 << 20;
+static const size_t huge_from_if_filled = GUARD_SHUT ? 1 << 20 : 4 << 20;
 enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22,
        HEAD_REST = 3 * OS_PAGE /* in a caller's buffer: what a runtime describes when opened */ };
 
@@ -87,9 +89,10 @@ size_t range_minimum(size_t root_size, bool ledger)
            (ledger ? least / 4 + OS_PAGE : 0);
 }
 
-static bool is_huge(const fief_range *r, uint32_t pages)
+static bool is_huge(const fief_range *r, uint32_t until, size_t span)
 {
-    return r->huge || (size_t)pages << PAGE_SHIFT > huge_from;
+    size_t from = span << PAGE_SHIFT >= HUGE_PAGE ? huge_from_if_filled : huge_from;
+    return r->huge || (size_t)until << PAGE_SHIFT > from;
 }
 
 /* How many pages are to be usable so that `pages` are, and no huge page is cut: of each page,
@@ -97,31 +100,30 @@ static bool is_huge(const fief_range *r, uint32_t pages)
 static uint32_t uncut(const fief_range *r, const void *base, uint32_t pages, unsigned shift)
 {
     uintptr_t end = (uintptr_t)base + ((size_t)pages << shift);
-    size_t more = is_huge(r, pages) ? (fief_round_up(end, HUGE_PAGE) - end) >> shift : 0;
+    size_t more = (fief_round_up(end, HUGE_PAGE) - end) >> shift;
     return more < r->pages - pages ? pages + (uint32_t)more : r->pages;
 }
 
-/* The bytes at `start`, of the range's pages up to `until` or their records, become usable. */
-static bool commit(const fief_range *r, unsigned char *start, size_t bytes, uint32_t until)
+static bool commit(unsigned char *start, size_t bytes, bool huge)
 {
     if (!os_commit(start, bytes)) {
         return false;
     }
-    if (is_huge(r, until)) {
+    if (huge) {
         os_huge_pages(start, bytes);
     }
     return true;
 }
 
-static bool commit_ledger(fief_range *r, uint32_t until)
+static bool commit_ledger(fief_range *r, uint32_t until, bool huge)
 {
     uint32_t from = r->ledger_pages;
     if (from >= until) {
         return true;
     }
-    until = uncut(r, r->ledger, until, PAGE_SHIFT - LEDGER_SHIFT);
+    until = huge ? uncut(r, r->ledger, until, PAGE_SHIFT - LEDGER_SHIFT) : until;
     unsigned char *start = (unsigned char *)r->ledger + ledger_bytes(from);
-    if (!commit(r, start, ledger_bytes(until - from), until)) {
+    if (!commit(start, ledger_bytes(until - from), huge)) {
         return false;
     }
     r->ledger_pages = until;
@@ -138,15 +140,16 @@ bool range_ledger(fief_range *r)
             r->ledger = NULL;
         }
     }
-    return r->ledger != NULL && commit_ledger(r, r->committed);
+    return r->ledger != NULL && commit_ledger(r, r->committed, is_huge(r, r->committed, 0));
 }
 
-bool range_commit(fief_range *r, uint32_t until, bool ledger)
+bool range_commit(fief_range *r, uint32_t until, size_t span, bool ledger)
 {
+    bool huge = is_huge(r, until, span);
     unsigned char *start = r->base + ((size_t)r->committed << PAGE_SHIFT);
-    until = uncut(r, r->base, until, PAGE_SHIFT);
+    until = huge ? uncut(r, r->base, until, PAGE_SHIFT) : until;
     size_t bytes = (size_t)(until - r->committed) << PAGE_SHIFT;
-    if ((ledger && !commit_ledger(r, until)) || !commit(r, start, bytes, until)) {
+    if ((ledger && !commit_ledger(r, until, huge)) || !commit(start, bytes, huge)) {
         return false;
     }
     os_dump(start, bytes);

@@ -217,7 +217,7 @@ static bool advance(space *s, size_t pages)
         size_t step = r->committed / 4 > COMMIT_STEP ? r->committed / 4 : COMMIT_STEP;
         size_t until = r->committed + step > end ? r->committed + step : end;
         until = until < s->pages ? until : s->pages;
-        if (!range_commit(r, (uint32_t)until, s->ledger != NULL)) {
+        if (!range_commit(r, (uint32_t)until, pages, s->ledger != NULL)) {
             return false;
         }
     }

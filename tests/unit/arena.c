@@ -764,8 +764,9 @@ Test(arena, a_large_one_holds_its_bytes_and_gives_them_back)
     }
 }
 
-/* Whether the mapping that p lies in is to be of huge pages: its flags in smaps say "hg". */
-static bool asks_for_huge_pages(const void *p)
+/* Whether the mapping that p lies in is to be of huge pages: its flags in smaps say "hg". Where the
+ * mapping starts. */
+static bool huge_mapping(const void *p, uintptr_t *ret_start)
 {
     char line[512], *end;
     bool is_inside = false, asks = false;
@@ -775,12 +776,19 @@ static bool asks_for_huge_pages(const void *p)
         uintptr_t start = strtoul(line, &end, 16);
         if (*end == '-' && end > line) {
             is_inside = (uintptr_t)p >= start && (uintptr_t)p < strtoul(end + 1, NULL, 16);
+            *ret_start = is_inside ? start : *ret_start;
         } else if (is_inside && strncmp(line, "VmFlags:", 8) == 0) {
             asks = strstr(line, " hg") != NULL;
         }
     }
     (void)fclose(maps);
     return asks;
+}
+
+static bool asks_for_huge_pages(const void *p)
+{
+    uintptr_t start;
+    return huge_mapping(p, &start);
 }
 
 Test(arena, pages_are_huge_beyond_a_few_mib_or_where_the_host_says_so)
@@ -794,7 +802,30 @@ Test(arena, pages_are_huge_beyond_a_few_mib_or_where_the_host_says_so)
     cr_expect_not(asks_for_huge_pages(fief_arena_alloc(a, mib / 2)));
     const char *large = fief_arena_alloc(a, 5 * mib);
     cr_expect(asks_for_huge_pages(large + 5 * mib - 1));
-    cr_expect(asks_for_huge_pages(fief_arena_alloc(b, 1000)));
+    uintptr_t start = 1;
+    cr_expect(huge_mapping(fief_arena_alloc(b, 1000), &start));
+    cr_expect_eq(start % (2 * mib), 0, "no small page at the start of a range of huge ones");
     fief_drop(grows);
     fief_drop(whole);
+}
+
+/* Its last huge page may be mostly empty: an eighth of what is held, at most. */
+Test(arena, pages_of_small_blocks_are_huge_later)
+{
+    const size_t mib = (size_t)1 << 20, size = 512;
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
+        cr_skip_test("the system has no transparent huge pages");
+    }
+    fief_runtime *vm = fief_open(NULL);
+    fief_heap *heap = fief_runtime_heap(vm);
+    void *last = NULL;
+    for (size_t made = 0; made < 12 * mib; made += size) {
+        last = fief_heap_alloc(heap, size);
+    }
+    cr_expect_eq(asks_for_huge_pages(last), is_guarded());
+    for (size_t made = 0; made < 6 * mib; made += size) {
+        last = fief_heap_alloc(heap, size);
+    }
+    cr_expect(asks_for_huge_pages(last));
+    fief_drop(vm);
 }
