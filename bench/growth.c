@@ -1,7 +1,7 @@
 /* growth: objects that die together, from a thousand to ten million: what an object costs as the
  * arena outgrows the caches. As in arena.c, but the number is no constant. Warm, and then cold: the
- * first pass of a process, in pages that nobody has touched, with all that it takes from the system.
- * There each child measures once. */
+ * first pass of a process, in pages that nobody has touched, with all that it takes from the
+ * system. There each child measures once. */
 #include "bump.h"
 #include "cases.h"
 #include "peer.h"

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-/* What a range holds beyond this is of huge pages, so that it holds up to 2 MiB more than is used: an
- * eighth at most. A span that fills one may have it earlier, as an arena's do. A guarded build may
- * hold more anyway, and its living objects lie further apart. */
+/* What a range holds beyond this is of huge pages, so that it holds up to 2 MiB more than is used:
+ * an eighth at most. A span that fills one may have it earlier, as an arena's do. A guarded build
+ * may hold more anyway, and its living objects lie further apart. */
 static const size_t huge_from = GUARD_SHUT ? 1 << 20 : 16 << 20;
 static const size_t huge_from_if_filled = GUARD_SHUT ? 1 << 20 : 4 << 20;
 enum { HEAD_SIZE = PAGE_SIZE, RESERVE_SMALLEST = 1 << 22,

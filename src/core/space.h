@@ -91,7 +91,8 @@ void range_mix(fief_range *range);
 bool range_is_mixed(const fief_range *range);
 /* The same for a part that was reserved by itself. */
 bool range_place_part(const fief_range *range, void *start, size_t size);
-/* Makes pages up to `until` usable for a span of so many, with their records if the ledger is kept. */
+/* Makes pages up to `until` usable for a span of so many, with their records if the ledger is
+ * kept. */
 bool range_commit(fief_range *range, uint32_t until, size_t span, bool ledger);
 /* Makes the ledger usable for the pages that are committed. */
 bool range_ledger(fief_range *range);
