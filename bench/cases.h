@@ -34,7 +34,7 @@ measured cold_fief, cold_struct, cold_malloc, cold_region;
 measured cold_mix_fief, cold_mix_struct, cold_mix_malloc, cold_mix_region;
 measured pages_system, close_fief;
 measured arena_reset_fief, arena_destroy_fief, arena_destroy_malloc, arena_reset_malloc;
-measured arena_waste_fief, arena_waste_malloc;
+measured vm_drop_fief, arena_waste_fief, arena_waste_malloc;
 measured rewind_fief, rewind_struct, rewind_registers, rewind_malloc;
 measured compiler_arena_fief, vm_arena_fief; /* their malloc form is arena_mix_malloc */
 measured stack_fief, stack_malloc;

@@ -20,15 +20,17 @@ MIB = 1024.0
 VARIANTS = (
     ("release", "release", ()),
     ("debug", "debug", ()),
+    ("debug-64m", "debug", ("--quarantine", "64M")),
     ("debug-64m-8", "debug", ("--quarantine", "64M", "--depth", "8")),
     ("asan", "asan-host", ()),
     ("asan-malloc", "asan-host", ("--allocator", "libc")),
 )
 # subject, against, what, at most: the geometric mean, or of every program
 TARGETS = (
-    ("debug", "release", "mean", 1.75),
+    ("debug", "release", "mean", 1.6),
+    ("debug-64m", "release", "mean", 2.0),
     ("debug-64m-8", "release", "mean", 2.5),
-    ("asan", "asan-malloc", "mean", 1.0),
+    ("asan", "asan-malloc", "mean", 0.9),
     ("asan", "asan-malloc", "worst", 1.3),
     ("debug", "release", "memory", 1.0),
 )

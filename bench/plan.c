@@ -2,6 +2,34 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+/* Curves: the same bench for more and more objects. */
+#define FOR_EACH_NUMBER(row)                                                                       \
+    row("1e3", 1000) row("1e4", 10000) row("1e5", 100000) row("1e6", 1000000) row("1e7", 10000000)
+#define CURVE(what, number, objects, its_unit, text, ...)                                          \
+    {.name = what "-" number,                                                                      \
+     .unit = its_unit,                                                                             \
+     .size = objects,                                                                              \
+     .no_debug = true,                                                                             \
+     .about = text,                                                                                \
+     .forms = {__VA_ARGS__}},
+#define GROWTH(number, objects)                                                                    \
+    CURVE("growth", number, objects, "ns",                                                         \
+          "allocate 24 B and store, " number " objects, then one reset, warm; an object",          \
+          [FORM_FIEF] = growth_fief, [FORM_IDEAL_STRUCT] = growth_struct,                          \
+          [FORM_MALLOC] = growth_malloc, [FORM_REGION] = growth_region)
+#define RESET(number, objects)                                                                     \
+    CURVE("reset", number, objects, "us",                                                          \
+          "one reset of " number " objects of 24 B, capacity kept; malloc: every free",            \
+          [FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc)
+#define DESTROY(number, objects)                                                                   \
+    CURVE("destroy", number, objects, "us",                                                        \
+          "close an arena of " number " objects of 24 B; malloc: every free, or its heap",         \
+          [FORM_FIEF] = arena_destroy_fief, [FORM_MALLOC] = arena_destroy_malloc)
+#define CLOSE(number, objects)                                                                     \
+    CURVE("close", number, objects, "us",                                                          \
+          "drop a VM with " number " heap blocks of 24 B, its memory stays; malloc: every free",   \
+          [FORM_FIEF] = vm_drop_fief, [FORM_MALLOC] = arena_destroy_malloc)
+
 const bench core_benches[] = {
     {.name = "arena-24",
      .unit = "ns",
@@ -37,60 +65,16 @@ const bench core_benches[] = {
      .unit = "us",
      .about = "one reset of a million 24 B objects, capacity kept; libc: a million frees",
      .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "growth-1e3",
-     .unit = "ns",
-     .size = 1000,
-     .no_debug = true,
-     .about = "allocate 24 B and store, 1,000 objects, then one reset, warm; an object",
-     .forms = {[FORM_FIEF] = growth_fief,
-               [FORM_IDEAL_STRUCT] = growth_struct,
-               [FORM_MALLOC] = growth_malloc,
-               [FORM_REGION] = growth_region}},
-    {.name = "growth-1e4",
-     .unit = "ns",
-     .size = 10000,
-     .no_debug = true,
-     .about = "allocate 24 B and store, 10,000 objects, then one reset, warm; an object",
-     .forms = {[FORM_FIEF] = growth_fief,
-               [FORM_IDEAL_STRUCT] = growth_struct,
-               [FORM_MALLOC] = growth_malloc,
-               [FORM_REGION] = growth_region}},
-    {.name = "growth-1e5",
-     .unit = "ns",
-     .size = 100000,
-     .no_debug = true,
-     .about = "allocate 24 B and store, 100,000 objects, then one reset, warm; an object",
-     .forms = {[FORM_FIEF] = growth_fief,
-               [FORM_IDEAL_STRUCT] = growth_struct,
-               [FORM_MALLOC] = growth_malloc,
-               [FORM_REGION] = growth_region}},
-    {.name = "growth-1e6",
-     .unit = "ns",
-     .size = 1000000,
-     .no_debug = true,
-     .about = "allocate 24 B and store, 1,000,000 objects, then one reset, warm; an object",
-     .forms = {[FORM_FIEF] = growth_fief,
-               [FORM_IDEAL_STRUCT] = growth_struct,
-               [FORM_MALLOC] = growth_malloc,
-               [FORM_REGION] = growth_region}},
-    {.name = "growth-1e7",
-     .unit = "ns",
-     .size = 10000000,
-     .no_debug = true,
-     .about = "allocate 24 B and store, 10,000,000 objects, then one reset, warm; an object",
-     .forms = {[FORM_FIEF] = growth_fief,
-               [FORM_IDEAL_STRUCT] = growth_struct,
-               [FORM_MALLOC] = growth_malloc,
-               [FORM_REGION] = growth_region}},
-    {.name = "mix-1e6",
-     .unit = "ns",
-     .size = 1000000,
-     .no_debug = true,
-     .about = "growth-1e6 with the sizes of a syntax tree, 8 to 256 B; an object",
-     .forms = {[FORM_FIEF] = growth_mix_fief,
-               [FORM_IDEAL_STRUCT] = growth_mix_struct,
-               [FORM_MALLOC] = growth_mix_malloc,
-               [FORM_REGION] = growth_mix_region}},
+    FOR_EACH_NUMBER(GROWTH){.name = "mix-1e6",
+                            .unit = "ns",
+                            .size = 1000000,
+                            .no_debug = true,
+                            .about =
+                                "growth-1e6 with the sizes of a syntax tree, 8 to 256 B; an object",
+                            .forms = {[FORM_FIEF] = growth_mix_fief,
+                                      [FORM_IDEAL_STRUCT] = growth_mix_struct,
+                                      [FORM_MALLOC] = growth_mix_malloc,
+                                      [FORM_REGION] = growth_mix_region}},
     {.name = "cold-1e6",
      .unit = "ns",
      .size = 1000000,
@@ -118,48 +102,13 @@ const bench core_benches[] = {
                [FORM_IDEAL_STRUCT] = cold_mix_struct,
                [FORM_MALLOC] = cold_mix_malloc,
                [FORM_REGION] = cold_mix_region}},
-    {.name = "reset-1e3",
-     .unit = "us",
-     .size = 1000,
-     .no_debug = true,
-     .about = "one reset of 1,000 objects of 24 B, capacity kept; malloc: every free",
-     .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "reset-1e4",
-     .unit = "us",
-     .size = 10000,
-     .no_debug = true,
-     .about = "one reset of 10,000 objects of 24 B, capacity kept; malloc: every free",
-     .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "reset-1e5",
-     .unit = "us",
-     .size = 100000,
-     .no_debug = true,
-     .about = "one reset of 100,000 objects of 24 B, capacity kept; malloc: every free",
-     .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "reset-1e6",
-     .unit = "us",
-     .size = 1000000,
-     .no_debug = true,
-     .about = "one reset of 1,000,000 objects of 24 B, capacity kept; malloc: every free",
-     .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "reset-1e7",
-     .unit = "us",
-     .size = 10000000,
-     .no_debug = true,
-     .about = "one reset of 10,000,000 objects of 24 B, capacity kept; malloc: every free",
-     .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    {.name = "destroy-1e6",
-     .unit = "us",
-     .size = 1000000,
-     .no_debug = true,
-     .about = "close an arena of 1,000,000 objects of 24 B; malloc: every free, or its heap",
-     .forms = {[FORM_FIEF] = arena_destroy_fief, [FORM_MALLOC] = arena_destroy_malloc}},
-    {.name = "arena-waste",
-     .unit = "B",
-     .no_peers = true,
-     .no_debug = true,
-     .about = "bytes of no use, an object of arena-mix's sizes aligned to 8; a million",
-     .forms = {[FORM_FIEF] = arena_waste_fief, [FORM_MALLOC] = arena_waste_malloc}},
+    FOR_EACH_NUMBER(RESET) FOR_EACH_NUMBER(DESTROY) FOR_EACH_NUMBER(CLOSE){
+        .name = "arena-waste",
+        .unit = "B",
+        .no_peers = true,
+        .no_debug = true,
+        .about = "bytes of no use, an object of arena-mix's sizes aligned to 8; a million",
+        .forms = {[FORM_FIEF] = arena_waste_fief, [FORM_MALLOC] = arena_waste_malloc}},
     {.name = "mark-rewind",
      .unit = "ns",
      .about = "mark, allocate and store 16, 24, 32, 40 B, rewind; all of it",

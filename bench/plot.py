@@ -24,7 +24,9 @@ MARKS = "osD^vPX*<>hp8"
 GROUPS = {"arena": ["arena-24", "arena-mix", "mark-rewind"], "heap": ["heap-1000", "heap-30000"],
           "pages": None}
 CURVES = {"growth": ("growth-", "ns an object, with its share of the reset"),
-          "reset": ("reset-", "us, one reset (fief) or every free (malloc)")}
+          "reset": ("reset-", "us, one reset (fief) or every free (malloc)"),
+          "destroy": ("destroy-", "us, an arena's end; malloc: every free, or its heap"),
+          "close": ("close-", "us, a VM dropped; malloc: every free, or its heap")}
 
 
 def style():

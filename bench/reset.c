@@ -114,6 +114,30 @@ figure arena_destroy_fief(const job *given)
     return time_drops(&c, make_arena, destroy_arena);
 }
 
+/* Its memory stays for the next one, as a malloc's does. */
+static void make_vm(crowd *c)
+{
+    c->runtime = fief_open(&(fief_config){.recycle_range = true, .retain_bytes = keep_all});
+    if (c->runtime == NULL) {
+        give_up("no runtime");
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        store(fief_heap_alloc(fief_runtime_heap(c->runtime), SIZE), i);
+    }
+}
+
+static void drop_vm(crowd *c)
+{
+    fief_drop(c->runtime);
+}
+
+/* Blocks that could die one by one, all at once. */
+figure vm_drop_fief(const job *given)
+{
+    crowd c = {.count = many(given)};
+    return time_drops(&c, make_vm, drop_vm);
+}
+
 figure arena_reset_malloc(const job *given)
 {
     crowd c = {.count = many(given), .peer = peer_loaded()};

@@ -943,6 +943,22 @@ void arena_refuse(arena *a, bool refuse)
     arena_set_limit(a);
 }
 
+/* The spans behind this one that begin where it ends, if they are of the largest kind, which no one
+ * keeps warm: the system takes all of them back in one call. The next span. */
+static arena_span *take_in_neighbours(arena *a, arena_span *span)
+{
+    arena_span *next = span->next;
+    while (next != NULL && span->pages >= LARGEST_STEP && next->pages >= LARGEST_STEP &&
+           pages_of(next) == span->end) {
+        arena_span *behind = next->next;
+        span->pages += next->pages;
+        span->end = next->end;
+        space_meta_give(&a->core->space, next, sizeof *next);
+        next = behind;
+    }
+    return next;
+}
+
 void arena_shut_down(arena *a)
 {
     core *c = a->core;
@@ -956,7 +972,7 @@ void arena_shut_down(arena *a)
         start_afresh(a);
     }
     for (arena_span *span = a->first, *next; span != NULL; span = next) {
-        next = span->next;
+        next = take_in_neighbours(a, span);
         span_drop(a, span);
     }
     if (a->annex != NULL) {

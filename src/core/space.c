@@ -143,14 +143,20 @@ static void run_link(space *s, uint32_t run, uint32_t length)
     s->bin_bits |= 1u << bin;
 }
 
-static uint32_t run_find(const space *s, size_t pages)
+/* Pages from `first` to where a span of this alignment, a power of two of pages, may start. */
+static uint32_t lead_of(const space *s, uint32_t first, size_t align)
+{
+    return (uint32_t)((0 - ((uintptr_t)page_start(s, first) >> PAGE_SHIFT)) & (align - 1));
+}
+
+static uint32_t run_find(const space *s, size_t pages, size_t align)
 {
     for (unsigned bin = bin_of(pages); bin < SPACE_BINS; bin++) {
         if (s->bin_bits >> bin == 0) {
             break;
         }
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
-            if (s->map[run].length >= pages) {
+            if (s->map[run].length >= lead_of(s, run, align) + pages) {
                 return run;
             }
         }
@@ -225,15 +231,40 @@ static bool advance(space *s, size_t pages)
     return true;
 }
 
-/* The first pages of a vacant run are used from now on. */
-static void run_cut(space *s, uint32_t run, uint32_t length, size_t pages)
+/* These pages of a vacant run, from the lead on, are used from now on. */
+static void run_cut(space *s, uint32_t run, uint32_t lead, size_t pages)
 {
     size_t bytes = pages << PAGE_SHIFT;
+    uint32_t end = run + s->map[run].length, used = run + lead + (uint32_t)pages;
     run_unlink(s, run);
     s->dirty -= s->dirty < bytes ? s->dirty : bytes;
-    if (length > pages) {
-        run_link(s, run + (uint32_t)pages, length - (uint32_t)pages);
+    if (lead > 0) {
+        run_link(s, run, lead);
     }
+    if (end > used) {
+        run_link(s, used, end - used);
+    }
+}
+
+/* Pages for a span, which nobody uses: of a vacant run, or else of the frontier. */
+static uint32_t room_for(space *s, size_t pages, size_t align)
+{
+    uint32_t run = run_find(s, pages, align), lead;
+    if (run != NO_PAGE) {
+        lead = lead_of(s, run, align);
+        run_cut(s, run, lead, pages);
+        return run + lead;
+    }
+    run = s->frontier;
+    lead = lead_of(s, run, align);
+    if (!advance(s, lead + pages)) {
+        return NO_PAGE;
+    }
+    if (lead > 0) {
+        s->map[run + lead].used = 1; /* what is left out has no neighbour there */
+        run_free(s, run, lead);
+    }
+    return run + lead;
 }
 
 unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
@@ -242,15 +273,12 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
         return NULL;
     }
     graves_settle(s);
-    uint32_t run = run_find(s, pages);
+    /* A span that fills huge pages begins where one does: so it goes without splitting one. */
+    bool fills = pages << PAGE_SHIFT >= HUGE_PAGE;
+    uint32_t run = fills ? room_for(s, pages, HUGE_PAGE >> PAGE_SHIFT) : NO_PAGE;
+    run = run != NO_PAGE ? run : room_for(s, pages, 1);
     if (run == NO_PAGE) {
-        run = s->frontier;
-        if (!advance(s, pages)) {
-            return NULL;
-        }
-    } else {
-        uint32_t length = s->map[run].length;
-        run_cut(s, run, length, pages);
+        return NULL;
     }
     space_own(s, run, 0, pages, kind, owner);
     hold(s, pages);
@@ -284,7 +312,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
         if (length < more) {
             return false;
         }
-        run_cut(s, end, length, more);
+        run_cut(s, end, 0, more);
     }
     space_own(s, first, old_pages, new_pages, (page_kind)head->kind, head->owner);
     hold(s, more);

@@ -593,8 +593,8 @@ Test(arena, buffers_are_given_back_in_any_order)
         fief_open(&(fief_config){.reserve_bytes = small_reserve, .count_blocks = true});
     fief_arena *arenas[BUFFERS];
     for (size_t i = 0; i < BUFFERS; i++) {
-        arenas[i] = fief_arena_open(
-            counted, &(fief_arena_config){.buffer = bytes[i], .buffer_size = SIZE});
+        arenas[i] =
+            fief_arena_open(counted, &(fief_arena_config){.buffer = bytes[i], .buffer_size = SIZE});
         cr_assert_not_null(fief_arena_alloc(arenas[i], 100));
     }
     for (size_t i = 0; i < BUFFERS; i++) {
@@ -742,8 +742,8 @@ Test(arena, a_large_one_holds_its_bytes_and_gives_them_back)
 {
     enum { BLOCKS = 400, SIZE = 50000 };
     for (int huge = 0; huge < 2; huge++) {
-        fief_runtime *vm = fief_open(
-            &(fief_config){.reserve_bytes = (size_t)1 << 30, .huge_pages = huge != 0});
+        fief_runtime *vm =
+            fief_open(&(fief_config){.reserve_bytes = (size_t)1 << 30, .huge_pages = huge != 0});
         size_t at_first = fief_stats_held(vm);
         for (unsigned turn = 0; turn < 3; turn++) {
             fief_arena *a = fief_arena_open(vm, NULL);
@@ -828,4 +828,24 @@ Test(arena, pages_of_small_blocks_are_huge_later)
     }
     cr_expect(asks_for_huge_pages(last));
     fief_drop(vm);
+}
+
+/* So it goes without splitting one. What is left out before it is there for smaller spans, and
+ * where there is too little room it begins anywhere. */
+Test(arena, a_span_that_fills_huge_pages_begins_where_one_does)
+{
+    const size_t huge = (size_t)2 << 20, small = 300000;
+    fief_runtime *vm = fief_open(NULL),
+                 *tight = fief_open(&(fief_config){.reserve_bytes = 2 * huge});
+    fief_heap *heap = fief_runtime_heap(vm);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        char *before = fief_heap_alloc(heap, small), *large = fief_heap_alloc(heap, huge);
+        char *after = fief_heap_alloc(heap, small);
+        cr_expect_lt((uintptr_t)large % huge, 4096);
+        cr_expect(before < large && after < large, "turn %u", turn);
+    }
+    fief_drop(vm);
+    heap = fief_runtime_heap(tight);
+    cr_expect(fief_heap_alloc(heap, small) != NULL && fief_heap_alloc(heap, huge) != NULL);
+    fief_drop(tight);
 }
