@@ -2,7 +2,7 @@
 """The figures of bench-core as pictures: bars of each bench, and what an object and a reset cost as
 their number grows. They are readable on a light and on a dark page.
 
-The same figures go as a table into FOLDER.md, between its two marks. POINTS are those of bench memory:
+The same figures go as tables into FOLDER.md, between their marks: Lua's programs by themselves. POINTS are those of bench memory:
 what is held for what is alive, as a server runs.
 
 usage: plot.py JSON-LINES FOLDER [POINTS]"""
@@ -21,7 +21,7 @@ LIGHT = ["#0072B2", "#8F6400", "#007A59", "#A8487F", "#C04F00", "#2A7DB0", "#6B6
 DARK = ["#4BA3E3", "#E69F00", "#2FC39A", "#E08FBF", "#F07A2E", "#8CD0F5", "#A0A0A0"]
 INK, INK_DARK, PAPER, PAPER_DARK = "#1a1b1e", "#e4e6ea", "#fdfdfc", "#16181c"
 MARKS = "osD^vPX*<>hp8"
-GROUPS = {"arena": ["arena-24", "arena-mix", "mark-rewind"], "heap": ["heap-1000", "heap-30000"],
+GROUPS = {"arena": ["arena-24", "arena-mix", "cold-1e6", "mark-rewind"], "heap": ["heap-1000", "heap-30000"],
           "pages": None}
 CURVES = {"growth": ("growth-", "ns an object, with its share of the reset"),
           "reset": ("reset-", "us, one reset (fief) or every free (malloc)"),
@@ -116,7 +116,7 @@ def table(rows, path, name="figures"):
     """A row a bench, a column a variant; the spread where it is more than 5 %."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     text = path.read_text() if path.exists() else ""
-    if begin not in text or end not in text:
+    if not rows or begin not in text or end not in text:
         return
     shown = [r for r in rows if r["variant"] != "ideal" or r["bench"] == "mark-rewind"]
     names = list(dict.fromkeys(r["variant"] for r in shown))
@@ -155,7 +155,9 @@ def main(source, folder, points=None):
     page_bars(rows, folder)
     for name, (prefix, label) in CURVES.items():
         curves(rows, name, prefix, label, folder)
-    table(rows, folder.with_suffix(".md"))
+    lua = [r for r in rows if r["bench"].startswith(("lua-", "vm-lua"))]
+    table([r for r in rows if r not in lua], folder.with_suffix(".md"))
+    table(lua, folder.with_suffix(".md"), "lua")
 
 
 if __name__ == "__main__":

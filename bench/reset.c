@@ -9,7 +9,7 @@
 
 enum { OBJECTS = 10000, MANY = 1000000, MANY_QUICK = 10000, SIZE = 24 };
 enum { RESETS = 9, RESETS_LEAST = 3 };
-static const size_t keep_all = (size_t)256 << 20;
+static const size_t keep_all = (size_t)1 << 30;
 static const uint64_t enough_nanoseconds = 200000000; /* the debug build is slow to fill */
 
 static size_t many(const job *given)

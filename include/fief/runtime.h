@@ -83,8 +83,8 @@ typedef struct fief_config {
     size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
     size_t retain_bytes; /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
     /** Pages of 2 MiB from the first byte on, where the system has them: faster first touches and a
-     * faster end, up to 2 MiB more. Without it what a runtime holds beyond 16 MiB is of such pages,
-     * and spans of 2 MiB and more beyond 4 MiB; in guarded builds all beyond 1 MiB. */
+     * faster end, up to 2 MiB more. Without it what a runtime takes beyond 16 MiB is of such pages,
+     * for a span of 2 MiB and more beyond 4 MiB; in guarded builds all beyond 1 MiB. */
     bool huge_pages;
     /** Lives in the range of one that was closed, where such a one waits, and leaves it to wait for
      * the next (fief_trim_idle): no system call but, where there are several nodes, one for the

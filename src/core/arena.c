@@ -943,13 +943,14 @@ void arena_refuse(arena *a, bool refuse)
     arena_set_limit(a);
 }
 
-/* The spans behind this one that begin where it ends, if they are of the largest kind, which no one
- * keeps warm: the system takes all of them back in one call. The next span. */
+/* Where a span's pages go back to the system, those of the next ones do, too, if they lie behind it
+ * and are no fewer: all of them in one call. The next span. */
 static arena_span *take_in_neighbours(arena *a, arena_span *span)
 {
     arena_span *next = span->next;
-    while (next != NULL && span->pages >= LARGEST_STEP && next->pages >= LARGEST_STEP &&
-           pages_of(next) == span->end) {
+    size_t own = span->pages;
+    while (next != NULL && next->pages >= own && pages_of(next) == span->end &&
+           !space_stays_warm(&a->core->space, (size_t)span->pages << PAGE_SHIFT)) {
         arena_span *behind = next->next;
         span->pages += next->pages;
         span->end = next->end;

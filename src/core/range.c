@@ -26,19 +26,12 @@ static size_t map_bytes(size_t pages)
     return fief_round_up(pages * sizeof(page), OS_PAGE);
 }
 
-/* Where that is a small part of the range, spans begin where a huge page does: huge pages are then
- * all that a range of them has, and small ones cost more to make and to release. */
-static size_t base_align(size_t size)
-{
-    return size >> 6 >= HUGE_PAGE ? HUGE_PAGE : PAGE_SIZE;
-}
-
 /* Descriptors, page map, fence, spans: within `size` bytes from `start`. */
 static void lay_out(fief_range *r, unsigned char *start, size_t size, size_t fence)
 {
-    size_t pages = size >> PAGE_SHIFT;
+    size_t pages = size >> PAGE_SHIFT, align = range_is_roomy(r) ? HUGE_PAGE : PAGE_SIZE;
     size_t front = more_bytes(pages) + map_bytes(pages);
-    uintptr_t base = fief_round_up((uintptr_t)start + front + fence, base_align(size));
+    uintptr_t base = fief_round_up((uintptr_t)start + front + fence, align);
     r->more_cursor = start;
     r->more_limit = start + more_bytes(pages);
     r->map = (page *)(void *)r->more_limit;
@@ -89,6 +82,7 @@ size_t range_minimum(size_t root_size, bool ledger)
            (ledger ? least / 4 + OS_PAGE : 0);
 }
 
+/* `span` is what the pages up to `until` are needed for. */
 static bool is_huge(const fief_range *r, uint32_t until, size_t span)
 {
     size_t from = span << PAGE_SHIFT >= HUGE_PAGE ? huge_from_if_filled : huge_from;

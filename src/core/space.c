@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { META_MIN = 64, COMMIT_STEP = 16 };
+enum { META_MIN = 64, COMMIT_STEP = 16, HUGE_PAGES = HUGE_PAGE >> PAGE_SHIFT };
 #define NO_PAGE UINT32_MAX
 
 void space_open(space *s, fief_range *r, size_t retain)
@@ -144,19 +144,19 @@ static void run_link(space *s, uint32_t run, uint32_t length)
 }
 
 /* Pages from `first` to where a span of this alignment, a power of two of pages, may start. */
-static uint32_t lead_of(const space *s, uint32_t first, size_t align)
+static uint32_t lead_of(uint32_t first, uint32_t align)
 {
-    return (uint32_t)((0 - ((uintptr_t)page_start(s, first) >> PAGE_SHIFT)) & (align - 1));
+    return (0 - first) & (align - 1);
 }
 
-static uint32_t run_find(const space *s, size_t pages, size_t align)
+static uint32_t run_find(const space *s, size_t pages, uint32_t align)
 {
     for (unsigned bin = bin_of(pages); bin < SPACE_BINS; bin++) {
         if (s->bin_bits >> bin == 0) {
             break;
         }
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
-            if (s->map[run].length >= lead_of(s, run, align) + pages) {
+            if (s->map[run].length >= lead_of(run, align) + pages) {
                 return run;
             }
         }
@@ -211,8 +211,8 @@ static bool map_ready(fief_range *r)
     return r->map_ready;
 }
 
-/* Moves the frontier, committing in steps that grow with the space. */
-static bool advance(space *s, size_t pages)
+/* Moves the frontier for a span of so many pages, committing in steps that grow with the space. */
+static bool advance(space *s, size_t pages, size_t span)
 {
     fief_range *r = s->range;
     if (pages > s->pages - s->frontier || !map_ready(r)) {
@@ -223,7 +223,7 @@ static bool advance(space *s, size_t pages)
         size_t step = r->committed / 4 > COMMIT_STEP ? r->committed / 4 : COMMIT_STEP;
         size_t until = r->committed + step > end ? r->committed + step : end;
         until = until < s->pages ? until : s->pages;
-        if (!range_commit(r, (uint32_t)until, pages, s->ledger != NULL)) {
+        if (!range_commit(r, (uint32_t)until, span, s->ledger != NULL)) {
             return false;
         }
     }
@@ -247,17 +247,17 @@ static void run_cut(space *s, uint32_t run, uint32_t lead, size_t pages)
 }
 
 /* Pages for a span, which nobody uses: of a vacant run, or else of the frontier. */
-static uint32_t room_for(space *s, size_t pages, size_t align)
+static uint32_t room_for(space *s, size_t pages, uint32_t align)
 {
     uint32_t run = run_find(s, pages, align), lead;
     if (run != NO_PAGE) {
-        lead = lead_of(s, run, align);
+        lead = lead_of(run, align);
         run_cut(s, run, lead, pages);
         return run + lead;
     }
     run = s->frontier;
-    lead = lead_of(s, run, align);
-    if (!advance(s, lead + pages)) {
+    lead = lead_of(run, align);
+    if (!advance(s, lead + pages, pages)) {
         return NO_PAGE;
     }
     if (lead > 0) {
@@ -273,9 +273,9 @@ unsigned char *space_take(space *s, size_t pages, page_kind kind, void *owner)
         return NULL;
     }
     graves_settle(s);
-    /* A span that fills huge pages begins where one does: so it goes without splitting one. */
-    bool fills = pages << PAGE_SHIFT >= HUGE_PAGE;
-    uint32_t run = fills ? room_for(s, pages, HUGE_PAGE >> PAGE_SHIFT) : NO_PAGE;
+    /* A span of whole huge pages begins where one does: so it goes without splitting any. */
+    bool fills = pages % HUGE_PAGES == 0 && range_is_roomy(s->range);
+    uint32_t run = fills ? room_for(s, pages, HUGE_PAGES) : NO_PAGE;
     run = run != NO_PAGE ? run : room_for(s, pages, 1);
     if (run == NO_PAGE) {
         return NULL;
@@ -304,7 +304,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
     uint32_t first = head->first, end = first + (uint32_t)old_pages;
     size_t more = new_pages - old_pages;
     if (end == s->frontier) {
-        if (!advance(s, more)) {
+        if (!advance(s, more, new_pages)) {
             return false;
         }
     } else {
@@ -345,10 +345,10 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
     if (dropped) {
         /* they are as new */
-    } else if (s->dirty + bytes > s->retain && s->range->reserve != NULL && !s->leaving) {
-        space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
-    } else {
+    } else if (space_stays_warm(s, bytes)) {
         s->dirty += bytes;
+    } else {
+        space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
     }
     run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
 }

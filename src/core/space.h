@@ -91,6 +91,11 @@ void range_mix(fief_range *range);
 bool range_is_mixed(const fief_range *range);
 /* The same for a part that was reserved by itself. */
 bool range_place_part(const fief_range *range, void *start, size_t size);
+/* Its spans begin where a huge page does, and it may leave pages out to have whole ones. */
+static inline bool range_is_roomy(const fief_range *range)
+{
+    return range->reserve != NULL && range->reserve_size >> 6 >= HUGE_PAGE;
+}
 /* Makes pages up to `until` usable for a span of so many, with their records if the ledger is
  * kept. */
 bool range_commit(fief_range *range, uint32_t until, size_t span, bool ledger);
@@ -170,6 +175,11 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
 /* Drops what nobody uses. */
 void space_discard(unsigned char *start, size_t bytes);
+/* So many bytes more, given back now, are kept for the next spans. */
+static inline bool space_stays_warm(const space *s, size_t bytes)
+{
+    return s->dirty + bytes <= s->retain || s->range->reserve == NULL || s->leaving;
+}
 /* graves.c: the span, or as much of it as there is room for, stays where it is, inaccessible. */
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy);
 bool graves_open(space *s, size_t budget);

@@ -830,22 +830,46 @@ Test(arena, pages_of_small_blocks_are_huge_later)
     fief_drop(vm);
 }
 
-/* So it goes without splitting one. What is left out before it is there for smaller spans, and
- * where there is too little room it begins anywhere. */
-Test(arena, a_span_that_fills_huge_pages_begins_where_one_does)
+/* So it goes without splitting one. What is left out before it is there for smaller spans. */
+Test(arena, a_span_of_whole_huge_pages_begins_where_one_does)
 {
     const size_t huge = (size_t)2 << 20, small = 300000;
-    fief_runtime *vm = fief_open(NULL),
-                 *tight = fief_open(&(fief_config){.reserve_bytes = 2 * huge});
+    fief_runtime *vm = fief_open(NULL);
     fief_heap *heap = fief_runtime_heap(vm);
     for (unsigned turn = 0; turn < 3; turn++) {
-        char *before = fief_heap_alloc(heap, small), *large = fief_heap_alloc(heap, huge);
+        char *before = fief_heap_alloc(heap, small), *large = fief_heap_alloc(heap, huge - 4096);
         char *after = fief_heap_alloc(heap, small);
         cr_expect_lt((uintptr_t)large % huge, 4096);
         cr_expect(before < large && after < large, "turn %u", turn);
     }
+    const char *more = fief_heap_alloc(heap, huge + 4096);
+    const char *next = fief_heap_alloc(heap, huge + 4096);
+    cr_expect_lt(next - more, 2 * (ptrdiff_t)huge, "others lie side by side");
     fief_drop(vm);
-    heap = fief_runtime_heap(tight);
-    cr_expect(fief_heap_alloc(heap, small) != NULL && fief_heap_alloc(heap, huge) != NULL);
-    fief_drop(tight);
+}
+
+/* How many blocks that fill huge pages there is room for. */
+static unsigned fitting(const fief_config *config)
+{
+    const size_t huge = (size_t)2 << 20;
+    fief_runtime *vm = fief_open(config);
+    unsigned count = 0;
+    while (fief_heap_alloc(fief_runtime_heap(vm), huge - 4096) != NULL) {
+        count++;
+    }
+    fief_drop(vm);
+    return count;
+}
+
+Test(arena, whole_huge_pages_take_no_more_room_where_there_is_little)
+{
+    const size_t huge = (size_t)2 << 20, size = 5 * huge;
+    unsigned char *bytes = aligned_alloc(huge, size + huge);
+    cr_assert_not_null(bytes);
+    for (size_t offset = 0; offset < huge; offset += huge / 8) {
+        fief_config config = {.buffer = bytes + offset, .buffer_size = size};
+        cr_expect_eq(fitting(&config), is_guarded() ? 3 : 4, "offset %zu", offset);
+    }
+    free(bytes);
+    cr_expect_eq(fitting(&(fief_config){.reserve_bytes = 32 * huge}), 31);
 }
