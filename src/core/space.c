@@ -211,8 +211,9 @@ static bool map_ready(fief_range *r)
     return r->map_ready;
 }
 
-/* Moves the frontier for a span of so many pages, committing in steps that grow with the space. */
-static bool advance(space *s, size_t pages, size_t span)
+/* Moves the frontier, of which a span fills so many pages, committing in steps that grow with the
+ * space. */
+static bool advance(space *s, size_t pages, size_t filled)
 {
     fief_range *r = s->range;
     if (pages > s->pages - s->frontier || !map_ready(r)) {
@@ -223,7 +224,7 @@ static bool advance(space *s, size_t pages, size_t span)
         size_t step = r->committed / 4 > COMMIT_STEP ? r->committed / 4 : COMMIT_STEP;
         size_t until = r->committed + step > end ? r->committed + step : end;
         until = until < s->pages ? until : s->pages;
-        if (!range_commit(r, (uint32_t)until, span, s->ledger != NULL)) {
+        if (!range_commit(r, (uint32_t)until, filled, s->ledger != NULL)) {
             return false;
         }
     }
@@ -304,7 +305,7 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
     uint32_t first = head->first, end = first + (uint32_t)old_pages;
     size_t more = new_pages - old_pages;
     if (end == s->frontier) {
-        if (!advance(s, more, new_pages)) {
+        if (!advance(s, more, more)) { /* what grows by little may stop here */
             return false;
         }
     } else {
