@@ -4,19 +4,22 @@
 
 /* Curves: the same bench for more and more objects. */
 #define FOR_EACH_NUMBER(row)                                                                       \
-    row("1e3", 1000) row("1e4", 10000) row("1e5", 100000) row("1e6", 1000000) row("1e7", 10000000)
+    row("1e3", 1000), row("1e4", 10000), row("1e5", 100000), row("1e6", 1000000),                  \
+        row("1e7", 10000000)
 #define CURVE(what, number, objects, its_unit, text, ...)                                          \
-    {.name = what "-" number,                                                                      \
-     .unit = its_unit,                                                                             \
-     .size = objects,                                                                              \
-     .no_debug = true,                                                                             \
-     .about = text,                                                                                \
-     .forms = {__VA_ARGS__}},
+    {                                                                                              \
+        .name = what "-" number, .unit = its_unit, .size = objects, .no_debug = true,              \
+        .about = text, .forms = {                                                                  \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define EACH_WAY(of)                                                                               \
+    [FORM_FIEF] = of##_fief, [FORM_IDEAL_STRUCT] = of##_struct, [FORM_MALLOC] = of##_malloc,       \
+    [FORM_REGION] = of##_region
 #define GROWTH(number, objects)                                                                    \
     CURVE("growth", number, objects, "ns",                                                         \
           "allocate 24 B and store, " number " objects, then one reset, warm; an object",          \
-          [FORM_FIEF] = growth_fief, [FORM_IDEAL_STRUCT] = growth_struct,                          \
-          [FORM_MALLOC] = growth_malloc, [FORM_REGION] = growth_region)
+          EACH_WAY(growth))
 #define RESET(number, objects)                                                                     \
     CURVE("reset", number, objects, "us",                                                          \
           "one reset of " number " objects of 24 B, capacity kept; malloc: every free",            \
@@ -65,50 +68,25 @@ const bench core_benches[] = {
      .unit = "us",
      .about = "one reset of a million 24 B objects, capacity kept; libc: a million frees",
      .forms = {[FORM_FIEF] = arena_reset_fief, [FORM_MALLOC] = arena_reset_malloc}},
-    FOR_EACH_NUMBER(GROWTH){.name = "mix-1e6",
-                            .unit = "ns",
-                            .size = 1000000,
-                            .no_debug = true,
-                            .about =
-                                "growth-1e6 with the sizes of a syntax tree, 8 to 256 B; an object",
-                            .forms = {[FORM_FIEF] = growth_mix_fief,
-                                      [FORM_IDEAL_STRUCT] = growth_mix_struct,
-                                      [FORM_MALLOC] = growth_mix_malloc,
-                                      [FORM_REGION] = growth_mix_region}},
-    {.name = "cold-1e6",
-     .unit = "ns",
-     .size = 1000000,
+    FOR_EACH_NUMBER(GROWTH),
+    CURVE("mix", "1e6", 1000000, "ns",
+          "growth-1e6 with the sizes of a syntax tree, 8 to 256 B; an object",
+          EACH_WAY(growth_mix)),
+    CURVE("cold", "1e6", 1000000, "ns",
+          "growth-1e6's first pass of a process, in untouched pages; an object", EACH_WAY(cold)),
+    CURVE("cold", "1e7", 10000000, "ns",
+          "growth-1e7's first pass of a process, in untouched pages; an object", EACH_WAY(cold)),
+    CURVE("cold-mix", "1e6", 1000000, "ns",
+          "mix-1e6's first pass of a process, in untouched pages; an object", EACH_WAY(cold_mix)),
+    FOR_EACH_NUMBER(RESET),
+    FOR_EACH_NUMBER(DESTROY),
+    FOR_EACH_NUMBER(CLOSE),
+    {.name = "arena-waste",
+     .unit = "B",
+     .no_peers = true,
      .no_debug = true,
-     .about = "growth-1e6's first pass of a process, in untouched pages; an object",
-     .forms = {[FORM_FIEF] = cold_fief,
-               [FORM_IDEAL_STRUCT] = cold_struct,
-               [FORM_MALLOC] = cold_malloc,
-               [FORM_REGION] = cold_region}},
-    {.name = "cold-1e7",
-     .unit = "ns",
-     .size = 10000000,
-     .no_debug = true,
-     .about = "growth-1e7's first pass of a process, in untouched pages; an object",
-     .forms = {[FORM_FIEF] = cold_fief,
-               [FORM_IDEAL_STRUCT] = cold_struct,
-               [FORM_MALLOC] = cold_malloc,
-               [FORM_REGION] = cold_region}},
-    {.name = "cold-mix-1e6",
-     .unit = "ns",
-     .size = 1000000,
-     .no_debug = true,
-     .about = "mix-1e6's first pass of a process, in untouched pages; an object",
-     .forms = {[FORM_FIEF] = cold_mix_fief,
-               [FORM_IDEAL_STRUCT] = cold_mix_struct,
-               [FORM_MALLOC] = cold_mix_malloc,
-               [FORM_REGION] = cold_mix_region}},
-    FOR_EACH_NUMBER(RESET) FOR_EACH_NUMBER(DESTROY) FOR_EACH_NUMBER(CLOSE){
-        .name = "arena-waste",
-        .unit = "B",
-        .no_peers = true,
-        .no_debug = true,
-        .about = "bytes of no use, an object of arena-mix's sizes aligned to 8; a million",
-        .forms = {[FORM_FIEF] = arena_waste_fief, [FORM_MALLOC] = arena_waste_malloc}},
+     .about = "bytes of no use, an object of arena-mix's sizes aligned to 8; a million",
+     .forms = {[FORM_FIEF] = arena_waste_fief, [FORM_MALLOC] = arena_waste_malloc}},
     {.name = "mark-rewind",
      .unit = "ns",
      .about = "mark, allocate and store 16, 24, 32, 40 B, rewind; all of it",

@@ -2,8 +2,8 @@
 """The figures of bench-core as pictures: bars of each bench, and what an object and a reset cost as
 their number grows. They are readable on a light and on a dark page.
 
-The same figures go as tables into FOLDER.md, between their marks: Lua's programs by themselves. POINTS are those of bench memory:
-what is held for what is alive, as a server runs.
+The same figures go as tables into FOLDER.md, between their marks: Lua's programs by themselves.
+POINTS are those of bench memory: what is held for what is alive, as a server runs.
 
 usage: plot.py JSON-LINES FOLDER [POINTS]"""
 import json
@@ -21,8 +21,8 @@ LIGHT = ["#0072B2", "#8F6400", "#007A59", "#A8487F", "#C04F00", "#2A7DB0", "#6B6
 DARK = ["#4BA3E3", "#E69F00", "#2FC39A", "#E08FBF", "#F07A2E", "#8CD0F5", "#A0A0A0"]
 INK, INK_DARK, PAPER, PAPER_DARK = "#1a1b1e", "#e4e6ea", "#fdfdfc", "#16181c"
 MARKS = "osD^vPX*<>hp8"
-GROUPS = {"arena": ["arena-24", "arena-mix", "cold-1e6", "mark-rewind"], "heap": ["heap-1000", "heap-30000"],
-          "pages": None}
+GROUPS = {"arena": ["arena-24", "arena-mix", "cold-1e6", "mark-rewind"],
+          "heap": ["heap-1000", "heap-30000"], "pages": None}
 CURVES = {"growth": ("growth-", "ns an object, with its share of the reset"),
           "reset": ("reset-", "us, one reset (fief) or every free (malloc)"),
           "destroy": ("destroy-", "us, an arena's end; malloc: every free, or its heap"),

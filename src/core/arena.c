@@ -948,8 +948,8 @@ void arena_refuse(arena *a, bool refuse)
 static arena_span *take_in_neighbours(arena *a, arena_span *span)
 {
     arena_span *next = span->next;
-    size_t own = span->pages;
-    while (next != NULL && next->pages >= own && pages_of(next) == span->end &&
+    size_t own = span->pages; /* none of the caller's buffer, which goes nowhere */
+    while (next != NULL && own != 0 && next->pages >= own && pages_of(next) == span->end &&
            !space_stays_warm(&a->core->space, (size_t)span->pages << PAGE_SHIFT)) {
         arena_span *behind = next->next;
         span->pages += next->pages;
