@@ -863,7 +863,7 @@ static unsigned fitting(const fief_config *config)
 
 Test(arena, whole_huge_pages_take_no_more_room_where_there_is_little)
 {
-    const size_t huge = (size_t)2 << 20, size = 5 * huge;
+    const size_t huge = (size_t)2 << 20, size = 4 * huge + (1 << 18);
     unsigned char *bytes = aligned_alloc(huge, size + huge);
     cr_assert_not_null(bytes);
     for (size_t offset = 0; offset < huge; offset += huge / 8) {
@@ -871,5 +871,5 @@ Test(arena, whole_huge_pages_take_no_more_room_where_there_is_little)
         cr_expect_eq(fitting(&config), is_guarded() ? 3 : 4, "offset %zu", offset);
     }
     free(bytes);
-    cr_expect_eq(fitting(&(fief_config){.reserve_bytes = 32 * huge}), 31);
+    cr_expect_eq(fitting(&(fief_config){.reserve_bytes = 8 * huge + (1 << 19)}), 8);
 }
