@@ -864,7 +864,7 @@ static unsigned fitting(const fief_config *config)
 Test(arena, whole_huge_pages_take_no_more_room_where_there_is_little)
 {
     const size_t huge = (size_t)2 << 20, size = 4 * huge + (1 << 18);
-    unsigned char *bytes = aligned_alloc(huge, size + huge);
+    unsigned char *bytes = aligned_alloc(huge, 6 * huge);
     cr_assert_not_null(bytes);
     for (size_t offset = 0; offset < huge; offset += huge / 8) {
         fief_config config = {.buffer = bytes + offset, .buffer_size = size};
