@@ -22,6 +22,8 @@
 
 FIEF_BEGIN
 
+enum { FIEF_BUMP_SURE = 1 << 16 /**< no block up to this size ends beyond the end of memory */ };
+
 /** The window of an arena: what the inline verbs work in. */
 struct fief_arena {
     unsigned char *cursor; /**< the next block begins here, or a padding further on */
@@ -91,23 +93,29 @@ FIEF_API FIEF_NOINLINE void *fief_arena_resize_slow(fief_arena *arena, void *blo
 
 /* Within the window; false: go out of line. The cursor is a multiple of 8, and mostly of 16, since
  * blocks aligned to 16 take a multiple of it: so the padding is a branch that is not taken rather
- * than a step of the chain from one cursor to the next. */
+ * than a step of the chain from one cursor to the next. What is compared is the block's end, since
+ * it is the next cursor in any case; room would be computed for the comparison alone. Size 0 goes
+ * out of line, and so does an end that wraps around. A constant needs neither test: no window ends
+ * so near the end of memory. */
 FIEF_INLINE bool fief_arena_try(fief_arena *arena, size_t size, size_t align, void **ret_block)
 {
     unsigned char *p = arena->cursor;
     size_t step = fief_round_up(size, align > FIEF_GRAIN ? FIEF_ALIGN : FIEF_GRAIN);
-    if (!FIEF_LIKELY(align - 1 < FIEF_ALIGN_MAX && (align & (align - 1)) == 0)) {
+    bool is_sure = __builtin_constant_p(size) && size - 1 < FIEF_BUMP_SURE;
+    if (!FIEF_LIKELY(align - 1 < FIEF_ALIGN_MAX && (align & (align - 1)) == 0) ||
+        !FIEF_LIKELY(is_sure || step != 0)) {
         return false;
     }
     if (align > FIEF_GRAIN && !FIEF_LIKELY(((uintptr_t)p & (align - 1)) == 0)) {
         size_t pad = (0 - (uintptr_t)p) & (align - 1);
         FIEF_KEEP_BRANCH(pad);
-        if (pad > (size_t)(arena->limit - p)) {
-            return false;
-        }
         p += pad;
     }
-    if (FIEF_LIKELY(step - 1 < (size_t)(arena->limit - p))) {
+    uintptr_t end = (uintptr_t)p + step;
+    if (!is_sure && __builtin_add_overflow((uintptr_t)p, step, &end)) {
+        return false;
+    }
+    if (FIEF_LIKELY(end <= (uintptr_t)arena->limit)) {
         arena->cursor = p + step;
         *ret_block = p;
         return true;

@@ -13,14 +13,14 @@ import tempfile
 
 # verb: body of a function that has rt, arena, pool, heap, p, size; instructions
 VERBS = {
-    "arena_alloc": ("return fief_arena_alloc(arena, 24);", 30),
-    "arena_alloc_aligned": ("return fief_arena_alloc_aligned(arena, size, 8);", 22),
-    "temp": ("return fief_temp(rt, double, 3);", 19),
+    "arena_alloc": ("return fief_arena_alloc(arena, 24);", 26),
+    "arena_alloc_aligned": ("return fief_arena_alloc_aligned(arena, size, 8);", 21),
+    "temp": ("return fief_temp(rt, double, 3);", 17),
     "pool_take": ("return fief_pool_take(pool);", 11),
     "pool_give": ("fief_pool_give(pool, p); return p;", 17),
     "heap_alloc": ("return fief_heap_alloc(heap, 40);", 22),
     "heap_free": ("fief_heap_free(heap, p, 40); return p;", 24),
-    "new": ("return fief_new(rt, 1, FIEF_DYNAMIC, 48);", 84),
+    "new": ("return fief_new(rt, 1, FIEF_DYNAMIC, 48);", 66),
     "free": ("fief_free(rt, 1, p, 48); return p;", 46),
     "unit_begin": ("fief_unit u = fief_unit_begin(rt); return u.number != 0 ? p : 0;", 13),
     "store": ("fief_store(rt, p, p, p); return p;", 17),

@@ -54,6 +54,10 @@ Test(arena, size_zero_is_unique_and_absurd_sizes_are_null)
     cr_expect(p != NULL && q != NULL && p != q);
     cr_expect_null(fief_arena_alloc(a, SIZE_MAX));
     cr_expect_null(fief_arena_alloc(a, SIZE_MAX - 7));
+    cr_expect_null(fief_arena_alloc_aligned(a, SIZE_MAX - 7, 8));
+    for (volatile size_t back = 1; back < 1 << 20; back *= 2) { /* ends that wrap to the window */
+        cr_expect_null(fief_arena_alloc_aligned(a, SIZE_MAX - back, 1));
+    }
     cr_expect_null(fief_arena_alloc(a, PTRDIFF_MAX));
     cr_expect_null(fief_arena_array(a, SIZE_MAX / 2, 3, 8));
 }
