@@ -11,6 +11,17 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
+/* A tool has memory of its own, which a limit of the system's or a count of faults includes. */
+static inline bool has_a_tools_memory(void)
+{
+#if defined __has_feature
+#if __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#endif
+#endif
+    return RUNNING_ON_VALGRIND || strcmp(fief_mode(), "ASan-annotated") == 0;
+}
+
 /* Address space of most tests' runtimes: Valgrind pays for each page, used or not. */
 static const size_t small_reserve = (size_t)256 << 20;
 

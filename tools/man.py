@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The man pages of docs/man.
 
-usage: man.py page FILE.scd         the page, by scdoc
-       man.py names FILE.3.scd...   of each function in a synopsis: its name, and its page's,
-                                    where that is another
+usage: man.py page FILE.scd             the page, by scdoc
+       man.py pages FOLDER FILE.scd...  each into the folder, under its name without .scd
+       man.py names FILE.3.scd...       of each function in a synopsis: its name, and its page's,
+                                        where that is another
 
 A page has the day of SOURCE_DATE_EPOCH, or else of the last entry in Debian's changelog, so that the
 same sources give the same pages."""
@@ -55,12 +56,28 @@ def day():
     return str(int(email.utils.parsedate_to_datetime(dates[0]).timestamp())) if dates else None
 
 
+def make(file, output):
+    """scdoc's exit status."""
+    environment = dict(os.environ, SOURCE_DATE_EPOCH=day()) if day() else None
+    with open(file, encoding="utf-8") as page:
+        return subprocess.run(["scdoc"], stdin=page, stdout=output, env=environment,
+                              check=False).returncode
+
+
+def make_all(folder, files):
+    for file in files:
+        with open(folder / file.name.removesuffix(".scd"), "wb") as output:
+            if make(file, output) != 0:
+                sys.exit(f"man.py: scdoc refuses {file}")
+
+
 def main():
     command, files = sys.argv[1], [pathlib.Path(word) for word in sys.argv[2:]]
     if command == "page":
-        environment = dict(os.environ, SOURCE_DATE_EPOCH=day()) if day() else None
-        with open(files[0], encoding="utf-8") as page:
-            sys.exit(subprocess.run(["scdoc"], stdin=page, env=environment, check=False).returncode)
+        sys.exit(make(files[0], None))
+    if command == "pages":
+        make_all(files[0], files[1:])
+        return
     for page in files:
         for name in functions(page):
             if page.name != name + ".3.scd":

@@ -1174,7 +1174,7 @@ static bool opens_within(size_t bytes)
 Test(limits, a_limit_of_the_systems_on_memory_is_no_crash)
 {
     enum { STEP = 32 << 10, MOST = 6 << 20 };
-    if (RUNNING_ON_VALGRIND || strcmp(fief_mode(), "ASan-annotated") == 0) {
+    if (has_a_tools_memory()) {
         cr_skip("they need memory of their own");
     }
     size_t refused = 0, opened = 0;

@@ -40,16 +40,27 @@ class Library:
         chosen = [self.code / "sites" / name for name in ("plain.c", sites)]
         self.files = sorted([*folders, *chosen])
         self.objects = {file: scratch / f"{i}.o" for i, file in enumerate(self.files)}
+        self.patched = {}
 
     def compiled(self, files):
+        """Compiles them as they are."""
         compiler = [os.environ.get("CC", "gcc"), *FLAGS, "-I", self.source / "include", "-I",
                     self.code, "-I", self.code / "guard/poison"]
         for file in files:
-            subprocess.run([*compiler, "-c", file, "-o", self.objects[file]], check=True)
+            subprocess.run([*compiler, "-c", file, "-o", self.object_of(file)], check=True)
+
+    def compiled_patched(self, files):
+        """Compiles them beside the objects of what is not patched, which stay for the next patch."""
+        self.patched = {file: self.objects[file].with_suffix(".patched.o") for file in files}
+        self.compiled(self.patched)
+
+    def object_of(self, file):
+        return self.patched.get(file, self.objects[file])
 
     def linked(self):
         subprocess.run([os.environ.get("CC", "gcc"), "-shared", f"-Wl,-soname,{SONAME}", "-o",
-                        self.scratch / SONAME, *self.objects.values(), *self.libraries], check=True)
+                        self.scratch / SONAME, *map(self.object_of, self.files), *self.libraries],
+                       check=True)
 
     def including(self, header):
         """The files that include the header, as the folders have it: by its own name."""
@@ -94,12 +105,10 @@ def disarm(library, program, table, patch):
         shutil.rmtree(library.code)
         shutil.copytree(library.source / "src", library.code)
         return [], "the patch does not apply"
-    files = library.must_compile(changed)
-    library.compiled(files)
+    library.compiled_patched(library.must_compile(changed))
     library.linked()
     red = red_rows(library, program, table)
     patches.restored(changed, library.scratch, library.source)
-    library.compiled(files)
     return red, compare(table, red_line(patch), red)
 
 
