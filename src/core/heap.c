@@ -923,19 +923,24 @@ void heap_trim(heap *h)
 
 /* ---- life ---- */
 
+/* Out of line, or gcc keeps some of the constants in the library's read-only data, of which else
+ * nothing is needed in memory. */
+static FIEF_NOINLINE void shelf_init(shelf *s, page_kind kind, fief_vacant **lists, size_t align,
+                                     unsigned shift)
+{
+    s->lists = lists;
+    s->mask = (uint8_t)(align - 1);
+    s->shift = (uint8_t)shift;
+    s->kind = (uint8_t)kind;
+}
+
 bool heap_init(heap *h, core *c, size_t align)
 {
     *h = (heap){.core = c};
     h->window.round = align - 1;
     h->window.give_max = c->shut ? 0 : FIEF_SMALL_MAX;
-    h->sized = (shelf){.lists = h->window.vacant,
-                       .mask = (uint8_t)(align - 1),
-                       .shift = 3,
-                       .kind = PAGE_SMALL};
-    h->unsized = (shelf){.lists = h->window.unsized,
-                         .mask = FIEF_ALIGN - 1,
-                         .shift = 4,
-                         .kind = PAGE_UNSIZED};
+    shelf_init(&h->sized, PAGE_SMALL, h->window.vacant, align, 3);
+    shelf_init(&h->unsized, PAGE_UNSIZED, h->window.unsized, FIEF_ALIGN, 4);
     if (c->shut) {
         enum { SIZED = sizeof h->window.vacant, UNSIZED = sizeof h->window.unsized };
         fief_vacant **lists = space_meta(&c->space, SIZED + UNSIZED);

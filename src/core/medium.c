@@ -101,14 +101,12 @@ static size_t hint_for(size_t count)
     return count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS - 1;
 }
 
-/* No run of `count` or more begins before `until`. The loops over the hints have neither branches
- * nor a length of their own: a compiler makes a few vector instructions of each. */
+/* No run of `count` or more begins before `until`. Hints of longer runs are never lower than those of
+ * shorter ones, so that the first which is high enough ends the loop. */
 static void raise_hints(medium *m, size_t count, size_t until)
 {
-    int16_t first = (int16_t)(count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS);
-    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
-        int16_t least = (int16_t)((int16_t)i >= first ? until : 0);
-        m->hints[i] = (int16_t)(m->hints[i] > least ? m->hints[i] : least);
+    for (size_t i = count - 1; i < MEDIUM_HINTS && m->hints[i] < (int16_t)until; i++) {
+        m->hints[i] = (int16_t)until;
     }
 }
 
@@ -133,10 +131,9 @@ static void lower_hints(medium *m, size_t first, size_t count)
     size_t start = run_start(m, first), end = first + count;
     size_t most = end + MEDIUM_HINTS < MEDIUM_GRANULES ? end + MEDIUM_HINTS : MEDIUM_GRANULES;
     size_t run = next_bit(m->used, end, most, true) - start;
-    int16_t length = (int16_t)(run < MEDIUM_HINTS ? run : MEDIUM_HINTS);
-    for (size_t i = 0; i < MEDIUM_HINTS; i++) {
-        int16_t most_now = (int16_t)((int16_t)i < length ? start : INT16_MAX);
-        m->hints[i] = (int16_t)(m->hints[i] < most_now ? m->hints[i] : most_now);
+    size_t i = run < MEDIUM_HINTS ? run : MEDIUM_HINTS;
+    for (; i > 0 && m->hints[i - 1] > (int16_t)start; i--) {
+        m->hints[i - 1] = (int16_t)start;
     }
 }
 
