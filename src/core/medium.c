@@ -101,8 +101,8 @@ static size_t hint_for(size_t count)
     return count < MEDIUM_HINTS ? count - 1 : MEDIUM_HINTS - 1;
 }
 
-/* No run of `count` or more begins before `until`. Hints of longer runs are never lower than those of
- * shorter ones, so that the first which is high enough ends the loop. */
+/* No run of `count` or more begins before `until`. A longer run's hint is never below a shorter
+ * one's, so that the first which is high enough ends the loop. */
 static void raise_hints(medium *m, size_t count, size_t until)
 {
     for (size_t i = count - 1; i < MEDIUM_HINTS && m->hints[i] < (int16_t)until; i++) {
