@@ -14,7 +14,9 @@
 /* A tool has memory of its own, which a limit of the system's or a count of faults includes. */
 static inline bool has_a_tools_memory(void)
 {
-#if defined __has_feature
+#if defined __SANITIZE_THREAD__
+    return true;
+#elif defined __has_feature
 #if __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
     return true;
 #endif

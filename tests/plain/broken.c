@@ -26,7 +26,12 @@ Test(broken, an_expectation)
     cr_expect(is_set_up);
 }
 
-Test(broken, an_assertion)
+static void say(void)
+{
+    puts("# fini is called");
+}
+
+Test(broken, an_assertion, .fini = say)
 {
     cr_assert_null("");
     cr_skip_test("the assertion did not end the test");
@@ -41,6 +46,12 @@ Test(broken, no_end, .timeout = 1)
 {
     for (volatile bool goes_on = true; goes_on;) {
     }
+}
+
+Test(broken, no_expectation_and_left_out)
+{
+    cr_expect(false);
+    cr_skip_test("too late");
 }
 
 Test(broken, left_out)

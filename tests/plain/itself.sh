@@ -3,14 +3,16 @@
 expected='TAP version 13
 ok 1 - sound
 not ok 2 - an_expectation
+# fini is called
 not ok 3 - an_assertion
 not ok 4 - a_signal
 # ended by signal 9
 not ok 5 - no_end
 # ended by signal 14
-ok 6 - left_out # SKIP
-ok 7 - its_own_init
-1..7
+not ok 6 - no_expectation_and_left_out
+ok 7 - left_out # SKIP
+ok 8 - its_own_init
+1..8
 status 1'
 found=$("$1" 2>/dev/null; echo "status $?")
 [ "$found" = "$expected" ] || { echo "$found"; exit 1; }

@@ -2,6 +2,7 @@
 #include "criterion/criterion.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,7 +10,10 @@
 enum { SKIPPED = 77 };
 
 static plain_test *first, **end = &first;
-static bool failed; /* this child's test */
+
+/* This child's test: how it goes, and where it goes on once it is over. */
+static bool failed, skipped;
+static jmp_buf over;
 
 void plain_add(plain_test *test)
 {
@@ -17,12 +21,9 @@ void plain_add(plain_test *test)
     end = &test->next;
 }
 
-void plain_check(bool holds, bool is_assertion, const char *file, int line, const char *text,
-                 const char *format, ...)
+void plain_failed(bool is_assertion, const char *file, int line, const char *text,
+                  const char *format, ...)
 {
-    if (holds) {
-        return;
-    }
     va_list rest;
     va_start(rest, format);
     fprintf(stderr, "%s:%d: not so: %s;", file, line, text);
@@ -31,14 +32,15 @@ void plain_check(bool holds, bool is_assertion, const char *file, int line, cons
     va_end(rest);
     failed = true;
     if (is_assertion) {
-        exit(EXIT_FAILURE);
+        longjmp(over, 1);
     }
 }
 
 void plain_skip(const char *why)
 {
     fprintf(stderr, "left out: %s\n", why);
-    exit(SKIPPED);
+    skipped = true;
+    longjmp(over, 1);
 }
 
 static plain_options options_of_suite(const char *name)
@@ -51,19 +53,28 @@ static plain_options options_of_suite(const char *name)
     return (plain_options){0};
 }
 
-static void run_one(const plain_test *t)
+static void call(void (*work)(void))
 {
-    plain_options suite = options_of_suite(t->suite);
-    void (*init)(void) = t->options.init != NULL ? t->options.init : suite.init;
-    void (*fini)(void) = t->options.fini != NULL ? t->options.fini : suite.fini;
-    (void)alarm((unsigned)t->options.timeout);
-    if (init != NULL) {
-        init();
+    if (work != NULL) {
+        work();
     }
-    t->run();
-    if (fini != NULL) {
-        fini();
+}
+
+static int run_one(const plain_test *t)
+{
+    const plain_options suite = options_of_suite(t->suite);
+    double seconds = t->options.timeout > 0 ? t->options.timeout : suite.timeout;
+    (void)alarm((unsigned)(seconds + 0.999));
+    if (setjmp(over) == 0) {
+        call(suite.init);
+        call(t->options.init);
+        t->run();
     }
+    if (setjmp(over) == 0) {
+        call(t->options.fini);
+        call(suite.fini);
+    }
+    return failed ? EXIT_FAILURE : skipped ? SKIPPED : EXIT_SUCCESS;
 }
 
 /* The status that wait tells. */
@@ -73,8 +84,7 @@ static int run_apart(const plain_test *t)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        run_one(t);
-        exit(failed ? EXIT_FAILURE : EXIT_SUCCESS);
+        exit(run_one(t));
     }
     while (child < 0 || waitpid(child, &status, 0) != child) {
         if (child < 0 || errno != EINTR) {
