@@ -221,12 +221,21 @@ def check_peak(scripts):
     expect(got == (0, "1\n", "") and peak > 500, "--peak", (got, peak))
 
 
+def check_flat(scripts, lives, *options):
+    """That many runtimes in a row take no more memory than the first thousand. How much of the programs'
+    files is resident changes with the machine's other work; what a life loses is lost each time."""
+    tries = []
+    while not tries or len(tries) < 3 and tries[-1][1] >= tries[-1][0] + 512:
+        got, few = peak_of(scripts, "print(1)", *options, "--lives", "1000")
+        expect(got == (0, "1\n" * 1000, ""), f"1000 lives {options}", got)
+        _, many = peak_of(scripts, "print(1)", *options, "--lives", str(lives))
+        tries.append((few, many))
+    few, many = tries[-1]
+    expect(many < few + 512, f"the peak of {lives} lives {options}", tries)
+
+
 def check_lives(scripts):
-    """Ten thousand runtimes in a row take no more memory than the first thousand."""
-    got, few = peak_of(scripts, "print(1)", "--lives", "1000")
-    expect(got == (0, "1\n" * 1000, ""), "--lives 1000", got)
-    _, many = peak_of(scripts, "print(1)", "--lives", "10000")
-    expect(many < few + 512, "the peak of 10,000 lives", (few, many))
+    check_flat(scripts, 10000)
     got = scripts.run("error('early')", "--lives", "3")
     expect(got[0] == 1 and got[2].count("early") == 1, "the first life that fails ends it", got)
     got = run(scripts.host, "--lives", "3", cwd=scripts.directory)
@@ -248,10 +257,7 @@ def check_drop(scripts):
     expect(scripts.run(FINALIZED, "--drop") == (0, "ran\n", ""), "a drop runs none", None)
     got = scripts.run("os.exit(3)", "--drop")
     expect(got == (3, "", ""), "os.exit's status", got)
-    got, few = peak_of(scripts, "print(1)", "--drop", "--lives", "1000")
-    expect(got == (0, "1\n" * 1000, ""), "--drop --lives 1000", got)
-    _, many = peak_of(scripts, "print(1)", "--drop", "--lives", "3000")
-    expect(many < few + 512, "the peak of 3,000 dropped lives", (few, many))
+    check_flat(scripts, 3000, "--drop")
 
 
 # ---- memory that runs out ----
