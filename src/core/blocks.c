@@ -72,7 +72,7 @@ static bool is_to_be_checked(const page *entry, const record *r)
 {
     bool waits = r->state == BLOCK_FREED && entry->kind != PAGE_ARENA;
     bool may_merge = entry->kind >= PAGE_MEDIUM;
-    return r->state == BLOCK_LIVE || waits || (r->state == BLOCK_VACANT && !may_merge);
+    return r->state == BLOCK_LIVE || waits || (r->state >= BLOCK_VACANT && !may_merge);
 }
 
 static void check(core *c, const page *entry, const record *r)
@@ -212,5 +212,6 @@ void blocks_end(core *c, fief_strategy strategy, unsigned char *page_of_them, co
     if (GUARD_SHUT) {
         (void)check_page(c, page_of_them, false);
         blocks_sweep(c, strategy, page_of_them, page_of_them + PAGE_SIZE, owner);
+        dense_forget(c, space_page(&c->space, page_of_them));
     }
 }

@@ -121,10 +121,32 @@ static inline void *vacant_pop(core *c, fief_vacant **list)
     return vacant;
 }
 
+/* dense.c: hands out dense pages of this owner, of which blocks join the list; false: none did.
+ * `all`: any page will do, since there is no other memory. */
+bool dense_refill(core *c, page_kind kind, const void *owner, fief_vacant *const *list, bool all);
+
+/* Has the list a block, or, in guarded builds, do dense pages have one? */
+static inline bool vacant_ready(core *c, fief_vacant *const *list, page_kind kind,
+                                const void *owner)
+{
+    return *list != NULL || (GUARD_SHUT && dense_refill(c, kind, owner, list, false));
+}
+
+/* A block of the list, where there is no other memory, or NULL. */
+static inline void *vacant_any(core *c, fief_vacant **list, page_kind kind, const void *owner)
+{
+    return GUARD_SHUT && dense_refill(c, kind, owner, list, true) ? vacant_pop(c, list) : NULL;
+}
+
 /* ---- quarantine, in guarded builds ---- */
 bool quarantine_open(core *c, size_t budget);
 /* A dead block waits; the oldest go back to their allocators. */
 void quarantine_put(core *c, record *r, size_t size);
 void quarantine_drain(core *c);
+
+/* ---- dense.c: what left the quarantine waits until its page is dense in such blocks ---- */
+void dense_put_aside(core *c, record *r, page *entry);
+/* Of a page that is used no more. */
+void dense_forget(core *c, page *entry);
 
 #endif

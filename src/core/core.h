@@ -30,8 +30,10 @@ typedef struct tally {
     ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 
 typedef struct quarantine {
-    uint32_t *ring; /* cells of the ledger; behind them, room to sort what leaves */
+    uint32_t *ring; /* cells of the ledger */
     size_t entries, first, count, bytes, budget;
+    size_t aside;       /* bytes that left and are not handed out yet */
+    uint32_t at, looks; /* the page that was looked at last; how many may be looked at now */
 } quarantine;
 
 typedef enum fence { FENCE_NONE, FENCE_BACK, FENCE_FRONT } fence;
@@ -396,6 +398,8 @@ void pool_shut_down(pool *p);
 /* With on_full. */
 void *pool_alloc(pool *p, size_t size);
 void pool_give(pool *p, void *slot, size_t size, unsigned kind);
+/* Its vacant slots. */
+fief_vacant **pool_list(pool *p);
 /* A slot that was given may be taken again. */
 void pool_reuse(pool *p, void *slot);
 /* Gives spans without a live slot back; returns the bytes. */

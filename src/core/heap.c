@@ -150,12 +150,12 @@ static void *shelf_run(heap *h, shelf *s, size_t bytes)
 static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
 {
     fief_vacant **list = list_of(s, bytes);
-    if (*list != NULL) {
+    if (vacant_ready(h->core, list, (page_kind)s->kind, h)) {
         return vacant_pop(h->core, list);
     }
     size_t step = raw_step(bytes);
     if (step > (size_t)(s->bump_end - s->bump) && !shelf_span(h, s, step)) {
-        return NULL;
+        return vacant_any(h->core, list, (page_kind)s->kind, h);
     }
     return shelf_run(h, s, bytes);
 }
@@ -169,7 +169,8 @@ static size_t padding(const shelf *s, size_t align)
 static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 {
     fief_vacant **list = list_of(s, bytes);
-    if (*list != NULL && ((uintptr_t)*list & (align - 1)) == 0) {
+    if (vacant_ready(h->core, list, (page_kind)s->kind, h) &&
+        ((uintptr_t)*list & (align - 1)) == 0) {
         return vacant_pop(h->core, list);
     }
     size_t step = raw_step(bytes);

@@ -13,14 +13,16 @@
 
 #include "core/space.h"
 
-/* The last four are dead; of a vacant one, `operation` is the link to the next in its list. */
+/* The last five are dead; of a vacant one, `operation` is the link to the next in its list; one
+ * that is aside will be vacant when more of its page is. */
 typedef enum block_state {
     BLOCK_NONE,
     BLOCK_LIVE,
     BLOCK_FREED,
     BLOCK_RESET,
     BLOCK_REWOUND,
-    BLOCK_VACANT
+    BLOCK_VACANT,
+    BLOCK_ASIDE
 } block_state;
 
 typedef struct record {

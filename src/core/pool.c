@@ -40,7 +40,7 @@ static uint32_t first_index(const pool *p, const unsigned char *start)
     return (uint32_t)((uint64_t)(number * 2654435769u) * slots_per_span(p) >> 32);
 }
 
-static fief_vacant **list_of(pool *p)
+fief_vacant **pool_list(pool *p)
 {
     return p->core->shut ? &p->parked : &p->window.vacant;
 }
@@ -83,17 +83,18 @@ static void span_drop(pool *p, pool_span *span)
  * so the peak is known without counting. */
 static void *pool_attempt(pool *p)
 {
-    fief_vacant **list = list_of(p);
+    core *c = p->core;
+    fief_vacant **list = pool_list(p);
     void *slot;
-    if (*list != NULL) {
-        slot = vacant_pop(p->core, list);
+    if (vacant_ready(c, list, PAGE_POOL, p)) {
+        slot = vacant_pop(c, list);
     } else {
         bool is_full = p->newest == NULL || p->newest->carved == slots_per_span(p);
         if (is_full && !span_add(p)) {
-            return NULL;
+            return vacant_any(c, list, PAGE_POOL, p);
         }
         slot = slot_at(p, p->newest, carved_index(p, p->newest, p->newest->carved++));
-        space_page(&p->core->space, slot)->prev = p->newest->carved;
+        space_page(&c->space, slot)->tail = (uint16_t)p->newest->carved;
         p->carved++;
     }
     return slot;
@@ -152,7 +153,7 @@ static bool pool_has_slot(const pool *p, const void *slot)
     size_t offset = (uintptr_t)slot - (uintptr_t)start - GUARD_REDZONE, slots = slots_per_span(p);
     size_t index = offset / p->step, first = first_index(p, start);
     size_t nth = index >= first ? index - first : index + slots - first;
-    return offset % p->step == 0 && index < slots && nth < entry->prev;
+    return offset % p->step == 0 && index < slots && nth < entry->tail;
 }
 
 /* Checks that every mode can afford out of line. */
@@ -182,7 +183,7 @@ static bool must_be_a_slot(pool *p, void *slot)
 
 void pool_reuse(pool *p, void *slot)
 {
-    vacant_push(p->core, list_of(p), slot);
+    vacant_push(p->core, pool_list(p), slot);
 }
 
 void pool_give(pool *p, void *slot, size_t size, unsigned kind)
@@ -242,7 +243,7 @@ static void mark_vacant(pool *p)
         span->vacant = 0;
     }
     pool_span *span = NULL;
-    for (const fief_vacant *slot = *list_of(p); slot != NULL; slot = slot->next) {
+    for (const fief_vacant *slot = *pool_list(p); slot != NULL; slot = slot->next) {
         if (span == NULL || ((uintptr_t)slot ^ (uintptr_t)span->start) >= PAGE_SIZE) {
             span = span_with(p, slot);
         }
@@ -325,7 +326,7 @@ size_t fief_pool_live(const fief_pool *window)
 /* The vacant slots of the spans there are, by ascending addresses. */
 static void list_marked(pool *p)
 {
-    fief_vacant **link = list_of(p);
+    fief_vacant **link = pool_list(p);
     for (const pool_span *span = p->spans; span != NULL; span = span->next) {
         for (size_t i = 0; i < slots_per_span(p); i++) {
             if (is_marked(span, i)) {

@@ -37,11 +37,14 @@ typedef struct page {
     uint8_t kind;
     uint8_t used : 1;   /* belongs to a span */
     uint8_t sealed : 5; /* pages of the system's that are read-only, from its start (arenas) */
-    uint16_t tail;   /* of a small span: bytes that are in no block, at its end or between */
+    /* Of a small span: bytes that are in no block, at its end or between; of a pool's: the slots
+     * that were carved. */
+    uint16_t tail;
     uint32_t length; /* of the run: at its first and last page */
     uint32_t first;  /* the run's first page (spans) or the next free run (free runs) */
     /* The previous free run (free runs); vacant bytes while trimming, a chain of vacant blocks
-     * while sorting (spans); does its fence lie in front (fenced spans)? */
+     * while sorting, in guarded builds bytes that are aside (spans); does its fence lie in front
+     * (fenced spans)? */
     uint32_t prev;
     void *owner;     /* the allocator's descriptor (spans) */
 } page;
