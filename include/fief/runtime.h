@@ -81,7 +81,11 @@ typedef struct fief_config {
     size_t buffer_size;     /**< of that, in bytes */
     size_t limit_bytes;     /**< bytes asked for and alive, at most; 0: none */
     size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
-    size_t retain_bytes; /**< free pages kept warm rather than given to the OS; 0: 4 MiB */
+    /** Free pages kept warm rather than given to the system, in steps of 64 KiB; 0: 4 MiB. What is
+     * beyond goes back in instalments, as spans are taken and given back, so that no call waits for
+     * the system: eight times as much waits at most, and never more than 32 MiB. fief_trim gives
+     * all of it back at once. */
+    size_t retain_bytes;
     /** Pages of 2 MiB from the first byte on, where the system has them: faster first touches and a
      * faster end, up to 2 MiB more. Without it what a runtime takes beyond 16 MiB is of such pages,
      * for a span of 2 MiB and more beyond 4 MiB; in guarded builds all beyond 1 MiB. */

@@ -943,23 +943,6 @@ void arena_refuse(arena *a, bool refuse)
     arena_set_limit(a);
 }
 
-/* Where a span's pages go back to the system, those of the next ones do, too, if they lie behind it
- * and are no fewer: all of them in one call. The next span. */
-static arena_span *take_in_neighbours(arena *a, arena_span *span)
-{
-    arena_span *next = span->next;
-    size_t own = span->pages; /* none of the caller's buffer, which goes nowhere */
-    while (next != NULL && own != 0 && next->pages >= own && pages_of(next) == span->end &&
-           !space_stays_warm(&a->core->space, (size_t)span->pages << PAGE_SHIFT)) {
-        arena_span *behind = next->next;
-        span->pages += next->pages;
-        span->end = next->end;
-        space_meta_give(&a->core->space, next, sizeof *next);
-        next = behind;
-    }
-    return next;
-}
-
 void arena_shut_down(arena *a)
 {
     core *c = a->core;
@@ -972,10 +955,12 @@ void arena_shut_down(arena *a)
     if (GUARD_SHUT) {
         start_afresh(a);
     }
+    space_give_together(&c->space, true);
     for (arena_span *span = a->first, *next; span != NULL; span = next) {
-        next = take_in_neighbours(a, span);
+        next = span->next;
         span_drop(a, span);
     }
+    space_give_together(&c->space, false);
     if (a->annex != NULL) {
         annex_close(&c->space, a->annex);
     }

@@ -139,7 +139,8 @@ static inline void *vacant_any(core *c, fief_vacant **list, page_kind kind, cons
 }
 
 /* ---- quarantine, in guarded builds ---- */
-bool quarantine_open(core *c, size_t budget);
+/* No block waits where memory is short. */
+void quarantine_open(core *c, size_t budget);
 /* A dead block waits; the oldest go back to their allocators. */
 void quarantine_put(core *c, record *r, size_t size);
 void quarantine_drain(core *c);

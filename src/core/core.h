@@ -30,10 +30,10 @@ typedef struct tally {
     ((call){__builtin_return_address(0), GUARD_SHUT ? __builtin_frame_address(0) : NULL})
 
 typedef struct quarantine {
-    uint32_t *ring; /* cells of the ledger */
     size_t entries, first, count, bytes, budget;
     size_t aside;       /* bytes that left and are not handed out yet */
     uint32_t at, looks; /* the page that was looked at last; how many may be looked at now */
+    uint32_t ring[];    /* cells of the ledger */
 } quarantine;
 
 typedef enum fence { FENCE_NONE, FENCE_BACK, FENCE_FRONT } fence;
@@ -59,7 +59,7 @@ typedef struct core {
     const char *name;
     size_t thread;
     call from; /* the host's call that is being served */
-    quarantine quarantine;
+    quarantine *quarantine; /* NULL: no dead block waits */
     depot *depot;
     bounds stack; /* the owning thread's */
     unsigned depth;

@@ -27,13 +27,15 @@ void dense_put_aside(core *c, record *r, page *entry)
     size_t bytes = bytes_of(r);
     r->state = BLOCK_ASIDE;
     entry->prev += (uint32_t)bytes;
-    c->quarantine.aside += bytes;
+    c->quarantine->aside += bytes;
 }
 
 void dense_forget(core *c, page *entry)
 {
-    c->quarantine.aside -= entry->prev;
-    entry->prev = 0;
+    if (entry->prev != 0) {
+        c->quarantine->aside -= entry->prev;
+        entry->prev = 0;
+    }
 }
 
 /* From the last to the first: lists hand out what joined them last. */
@@ -57,8 +59,11 @@ static void hand_out(core *c, uint32_t index)
 
 bool dense_refill(core *c, page_kind kind, const void *owner, fief_vacant *const *list, bool all)
 {
-    quarantine *q = &c->quarantine;
+    quarantine *q = c->quarantine;
     const space *s = &c->space;
+    if (q == NULL || q->aside == 0) {
+        return false;
+    }
     size_t mean = q->aside > q->budget ? q->aside / s->frontier : DENSE;
     size_t least = all ? 1 : mean < DENSE ? mean : DENSE;
     q->looks = all ? s->frontier : q->looks;

@@ -11,20 +11,18 @@ enum { ENTRY_BYTES = (int)(sizeof(uint32_t) + sizeof(record)) };
 enum { ENTRIES_A_PAGE = 24 /* so the ring takes less than half of what descriptors have */ };
 enum { SOON = 8 /* that leave after this one */ };
 
-bool quarantine_open(core *c, size_t budget)
+void quarantine_open(core *c, size_t budget)
 {
-    quarantine *q = &c->quarantine;
     size_t entries = budget / (CELL + ENTRY_BYTES);
     size_t most = (size_t)c->space.pages * ENTRIES_A_PAGE;
     entries = entries < most ? entries : most;
-    if (entries == 0) {
-        return true;
+    quarantine *q =
+        entries != 0 ? space_keep(&c->space, sizeof *q + entries * sizeof q->ring[0]) : NULL;
+    if (q != NULL) {
+        q->entries = entries;
+        q->budget = budget - entries * sizeof q->ring[0];
     }
-    size_t bytes = entries * sizeof *q->ring;
-    q->ring = space_keep(&c->space, bytes);
-    q->entries = q->ring != NULL ? entries : 0;
-    q->budget = budget - bytes;
-    return q->ring != NULL;
+    c->quarantine = q;
 }
 
 static size_t weight(size_t size)
@@ -35,7 +33,7 @@ static size_t weight(size_t size)
 
 static record *nth_to_leave(const core *c, size_t n)
 {
-    const quarantine *q = &c->quarantine;
+    const quarantine *q = c->quarantine;
     size_t at = q->first + n;
     return &c->space.ledger[q->ring[at < q->entries ? at : at - q->entries]];
 }
@@ -59,7 +57,7 @@ static void release(core *c, record *r, size_t size)
 /* Each pays for a look at one page. */
 static void release_oldest(core *c)
 {
-    quarantine *q = &c->quarantine;
+    quarantine *q = c->quarantine;
     record *r = nth_to_leave(c, 0);
     if (q->count > SOON) {
         __builtin_prefetch(nth_to_leave(c, SOON), 1);
@@ -79,9 +77,9 @@ static void release_oldest(core *c)
 
 void quarantine_put(core *c, record *r, size_t size)
 {
-    quarantine *q = &c->quarantine;
+    quarantine *q = c->quarantine;
     size_t bytes = weight(size);
-    if (q->entries == 0 || bytes > q->budget / 4) {
+    if (q == NULL || bytes > q->budget / 4) {
         release(c, r, size);
         return;
     }
@@ -96,7 +94,7 @@ void quarantine_put(core *c, record *r, size_t size)
 
 void quarantine_drain(core *c)
 {
-    while (c->quarantine.count > 0) {
+    while (c->quarantine != NULL && c->quarantine->count > 0) {
         release_oldest(c);
     }
 }

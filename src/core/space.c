@@ -13,7 +13,8 @@ enum { META_MIN = 64, COMMIT_STEP = 16, HUGE_PAGES = HUGE_PAGE >> PAGE_SHIFT };
 void space_open(space *s, fief_range *r, size_t retain)
 {
     *s = (space){.base = r->base, .map = r->map, .pages = r->pages, .range = r,
-                 .retain = retain & ~(size_t)(OS_PAGE - 1), /* the system discards whole pages */
+                 .retain = (uint32_t)(retain >> PAGE_SHIFT < r->pages ? retain >> PAGE_SHIFT
+                                                                      : r->pages),
                  .meta_cursor = r->head_cursor, .meta_limit = r->head_limit,
                  .meta_used = r->head_used};
     memset(s->bins, 0xFF, sizeof s->bins); /* NO_PAGE */
@@ -52,7 +53,7 @@ enum { WARM_RECORDS = 64 };
 
 static void ledger_leave(const space *s)
 {
-    size_t kept = s->retain >> PAGE_SHIFT, warm = kept < s->frontier ? kept : s->frontier;
+    uint32_t warm = s->retain < s->frontier ? s->retain : s->frontier;
     warm = warm < WARM_RECORDS ? warm : WARM_RECORDS;
     memset(s->ledger, 0, record_bytes(warm));
     if (warm != s->frontier) {
@@ -79,9 +80,8 @@ static void leave(const space *s)
     if (!in_head(s)) {
         r->head_used = r->head_limit;
     }
-    size_t touched = (size_t)s->frontier << PAGE_SHIFT;
-    if (touched > s->retain) {
-        os_discard(r->base + s->retain, touched - s->retain);
+    if (s->frontier > s->retain) {
+        os_discard(page_start(s, s->retain), (size_t)(s->frontier - s->retain) << PAGE_SHIFT);
     }
     memset(r->map, 0, s->frontier * sizeof *r->map);
     if (s->ledger != NULL && s->frontier != 0) {
@@ -104,6 +104,84 @@ void space_close(const space *s)
     if (!range->kept && !(range->recycled && !range_is_mixed(range) && idle_put(range))) {
         range_close(range);
     }
+}
+
+/* ---- warm pages: free, and touched. What is beyond `retain` of them goes back to the system in
+ *      instalments, the highest first: an eighth of what is given back each time, and as much as is
+ *      taken of pages that are not warm, so that what the process has does not grow meanwhile. So
+ *      the end of an arena need not wait for the system, and the next arena finds its pages ---- */
+
+enum { PARTS = 8, WAITING_MOST = (32 << 20) >> PAGE_SHIFT, LOOKS = 4096 };
+
+/* They are free, and about to be used, or given to the system. How many were warm? */
+static uint32_t cool(space *s, uint32_t first, uint32_t end)
+{
+    uint32_t warm = 0;
+    for (uint32_t i = first; i < end; i++) {
+        warm += s->map[i].warm;
+        s->map[i].warm = 0;
+    }
+    s->warm -= warm;
+    return warm;
+}
+
+static void discard_pages(space *s, uint32_t first, uint32_t end)
+{
+    space_discard(page_start(s, first), (size_t)(end - first) << PAGE_SHIFT);
+}
+
+static bool is_warm(const space *s, uint32_t first, uint32_t end)
+{
+    while (first < end && !s->map[first].used && s->map[first].warm) {
+        first++;
+    }
+    return first == end;
+}
+
+/* Huge pages go whole, or the system would have to split them; unless nothing is to stay. */
+static uint32_t instalment_unit(const space *s)
+{
+    return s->retain != 0 && range_is_huge(s->range) ? HUGE_PAGES : 1;
+}
+
+/* From the highest that may be warm downwards; it stops after a while. */
+static void give_highest(space *s, uint32_t pages, uint32_t unit)
+{
+    uint32_t end = s->cooled & ~(unit - 1);
+    for (unsigned looks = LOOKS; pages >= unit && end != 0 && looks > 0; looks--) {
+        uint32_t first = end;
+        while (first != 0 && end - first + unit <= pages && is_warm(s, first - unit, first)) {
+            first -= unit;
+        }
+        if (first != end) {
+            pages -= cool(s, first, end);
+            discard_pages(s, first, end);
+        } else {
+            first -= unit;
+        }
+        end = first;
+    }
+    s->cooled = end;
+}
+
+/* What is beyond `retain` may wait, but not too much of it. */
+static void pay_back(space *s, uint32_t parts)
+{
+    if (s->warm <= s->retain || s->range->reserve == NULL || s->leaving) {
+        s->due = 0;
+        return;
+    }
+    s->due += parts;
+    if (s->together) {
+        return;
+    }
+    uint32_t unit = instalment_unit(s);
+    uint32_t waiting = s->warm - s->retain;
+    uint32_t most = s->retain < WAITING_MOST / PARTS ? PARTS * s->retain : WAITING_MOST;
+    uint32_t now = s->due / PARTS & ~(unit - 1);
+    s->due -= PARTS * now;
+    now = waiting > most && waiting - most > now ? waiting - most : now;
+    give_highest(s, now < waiting ? now : waiting, unit);
 }
 
 /* ---- free runs ---- */
@@ -133,8 +211,10 @@ static void run_unlink(space *s, uint32_t run)
 static void run_link(space *s, uint32_t run, uint32_t length)
 {
     unsigned bin = bin_of(length);
-    page entry = {.kind = PAGE_FREE, .length = length, .first = s->bins[bin], .prev = NO_PAGE};
-    s->map[run + length - 1] = (page){.kind = PAGE_FREE, .length = length};
+    page *last = &s->map[run + length - 1];
+    page entry = {.kind = PAGE_FREE, .warm = s->map[run].warm, .length = length,
+                  .first = s->bins[bin], .prev = NO_PAGE};
+    *last = (page){.kind = PAGE_FREE, .warm = last->warm, .length = length};
     s->map[run] = entry;
     if (entry.first != NO_PAGE) {
         s->map[entry.first].prev = run;
@@ -229,22 +309,23 @@ static bool advance(space *s, size_t pages, size_t filled)
         }
     }
     s->frontier = (uint32_t)end;
+    pay_back(s, PARTS * (uint32_t)filled);
     return true;
 }
 
 /* These pages of a vacant run, from the lead on, are used from now on. */
 static void run_cut(space *s, uint32_t run, uint32_t lead, size_t pages)
 {
-    size_t bytes = pages << PAGE_SHIFT;
     uint32_t end = run + s->map[run].length, used = run + lead + (uint32_t)pages;
     run_unlink(s, run);
-    s->dirty -= s->dirty < bytes ? s->dirty : bytes;
+    uint32_t warm = cool(s, run + lead, used);
     if (lead > 0) {
         run_link(s, run, lead);
     }
     if (end > used) {
         run_link(s, used, end - used);
     }
+    pay_back(s, PARTS * ((uint32_t)pages - warm));
 }
 
 /* Pages for a span, which nobody uses: of a vacant run, or else of the frontier. */
@@ -344,14 +425,20 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->map[first].length = (uint32_t)keep_pages;
     }
     memset(&s->map[first + keep_pages], 0, freed * sizeof *s->map);
-    if (dropped) {
-        /* they are as new */
-    } else if (space_stays_warm(s, bytes)) {
-        s->dirty += bytes;
-    } else {
-        space_discard(span + (keep_pages << PAGE_SHIFT), bytes);
+    for (size_t i = first + keep_pages; !dropped && i < first + pages; i++) {
+        s->map[i].warm = 1;
+        s->warm++;
     }
+    uint32_t end = (uint32_t)fief_round_up(first + pages, HUGE_PAGES);
+    s->cooled = s->cooled > end ? s->cooled : end < s->frontier ? end : s->frontier;
     run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
+    pay_back(s, (uint32_t)freed);
+}
+
+void space_give_together(space *s, bool begin)
+{
+    s->together = begin;
+    pay_back(s, 0);
 }
 
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)
@@ -361,15 +448,16 @@ bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes)
 
 size_t space_trim(space *s)
 {
-    size_t bytes = s->range->reserve != NULL ? s->dirty : 0; /* the caller's bytes stay */
+    uint32_t pages = s->range->reserve != NULL ? s->warm : 0; /* the caller's bytes stay */
     for (unsigned bin = 0; s->range->reserve != NULL && bin < SPACE_BINS; bin++) {
         for (uint32_t run = s->bins[bin]; run != NO_PAGE; run = s->map[run].first) {
-            space_discard(page_start(s, run), (size_t)s->map[run].length << PAGE_SHIFT);
+            uint32_t end = run + s->map[run].length;
+            (void)cool(s, run, end);
+            discard_pages(s, run, end);
         }
     }
-    s->dirty = 0;
     workspace_drop(s->range);
-    return bytes;
+    return (size_t)pages << PAGE_SHIFT;
 }
 
 /* ---- descriptors ---- */

@@ -37,6 +37,7 @@ typedef struct page {
     uint8_t kind;
     uint8_t used : 1;   /* belongs to a span */
     uint8_t sealed : 5; /* pages of the system's that are read-only, from its start (arenas) */
+    uint8_t warm : 1;   /* free, and touched since the system gave it */
     /* Of a small span: bytes that are in no block, at its end or between; of a pool's: the slots
      * that were carved. */
     uint16_t tail;
@@ -99,6 +100,8 @@ static inline bool range_is_roomy(const fief_range *range)
 {
     return range->reserve != NULL && range->reserve_size >> 6 >= HUGE_PAGE;
 }
+/* It is large enough to be of huge pages. */
+bool range_is_huge(const fief_range *range);
 /* Makes pages up to `until` usable for a span of so many, with their records if the ledger is
  * kept. */
 bool range_commit(fief_range *range, uint32_t until, size_t span, bool ledger);
@@ -142,6 +145,7 @@ typedef struct space {
     uint32_t bins[SPACE_BINS];
     uint32_t bin_bits;
     bool leaving; /* pages are given back to nobody: all of them go at once, soon */
+    bool together; /* several spans are given back, and paid for at the end */
     bool apart;   /* strategies have placements of their own, which lie behind the range */
     fief_range *range;
     unsigned char *meta_cursor, *meta_limit, *meta_used;
@@ -149,7 +153,9 @@ typedef struct space {
     struct large_meta *meta_large; /* vacant ones of larger classes */
     size_t held, held_peak;
     graves graves;
-    size_t dirty, retain; /* bytes in free pages that were touched; how many may stay so */
+    uint32_t warm, retain; /* free pages that were touched; how many may stay so */
+    uint32_t due;          /* eighths of the others, to be given back next */
+    uint32_t cooled;       /* no warm page lies from here on that may go by itself */
 } space;
 
 /* Where the pages of each strategy lie; they stand between the range and its runtime. */
@@ -178,11 +184,6 @@ bool space_extend(space *s, unsigned char *span, size_t old_pages, size_t new_pa
 void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages);
 /* Drops what nobody uses. */
 void space_discard(unsigned char *start, size_t bytes);
-/* So many bytes more, given back now, are kept for the next spans. */
-static inline bool space_stays_warm(const space *s, size_t bytes)
-{
-    return s->dirty + bytes <= s->retain || s->range->reserve == NULL || s->leaving;
-}
 /* graves.c: the span, or as much of it as there is room for, stays where it is, inaccessible. */
 void space_bury(space *s, unsigned char *span, size_t pages, unsigned strategy);
 bool graves_open(space *s, size_t budget);
@@ -205,6 +206,8 @@ void space_resettle(space *s, unsigned char *start, size_t bytes, fief_strategy 
                     fief_strategy to);
 /* What lies where it was touched comes to the calling thread's node. False: not all of it. */
 bool space_follow(space *s);
+/* Between the beginning and the end of many gives the system is not called. */
+void space_give_together(space *s, bool begin);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
 /* Gives free pages to the OS; returns the bytes. */
 size_t space_trim(space *s);

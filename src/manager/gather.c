@@ -70,7 +70,7 @@ void gather_end(gather *g)
 {
     const space *pages = &g->r->core.space;
     if (g->own != NULL) {
-        workspace_give(pages->range, g->own, pages->retain);
+        workspace_give(pages->range, g->own, (size_t)pages->retain << PAGE_SHIFT);
     }
 }
 

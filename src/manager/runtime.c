@@ -283,7 +283,7 @@ static void open_evidence(core *c, const fief_config *config)
 {
     if (GUARD_SHUT) {
         size_t budget = quarantine_budget(c, config->quarantine_bytes);
-        (void)quarantine_open(c, budget);
+        quarantine_open(c, budget);
         (void)graves_open(&c->space, budget);
         c->depot = depot_open(config->break_at_operation);
         core_knows_stack(c);

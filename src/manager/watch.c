@@ -160,7 +160,7 @@ static void release(runtime *r)
 static bool can_stay(const core *c)
 {
     return GUARD_SHUT && c->space.range->reserve != NULL && !c->space.range->kept &&
-           c->quarantine.entries != 0;
+           c->quarantine != NULL;
 }
 
 void watch_closed(runtime *r)
