@@ -103,39 +103,39 @@ static inline void ideal_give(classes *c, void *block, size_t size)
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void *take(churn *c, how by, size_t size)
+INLINE void *take(const churn *own, churn *c, how by, size_t size)
 {
     switch (by) {
     case BY_FIEF:
-        return fief_heap_alloc(c->heap, size);
+        return fief_heap_alloc(own->heap, size);
     case BY_FIEF_UNSIZED:
-        return fief_malloc(c->rt, size);
+        return fief_malloc(own->rt, size);
     case BY_POOL:
-        return fief_pool_take(c->pool);
+        return fief_pool_take(own->pool);
     case BY_IDEAL:
         return ideal_take(&c->ideal, size);
     case BY_NONE:
         return c->given;
     case BY_MALLOC_FLAGS:
-        return c->peer.take_flags(size, 0);
+        return own->peer.take_flags(size, 0);
     case BY_MALLOC:
     case BY_MALLOC_SIZED:
         break;
     }
-    return c->peer.take(size);
+    return own->peer.take(size);
 }
 
-INLINE void give(churn *c, how by, slot *s)
+INLINE void give(const churn *own, churn *c, how by, slot *s)
 {
     switch (by) {
     case BY_FIEF:
-        fief_heap_free(c->heap, s->block, s->size);
+        fief_heap_free(own->heap, s->block, s->size);
         break;
     case BY_FIEF_UNSIZED:
-        fief_release(c->rt, s->block);
+        fief_release(own->rt, s->block);
         break;
     case BY_POOL:
-        fief_pool_give(c->pool, s->block);
+        fief_pool_give(own->pool, s->block);
         break;
     case BY_IDEAL:
         ideal_give(&c->ideal, s->block, s->size);
@@ -144,13 +144,13 @@ INLINE void give(churn *c, how by, slot *s)
         c->given = s->block;
         break;
     case BY_MALLOC:
-        c->peer.give(s->block);
+        own->peer.give(s->block);
         break;
     case BY_MALLOC_SIZED:
-        c->peer.give_sized(s->block, s->size);
+        own->peer.give_sized(s->block, s->size);
         break;
     case BY_MALLOC_FLAGS:
-        c->peer.give_flags(s->block, s->size, 0);
+        own->peer.give_flags(s->block, s->size, 0);
         break;
     }
 }
@@ -162,15 +162,17 @@ INLINE void fill(slot *s, void *block, size_t size)
     store(block, size);
 }
 
-/* The next SLICE steps of the sequence, `count` times. */
+/* The next SLICE steps of the sequence, `count` times. Who allocates, and where, is in a copy that
+ * no store to a block can have changed, so that it is in registers, for everybody. */
 INLINE void replace(churn *c, size_t count, how by)
 {
+    const churn own = *c;
     for (; count > 0; count--) {
-        const step *steps = &c->steps[c->at];
+        const step *steps = &own.steps[c->at];
         for (size_t i = 0; i < SLICE; i++) {
-            slot *s = &c->slots[steps[i].place];
-            give(c, by, s);
-            fill(s, take(c, by, steps[i].size), steps[i].size);
+            slot *s = &own.slots[steps[i].place];
+            give(&own, c, by, s);
+            fill(s, take(&own, c, by, steps[i].size), steps[i].size);
         }
         c->at = (c->at + SLICE) % STEPS;
     }
@@ -181,7 +183,7 @@ INLINE void settle(churn *c, how by)
 {
     for (size_t i = 0; i < c->live; i++) {
         size_t size = c->sizes[i];
-        fill(&c->slots[i], take(c, by, size), size);
+        fill(&c->slots[i], take(c, c, by, size), size);
     }
     replace(c, SETTLE * c->live / SLICE + 1, by);
 }

@@ -42,9 +42,9 @@ SECONDS = {"libfuzzer": 120, "afl": 300}
 COPIED = ["src", "include", "tests", "fuzz", "corpus", "tools", "bench", "examples", "docs",
           "packaging", "sanitizers", "LICENSE", "README.md", "meson.build", "meson_options.txt"]
 # The quick ones first; then those that wait for a child, or for each call to fail.
-TESTS = ["arena", "stack", "pool", "heap", "order", "runtime", "range", "stats", "reports", "records",
-         "dangling", "fences", "seal", "keep", "image", "images", "parcel", "parcels", "nodes", "limits",
-         "model", "same", "json", "misuse", "faults", "trouble"]
+TESTS = ["arena", "stack", "pool", "heap", "order", "dense", "runtime", "range", "warm", "stats",
+         "reports", "records", "dangling", "fences", "seal", "keep", "image", "images", "parcel",
+         "parcels", "nodes", "limits", "model", "same", "json", "misuse", "faults", "trouble"]
 # A build: its native file and what is changed of it. A warning about a bug is no find.
 MODES = {"release": "none", "debug": "poison"}
 ALWAYS = ["-Dwerror=false", "-Dbench=false", "-Dexamples=false", "-Dtools=false",

@@ -82,9 +82,9 @@ typedef struct fief_config {
     size_t limit_bytes;     /**< bytes asked for and alive, at most; 0: none */
     size_t limits[FIEF_STRATEGIES]; /**< the same for a strategy */
     /** Free pages kept warm rather than given to the system, in steps of 64 KiB; 0: 4 MiB. What is
-     * beyond goes back in instalments, as spans are taken and given back, so that no call waits for
-     * the system: eight times as much waits at most, and never more than 32 MiB. fief_trim gives
-     * all of it back at once. */
+     * beyond goes back in instalments, as spans are taken and given back, so that calls wait little
+     * for the system: eight times as much waits at most, and never more than 32 MiB; twice that
+     * where it lies between pages in use. fief_trim gives all of it back at once. */
     size_t retain_bytes;
     /** Pages of 2 MiB from the first byte on, where the system has them: faster first touches and a
      * faster end, up to 2 MiB more. Without it what a runtime takes beyond 16 MiB is of such pages,

@@ -121,21 +121,20 @@ static inline void *vacant_pop(core *c, fief_vacant **list)
     return vacant;
 }
 
-/* dense.c: hands out dense pages of this owner, of which blocks join the list; false: none did.
- * `all`: any page will do, since there is no other memory. */
-bool dense_refill(core *c, page_kind kind, const void *owner, fief_vacant *const *list, bool all);
+/* dense.c: hands out dense pages, of which blocks join the list; false: none did. `all`: any page
+ * will do, since there is no other memory. */
+bool dense_refill(core *c, fief_vacant *const *list, bool all);
 
 /* Has the list a block, or, in guarded builds, do dense pages have one? */
-static inline bool vacant_ready(core *c, fief_vacant *const *list, page_kind kind,
-                                const void *owner)
+static inline bool vacant_ready(core *c, fief_vacant *const *list)
 {
-    return *list != NULL || (GUARD_SHUT && dense_refill(c, kind, owner, list, false));
+    return *list != NULL || (GUARD_SHUT && dense_refill(c, list, false));
 }
 
 /* A block of the list, where there is no other memory, or NULL. */
-static inline void *vacant_any(core *c, fief_vacant **list, page_kind kind, const void *owner)
+static inline void *vacant_any(core *c, fief_vacant **list)
 {
-    return GUARD_SHUT && dense_refill(c, kind, owner, list, true) ? vacant_pop(c, list) : NULL;
+    return GUARD_SHUT && dense_refill(c, list, true) ? vacant_pop(c, list) : NULL;
 }
 
 /* ---- quarantine, in guarded builds ---- */

@@ -1,5 +1,5 @@
 /* dense: blocks that left the quarantine stay aside, counted by page, until three eighths of
- * their page are such blocks; then all of them are handed out.
+ * their page are such blocks; then all of them are handed out, whoever is looking for one.
  *
  *     page      a . a . . . a . .     few are aside: who allocates goes elsewhere
  *     page      a a a . a a a a .     dense: the next allocations lie side by side
@@ -8,23 +8,27 @@
  * or wherever a sweep left a hole, blocks are soon scattered, and each walk over what was made of
  * them goes from miss to miss. Dense pages stay dense, since what is made in one dies together.
  *
- * More than the quarantine's budget does not stay aside: then pages of the mean density will do.
+ * While more is aside than the quarantine's budget, pages of the mean density will do, but no
+ * page of which a thirty-second would be handed out: to read its records costs more.
  * Idea: Immix allocates where whole lines are free, mimalloc from one page at a time. */
 #include "core/core.h"
 
 #include "guard.h"
 
-enum { DENSE = PAGE_SIZE / 8 * 3, PAGES_AT_ONCE = 2 /* which may not have what is wanted */ };
+enum { DENSE = PAGE_SIZE / 8 * 3, SPARSE = PAGE_SIZE / 32,
+       PAGES_AT_ONCE = 2 /* which may not have what is wanted */ };
 
-static size_t bytes_of(const record *r)
+/* Of its page; a slot of a pool is as large as any other. */
+static size_t bytes_of(const record *r, const page *entry)
 {
     size_t bytes = r->size + 2 * (size_t)GUARD_REDZONE;
-    return bytes < CELL ? CELL : bytes;
+    bytes = bytes < CELL ? CELL : bytes;
+    return entry->kind == PAGE_POOL ? ((const pool *)entry->owner)->step : bytes;
 }
 
 void dense_put_aside(core *c, record *r, page *entry)
 {
-    size_t bytes = bytes_of(r);
+    size_t bytes = bytes_of(r, entry);
     r->state = BLOCK_ASIDE;
     entry->prev += (uint32_t)bytes;
     c->quarantine->aside += bytes;
@@ -57,7 +61,14 @@ static void hand_out(core *c, uint32_t index)
     dense_forget(c, entry);
 }
 
-bool dense_refill(core *c, page_kind kind, const void *owner, fief_vacant *const *list, bool all)
+/* The entries of other pages have something else in that field. */
+static bool has_aside(const page *entry, size_t least)
+{
+    return entry->used && entry->kind >= PAGE_POOL && entry->kind <= PAGE_SMALL &&
+           entry->prev >= least;
+}
+
+bool dense_refill(core *c, fief_vacant *const *list, bool all)
 {
     quarantine *q = c->quarantine;
     const space *s = &c->space;
@@ -65,13 +76,13 @@ bool dense_refill(core *c, page_kind kind, const void *owner, fief_vacant *const
         return false;
     }
     size_t mean = q->aside > q->budget ? q->aside / s->frontier : DENSE;
-    size_t least = all ? 1 : mean < DENSE ? mean : DENSE;
+    mean = mean < DENSE ? mean : DENSE;
+    size_t least = all ? 1 : mean > SPARSE ? mean : SPARSE;
     q->looks = all ? s->frontier : q->looks;
     for (unsigned pages = 0; q->aside != 0 && q->looks != 0 && (all || pages < PAGES_AT_ONCE);) {
         q->looks--;
         q->at = q->at + 1 < s->frontier ? q->at + 1 : 0;
-        const page *entry = &s->map[q->at];
-        if (entry->prev >= least && entry->kind == kind && entry->owner == owner) {
+        if (has_aside(&s->map[q->at], least)) {
             hand_out(c, q->at);
             pages++;
             if (*list != NULL) {

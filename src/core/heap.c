@@ -150,12 +150,12 @@ static void *shelf_run(heap *h, shelf *s, size_t bytes)
 static inline void *shelf_take(heap *h, shelf *s, size_t bytes)
 {
     fief_vacant **list = list_of(s, bytes);
-    if (vacant_ready(h->core, list, (page_kind)s->kind, h)) {
+    if (vacant_ready(h->core, list)) {
         return vacant_pop(h->core, list);
     }
     size_t step = raw_step(bytes);
     if (step > (size_t)(s->bump_end - s->bump) && !shelf_span(h, s, step)) {
-        return vacant_any(h->core, list, (page_kind)s->kind, h);
+        return vacant_any(h->core, list);
     }
     return shelf_run(h, s, bytes);
 }
@@ -165,18 +165,23 @@ static size_t padding(const shelf *s, size_t align)
     return (0 - ((uintptr_t)s->bump + GUARD_REDZONE)) & (align - 1);
 }
 
+static bool is_aligned(const void *block, size_t align)
+{
+    return ((uintptr_t)block & (align - 1)) == 0;
+}
+
 /* An aligned block is a common block of its class at an aligned address, and is freed as one. */
 static void *shelf_take_aligned(heap *h, shelf *s, size_t bytes, size_t align)
 {
     fief_vacant **list = list_of(s, bytes);
-    if (vacant_ready(h->core, list, (page_kind)s->kind, h) &&
-        ((uintptr_t)*list & (align - 1)) == 0) {
+    if (vacant_ready(h->core, list) && is_aligned(*list, align)) {
         return vacant_pop(h->core, list);
     }
     size_t step = raw_step(bytes);
     if (padding(s, align) + step > (size_t)(s->bump_end - s->bump) &&
         !shelf_span(h, s, align + step)) {
-        return NULL;
+        bool has_one = GUARD_SHUT && dense_refill(h->core, list, true);
+        return has_one && is_aligned(*list, align) ? vacant_pop(h->core, list) : NULL;
     }
     park_until(h, s, s->bump + padding(s, align));
     return shelf_place(h, s, bytes);

@@ -86,12 +86,12 @@ static void *pool_attempt(pool *p)
     core *c = p->core;
     fief_vacant **list = pool_list(p);
     void *slot;
-    if (vacant_ready(c, list, PAGE_POOL, p)) {
+    if (vacant_ready(c, list)) {
         slot = vacant_pop(c, list);
     } else {
         bool is_full = p->newest == NULL || p->newest->carved == slots_per_span(p);
         if (is_full && !span_add(p)) {
-            return vacant_any(c, list, PAGE_POOL, p);
+            return vacant_any(c, list);
         }
         slot = slot_at(p, p->newest, carved_index(p, p->newest, p->newest->carved++));
         space_page(&c->space, slot)->tail = (uint16_t)p->newest->carved;

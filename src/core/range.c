@@ -89,11 +89,6 @@ static bool is_huge(const fief_range *r, uint32_t until, size_t span)
     return r->huge || (size_t)until << PAGE_SHIFT > from;
 }
 
-bool range_is_huge(const fief_range *r)
-{
-    return is_huge(r, r->committed, 0);
-}
-
 /* How many pages are to be usable so that `pages` are, and no huge page is cut: of each page,
  * 1 << shift bytes lie at `base`. */
 static uint32_t uncut(const fief_range *r, const void *base, uint32_t pages, unsigned shift)
@@ -152,6 +147,7 @@ bool range_commit(fief_range *r, uint32_t until, size_t span, bool ledger)
         return false;
     }
     os_dump(start, bytes);
+    r->has_huge |= huge;
     r->committed = until;
     return true;
 }

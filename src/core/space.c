@@ -130,18 +130,29 @@ static void discard_pages(space *s, uint32_t first, uint32_t end)
     space_discard(page_start(s, first), (size_t)(end - first) << PAGE_SHIFT);
 }
 
+/* All of them are free, and one is warm at least. */
 static bool is_warm(const space *s, uint32_t first, uint32_t end)
 {
-    while (first < end && !s->map[first].used && s->map[first].warm) {
+    bool warm = false;
+    while (first < end && !s->map[first].used) {
+        warm |= s->map[first].warm;
         first++;
     }
-    return first == end;
+    return warm && first == end;
 }
 
 /* Huge pages go whole, or the system would have to split them; unless nothing is to stay. */
 static uint32_t instalment_unit(const space *s)
 {
-    return s->retain != 0 && range_is_huge(s->range) ? HUGE_PAGES : 1;
+    const fief_range *r = s->range;
+    return s->retain != 0 && r->has_huge && range_is_roomy(r) ? HUGE_PAGES : 1;
+}
+
+/* The next place to look at below this one, where nothing can go. */
+static uint32_t below(const space *s, uint32_t end, uint32_t unit)
+{
+    const page *last = &s->map[end - 1];
+    return (last->used && last->first < end - unit ? last->first : end - unit) & ~(unit - 1);
 }
 
 /* From the highest that may be warm downwards; it stops after a while. */
@@ -156,15 +167,14 @@ static void give_highest(space *s, uint32_t pages, uint32_t unit)
         if (first != end) {
             pages -= cool(s, first, end);
             discard_pages(s, first, end);
-        } else {
-            first -= unit;
         }
-        end = first;
+        end = first != end ? first : below(s, end, unit);
     }
     s->cooled = end;
 }
 
-/* What is beyond `retain` may wait, but not too much of it. */
+/* What is beyond `retain` may wait, but not too much of it; twice as much where it lies in huge
+ * pages that are partly used, and then these are split. */
 static void pay_back(space *s, uint32_t parts)
 {
     if (s->warm <= s->retain || s->range->reserve == NULL || s->leaving) {
@@ -181,7 +191,23 @@ static void pay_back(space *s, uint32_t parts)
     uint32_t now = s->due / PARTS & ~(unit - 1);
     s->due -= PARTS * now;
     now = waiting > most && waiting - most > now ? waiting - most : now;
+    if (waiting > 2 * most) {
+        unit = 1;
+        s->cooled = s->frontier;
+    }
     give_highest(s, now < waiting ? now : waiting, unit);
+}
+
+/* Free pages were given back: the search begins where they lie, if some of them may go. */
+static void look_from(space *s, uint32_t run, uint32_t given_end)
+{
+    uint32_t unit = instalment_unit(s), end = run + s->map[run].length;
+    uint32_t first = (run + unit - 1) & ~(unit - 1);
+    given_end = (given_end + unit - 1) & ~(unit - 1);
+    end = (end < given_end ? end : given_end) & ~(unit - 1);
+    if (end > first && end > s->cooled) {
+        s->cooled = end;
+    }
 }
 
 /* ---- free runs ---- */
@@ -244,8 +270,9 @@ static uint32_t run_find(const space *s, size_t pages, uint32_t align)
     return NO_PAGE;
 }
 
-/* Puts pages [first, first + length) among the free ones, merged with free neighbours. */
-static void run_free(space *s, uint32_t first, uint32_t length)
+/* Puts pages [first, first + length) among the free ones, merged with free neighbours. Where the
+ * run begins. */
+static uint32_t run_free(space *s, uint32_t first, uint32_t length)
 {
     uint32_t end = first + length;
     if (end < s->frontier && !s->map[end].used) {
@@ -259,6 +286,7 @@ static void run_free(space *s, uint32_t first, uint32_t length)
         first -= before;
     }
     run_link(s, first, end - first);
+    return first;
 }
 
 /* ---- spans ---- */
@@ -344,7 +372,7 @@ static uint32_t room_for(space *s, size_t pages, uint32_t align)
     }
     if (lead > 0) {
         s->map[run + lead].used = 1; /* what is left out has no neighbour there */
-        run_free(s, run, lead);
+        (void)run_free(s, run, lead);
     }
     return run + lead;
 }
@@ -429,9 +457,8 @@ void space_give(space *s, unsigned char *span, size_t pages, size_t keep_pages)
         s->map[i].warm = 1;
         s->warm++;
     }
-    uint32_t end = (uint32_t)fief_round_up(first + pages, HUGE_PAGES);
-    s->cooled = s->cooled > end ? s->cooled : end < s->frontier ? end : s->frontier;
-    run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
+    uint32_t run = run_free(s, first + (uint32_t)keep_pages, (uint32_t)freed);
+    look_from(s, run, first + (uint32_t)pages);
     pay_back(s, (uint32_t)freed);
 }
 

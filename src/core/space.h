@@ -37,7 +37,7 @@ typedef struct page {
     uint8_t kind;
     uint8_t used : 1;   /* belongs to a span */
     uint8_t sealed : 5; /* pages of the system's that are read-only, from its start (arenas) */
-    uint8_t warm : 1;   /* free, and touched since the system gave it */
+    uint8_t warm : 1;   /* free, and may have been touched since the system gave it */
     /* Of a small span: bytes that are in no block, at its end or between; of a pool's: the slots
      * that were carved. */
     uint16_t tail;
@@ -65,6 +65,7 @@ struct fief_range {
     uint16_t map_ready : 1, taken : 1, kept : 1;
     uint16_t recycled : 1; /* it waits for the next runtime among the idle ones */
     uint16_t huge : 1;     /* of huge pages, where the system has them */
+    uint16_t has_huge : 1; /* some of its pages were asked for as such */
     uint16_t node : 10;    /* whose pages it has, as far as they lie where they are used */
     os_placement place;    /* of its pages, but for spans whose strategy has another */
     size_t reserve_size;
@@ -100,8 +101,6 @@ static inline bool range_is_roomy(const fief_range *range)
 {
     return range->reserve != NULL && range->reserve_size >> 6 >= HUGE_PAGE;
 }
-/* It is large enough to be of huge pages. */
-bool range_is_huge(const fief_range *range);
 /* Makes pages up to `until` usable for a span of so many, with their records if the ledger is
  * kept. */
 bool range_commit(fief_range *range, uint32_t until, size_t span, bool ledger);
@@ -153,7 +152,7 @@ typedef struct space {
     struct large_meta *meta_large; /* vacant ones of larger classes */
     size_t held, held_peak;
     graves graves;
-    uint32_t warm, retain; /* free pages that were touched; how many may stay so */
+    uint32_t warm, retain; /* pages that are so; how many may stay so */
     uint32_t due;          /* eighths of the others, to be given back next */
     uint32_t cooled;       /* no warm page lies from here on that may go by itself */
 } space;
@@ -206,7 +205,7 @@ void space_resettle(space *s, unsigned char *start, size_t bytes, fief_strategy 
                     fief_strategy to);
 /* What lies where it was touched comes to the calling thread's node. False: not all of it. */
 bool space_follow(space *s);
-/* Between the beginning and the end of many gives the system is not called. */
+/* Between the beginning and the end of many gives no instalment is due. */
 void space_give_together(space *s, bool begin);
 bool space_move(space *s, unsigned char *from, unsigned char *to, size_t bytes);
 /* Gives free pages to the OS; returns the bytes. */

@@ -202,6 +202,26 @@ Test(dense, no_block_waits_where_memory_is_short)
     }
 }
 
+/* Who looks for a block where there is none leaves the dense pages to their owners. */
+Test(dense, a_pool_without_vacant_slots_takes_nothing_from_the_heap)
+{
+    enum { FEW = 4000 };
+    open_with(false);
+    take_all(FEW);
+    for (size_t i = 0; i < FEW; i++) {
+        give(blocks[i]);
+    }
+    flush();
+    fief_pool *other = fief_pool_open(rt, "others", SIZE);
+    cr_assert_not_null(fief_pool_take(other));
+    size_t held = fief_stats_held(rt);
+    for (size_t i = 0; i < FEW - FLUSH; i++) {
+        cr_assert_not_null(take());
+    }
+    cr_expect_leq(fief_stats_held(rt), held + 2 * PAGE, "%zu, %zu", fief_stats_held(rt), held);
+    fief_drop(rt);
+}
+
 /* What waited in it is gone with its pages, and counts no more. */
 Test(dense, a_pool_that_closes_takes_along_what_waited)
 {
