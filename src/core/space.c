@@ -191,7 +191,7 @@ static void pay_back(space *s, uint32_t parts)
     uint32_t now = s->due / PARTS & ~(unit - 1);
     s->due -= PARTS * now;
     now = waiting > most && waiting - most > now ? waiting - most : now;
-    if (waiting > 2 * most) {
+    if (unit != 1 && waiting > 2 * most) {
         unit = 1;
         s->cooled = s->frontier;
     }
